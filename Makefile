@@ -1,0 +1,82 @@
+# Everything a person or CI does here. Needs GNU make, Python >= 3.11 and a package index.
+# `make run` and `make test` do all the set-up themselves; stamps make the second time fast.
+
+VENV ?= .venv
+ARGS ?=
+PLUGIN ?= guest-plugins/example-logger/example_logger.wasm
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+RUN_STAMP := $(VENV)/.installed-run
+DEV_STAMP := $(VENV)/.installed-dev
+PIP := $(PY) -m pip --disable-pip-version-check --quiet
+PIP_LOCKED := $(PIP) install --require-hashes --no-deps
+PIP_SELF := $(PIP) install --no-deps --no-build-isolation --editable .
+
+SOURCES := int3rceptor tests $(wildcard benchmarks) .ci
+TYPED := int3rceptor tests/support .ci/smoke.py $(wildcard benchmarks)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check fix guests lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+run: $(RUN_STAMP) ## start the proxy with the example plugin (more flags: ARGS="--listen ...")
+	@$(PY) -m int3rceptor --plugin $(PLUGIN) $(ARGS)
+
+test: check ## every check that CI runs: `check`, then the tests with coverage
+	$(BIN)/pytest --cov --cov-report=term $(PYTEST_ARGS)
+
+check: $(DEV_STAMP) ## format, lint, types, import floors, spelling
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy $(TYPED)
+	$(BIN)/lint-imports
+	$(BIN)/codespell $(SOURCES) docs requirements *.md Makefile pyproject.toml
+
+fix: $(DEV_STAMP) ## format, and repair what ruff can repair
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+guests: ## rebuild the example plugins' .wasm
+	$(MAKE) -C guest-plugins
+
+# uv only resolves here; run.txt follows dev.txt, so that tests run what users run.
+COMPILE = $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(LOCK_ARGS)
+lock: $(DEV_STAMP) ## resolve requirements/*.txt anew (LOCK_ARGS=--upgrade takes new releases)
+	$(COMPILE) --group dev --output-file requirements/dev.txt
+	$(COMPILE) --group build --constraint requirements/dev.txt \
+		--output-file requirements/run.txt
+
+clean: ## remove everything made here, the virtual environment too
+	rm -rf $(VENV) benchmarks/.venv-* build dist .coverage .coverage.* .mypy_cache .ruff_cache \
+		.pytest_cache .import_linter_cache .hypothesis
+	find . -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# The first Python that is new enough and can make environments. PYTHON=... comes first.
+$(PY):
+	@for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python; do \
+		if $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
+			2>/dev/null; then \
+			echo "making $(VENV) with $$($$python --version)"; \
+			exec $$python -m venv $(VENV); \
+		fi; \
+	done; \
+	echo "make: no Python >= 3.11 with the venv module was found." >&2; \
+	echo "Install one (Debian: python3-venv), or name it: make PYTHON=/path/to/python3" >&2; \
+	exit 1
+
+$(RUN_STAMP): requirements/run.txt pyproject.toml | $(PY)
+	@echo "installing what the proxy needs (requirements/run.txt)"
+	@$(PIP_LOCKED) --requirement requirements/run.txt
+	@$(PIP_SELF)
+	@touch $@
+
+$(DEV_STAMP): requirements/dev.txt pyproject.toml | $(PY)
+	@echo "installing what the checks need (requirements/dev.txt)"
+	@$(PIP_LOCKED) --requirement requirements/dev.txt
+	@$(PIP_SELF)
+	@touch $@ $(RUN_STAMP)

@@ -1,0 +1,209 @@
+"""HTTP/1.1 load: N keep-alive connections (CONNECT, TLS) one request at a time each.
+
+Runs as its own process. Reads one number of requests a line from stdin, does them over
+the same connections, and answers each with one line of JSON. Knows no proxy by name.
+"""
+
+import argparse
+import asyncio
+import json
+import re
+import ssl
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import uvloop
+
+from benchmarks.tunnel import Route, client_context, open_route
+
+CONNECT_TIMEOUT_S = 30.0
+ANSWER_TIMEOUT_S = 60.0  # nothing at all finished for this long: the batch is given up
+MAX_HEAD_BYTES = 64 * 1024
+MAX_ERRORS_SHOWN = 5
+CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*\r\n", re.IGNORECASE)
+
+
+@dataclass(slots=True, kw_only=True)
+class Batch:
+    """Requests still to send, and what came of those that were."""
+
+    unsent: int
+    done: asyncio.Future[None]
+    open_connections: int
+    latencies_s: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def take(self) -> bool:
+        """Whether one more request is to be sent; it is then the caller's."""
+        if self.unsent == 0:
+            return False
+        self.unsent -= 1
+        return True
+
+    def connection_idle(self) -> None:
+        """A connection has nothing more to do, or is lost."""
+        self.open_connections -= 1
+        if self.open_connections == 0 and not self.done.done():
+            self.done.set_result(None)
+
+
+class Connection(asyncio.Protocol):
+    """One client connection inside TLS; a request only after the answer before it."""
+
+    def __init__(self, request: bytes, body: bytes) -> None:
+        self._request = request
+        self._body = body
+        self._received = bytearray()
+        self._sent_at = 0.0
+        self._batch: Batch | None = None
+        self._transport: asyncio.Transport | None = None
+        self.is_lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # A cast, since uvloop's transport inside TLS is no subclass of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
+
+    def start(self, batch: Batch) -> None:
+        """Take part in `batch` until no request is left in it."""
+        self._batch = batch
+        self._next()
+
+    def _next(self) -> None:
+        batch, transport = self._batch, self._transport
+        if batch is None or transport is None:
+            return
+        if not batch.take():
+            self._batch = None
+            batch.connection_idle()
+            return
+        self._sent_at = time.perf_counter()
+        transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        if self._batch is None:
+            self._fail(f"bytes that nobody asked for: {data[:80]!r}")
+            return
+        self._received += data
+        head_end = self._received.find(b"\r\n\r\n")
+        if head_end < 0:
+            if len(self._received) > MAX_HEAD_BYTES:
+                self._fail("no end of the response head")
+            return
+        length = CONTENT_LENGTH.search(self._received, 0, head_end + 2)
+        if length is None or not self._received.startswith(b"HTTP/1.1 200"):
+            self._fail(f"not the answer: {bytes(self._received[:200])!r}")
+            return
+        missing = head_end + 4 + int(length[1]) - len(self._received)
+        if missing > 0:
+            return
+        if missing < 0 or self._received[head_end + 4 :] != self._body:
+            self._fail("the body is not the origin's")
+            return
+        self._batch.latencies_s.append(time.perf_counter() - self._sent_at)
+        self._received.clear()
+        self._next()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail(f"connection lost: {exc!r}")
+
+    def _fail(self, reason: str) -> None:
+        if self.is_lost:
+            return
+        self.is_lost = True
+        if self._transport is not None:
+            self._transport.abort()
+        if self._batch is not None:
+            self._batch.errors.append(reason)
+            self._batch.connection_idle()
+            self._batch = None
+
+
+async def connect(route: Route, context: ssl.SSLContext, body: bytes) -> Connection:
+    """A connection to the origin of `route`, its certificate verified."""
+    sock = await asyncio.to_thread(open_route, route)
+    sock.setblocking(False)
+    request = (
+        f"GET /small HTTP/1.1\r\nHost: {route.host}:{route.port}\r\n"
+        "User-Agent: load\r\nAccept: */*\r\n\r\n"
+    )
+    _, connection = await asyncio.get_running_loop().create_connection(
+        lambda: Connection(request.encode(), body),
+        sock=sock,
+        ssl=context,
+        server_hostname=route.host,
+    )
+    return connection
+
+
+def percentile_ms(sorted_s: list[float], fraction: float) -> float:
+    """The value below which `fraction` of the sorted seconds lie, in milliseconds."""
+    if not sorted_s:
+        return 0.0
+    return sorted_s[min(len(sorted_s) - 1, int(len(sorted_s) * fraction))] * 1000
+
+
+async def run_batch(connections: list[Connection], requests: int) -> dict[str, object]:
+    """Send `requests` over the connections that are left; count what came."""
+    alive = [connection for connection in connections if not connection.is_lost]
+    batch = Batch(
+        unsent=requests,
+        done=asyncio.get_running_loop().create_future(),
+        open_connections=len(alive),
+    )
+    before = time.perf_counter()
+    for connection in alive:
+        connection.start(batch)
+    finished = -1
+    while alive and not batch.done.done() and finished < len(batch.latencies_s):
+        finished = len(batch.latencies_s)
+        await asyncio.wait([batch.done], timeout=ANSWER_TIMEOUT_S)
+    elapsed_s = time.perf_counter() - before
+    latencies_s = sorted(batch.latencies_s)
+    return {
+        "requests": len(latencies_s),
+        "errors": requests - len(latencies_s),
+        "error_texts": batch.errors[:MAX_ERRORS_SHOWN],
+        "elapsed_s": elapsed_s,
+        "p50_ms": percentile_ms(latencies_s, 0.50),
+        "p99_ms": percentile_ms(latencies_s, 0.99),
+    }
+
+
+async def serve(route: Route, ca_pem: Path, body: bytes, count: int) -> None:
+    """Connect, say so, then one batch per line of stdin until it ends."""
+    context = client_context(ca_pem)
+    context.set_alpn_protocols(["http/1.1"])
+    async with asyncio.timeout(CONNECT_TIMEOUT_S):
+        connections = [await connect(route, context, body) for _ in range(count)]
+    print(json.dumps({"connections": len(connections)}), flush=True)
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        print(json.dumps(await run_batch(connections, int(line))), flush=True)
+
+
+def main() -> None:
+    """The command line that `benchmarks.clients` writes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--via", required=True, help="HOST:PORT to connect to")
+    parser.add_argument("--direct", action="store_true", help="no CONNECT: an origin")
+    parser.add_argument("--origin", required=True, help="HOST:PORT in the CONNECT")
+    parser.add_argument("--ca", required=True, type=Path, help="the only trusted CA")
+    parser.add_argument("--body", required=True, type=Path, help="the expected body")
+    parser.add_argument("--connections", type=int, default=32)
+    options = parser.parse_args()
+    via_host, via_port = options.via.rsplit(":", 1)
+    host, port = options.origin.rsplit(":", 1)
+    route = Route(
+        via=(via_host, int(via_port)),
+        is_proxy=not options.direct,
+        host=host,
+        port=int(port),
+    )
+    body = options.body.read_bytes()
+    uvloop.run(serve(route, options.ca, body, options.connections))
+
+
+if __name__ == "__main__":
+    main()

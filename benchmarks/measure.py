@@ -1,0 +1,165 @@
+"""What a process tree costs: CPU time and resident memory, read from /proc (Linux).
+
+Knows nothing of proxies or load. Also starts processes on a chosen core, because a
+figure means little when the thing measured and its load fight for one core.
+"""
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+PROC = Path("/proc")
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+STOP_TIMEOUT_S = 15.0  # a draining proxy is given this long before it is killed
+POLL_S = 0.02  # how often a start is looked at
+
+
+class BenchmarkError(Exception):
+    """The run cannot give an honest figure; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """A process tree at one moment. Sums over the tree; shared pages count each time.
+
+    `peak_rss_bytes` is the kernel's own high-water mark, so no sample is missed.
+    """
+
+    cpu_s: float
+    rss_bytes: int
+    peak_rss_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stat:
+    pid: int
+    parent: int
+    cpu_s: float
+
+
+def _read_stat(pid: int) -> _Stat | None:
+    try:
+        text = (PROC / str(pid) / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The command name may hold spaces and brackets: the fields begin after the last.
+    fields = text[text.rindex(")") + 2 :].split()
+    # utime, stime, and those of children already waited for: a live child is counted by
+    # itself, so nothing is counted twice and nothing that ended is lost.
+    ticks = sum(int(field) for field in fields[11:15])
+    return _Stat(pid=pid, parent=int(fields[1]), cpu_s=ticks / TICKS_PER_S)
+
+
+def _tree(root: int) -> list[_Stat]:
+    everyone = [
+        stat
+        for entry in PROC.iterdir()
+        if entry.name.isdigit() and (stat := _read_stat(int(entry.name))) is not None
+    ]
+    members = [stat for stat in everyone if stat.pid == root]
+    if not members:
+        raise BenchmarkError(f"process {root} is gone: it cannot be measured")
+    for member in members:  # grows while it is walked: children of children
+        members.extend(stat for stat in everyone if stat.parent == member.pid)
+    return members
+
+
+def _memory(pid: int) -> tuple[int, int]:
+    rss = peak = 0
+    try:
+        lines = (PROC / str(pid) / "status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0, 0
+    for line in lines:
+        if line.startswith("VmRSS:"):
+            rss = int(line.split()[1]) * 1024
+        elif line.startswith("VmHWM:"):
+            peak = int(line.split()[1]) * 1024
+    return rss, peak
+
+
+def usage(root: int) -> Usage:
+    """CPU seconds and memory of `root` and everything below it."""
+    members = _tree(root)
+    memory = [_memory(member.pid) for member in members]
+    return Usage(
+        cpu_s=sum(member.cpu_s for member in members),
+        rss_bytes=sum(rss for rss, _ in memory),
+        peak_rss_bytes=sum(peak for _, peak in memory),
+    )
+
+
+def reset_peak(root: int) -> None:
+    """Start the high-water marks of the tree again from its present size."""
+    for member in _tree(root):
+        try:
+            (PROC / str(member.pid) / "clear_refs").write_text("5")  # proc(5)
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # a child that has just ended
+        except PermissionError as error:
+            raise BenchmarkError(
+                f"cannot reset the memory peak of process {member.pid}: "
+                "run the benchmark as the user that owns it"
+            ) from error
+
+
+def spawn(
+    command: list[str], core: int, *, output: IO[bytes] | int, talk: bool = False
+) -> subprocess.Popen[bytes]:
+    """Start `command` on one core, in its own session; `talk` keeps stdin and stdout.
+
+    The child inherits the caller's core from its very first instruction: pinning it
+    after the start would miss threads that it had made by then.
+    """
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE if talk else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if talk else output,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C reaches the run, which stops them in order
+        )
+    except FileNotFoundError as error:
+        raise BenchmarkError(
+            f"{command[0]}: not found; install it and run again"
+        ) from error
+    finally:
+        os.sched_setaffinity(0, mine)
+
+
+def stop(process: subprocess.Popen[bytes]) -> int:
+    """End a process that `spawn` started; its exit code (negative: a signal)."""
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
+    if process.poll() is None:
+        process.terminate()
+    try:
+        return process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+def two_cores() -> tuple[int, int]:
+    """(core for origin and load, core for the proxy)."""
+    if not hasattr(os, "sched_getaffinity"):
+        raise BenchmarkError(
+            "the benchmarks read /proc and pin cores: run them on Linux"
+        )
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise BenchmarkError(
+            "two cores are needed: one for the load, one for the proxy"
+        )
+    return cores[0], cores[1]
+
+
+def pause() -> None:
+    """One step of waiting for another program to be ready."""
+    time.sleep(POLL_S)

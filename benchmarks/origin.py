@@ -1,0 +1,174 @@
+"""The origin behind every proxy: one nginx worker with a certificate of its own.
+
+HTTP/1.1 and HTTP/2 stand on two ports, so that a scenario knows which version a proxy
+speaks upstream. Uploads are WebDAV PUTs: nginx answers only when it has the whole body
+in a file, whose size and checksum prove that it was read.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import trustme
+
+from benchmarks.measure import BenchmarkError, pause, spawn, stop
+
+HOST = "localhost"
+ADDRESS = "127.0.0.1"
+SMALL_BODY = bytes(range(256)) * 4  # 1 KiB
+START_TIMEOUT_S = 10.0
+# Every so many bytes of the bulk file carry their offset, so that its checksum notices
+# pieces lost or swapped; the rest stays a hole, which costs no memory.
+BULK_MARK_EVERY_BYTES = 64 * 1024
+CRC_CHUNK_BYTES = 1024 * 1024
+
+CONFIG = """\
+{user}
+daemon off;
+worker_processes 1;
+pid {root}/nginx.pid;
+error_log stderr warn;
+events {{ worker_connections 8192; }}
+http {{
+    access_log off;
+    default_type application/octet-stream;
+    keepalive_timeout 1h;
+    keepalive_time 24h;
+    keepalive_requests 1000000000;
+    client_max_body_size 0;
+    client_body_temp_path {root}/tmp;
+    proxy_temp_path {root}/tmp;
+    fastcgi_temp_path {root}/tmp;
+    uwsgi_temp_path {root}/tmp;
+    scgi_temp_path {root}/tmp;
+    ssl_certificate {root}/origin.pem;
+    ssl_certificate_key {root}/origin.pem;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    server {{
+        listen {address}:{h1_port} ssl backlog=4096;
+        root {root}/files;
+        location /upload/ {{ dav_methods PUT; }}
+    }}
+    server {{
+        listen {address}:{h2_port} ssl http2 backlog=4096;
+        root {root}/files;
+        location /upload/ {{ dav_methods PUT; }}
+    }}
+}}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """A running origin; URLs are https://localhost:PORT/small and /bulk."""
+
+    pid: int
+    h1_port: int
+    h2_port: int
+    ca_pem: Path
+    small: Path
+    bulk: Path
+    bulk_bytes: int
+    bulk_crc: int
+    upload: Path
+
+    def port(self, version: str) -> int:
+        """The port that speaks `version` ("h1" or "h2")."""
+        return self.h1_port if version == "h1" else self.h2_port
+
+
+def file_crc(path: Path) -> int:
+    """CRC-32 of a file of any size."""
+    crc = 0
+    with path.open("rb") as file:
+        while chunk := file.read(CRC_CHUNK_BYTES):
+            crc = zlib.crc32(chunk, crc)
+    return crc
+
+
+def free_port() -> int:
+    """A port that was free a moment ago, for programs that cannot take port 0."""
+    with socket.create_server((ADDRESS, 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until `process` accepts on `port`; says what it printed when it does not."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex((ADDRESS, port)) == 0:
+                return
+        pause()
+    shown = log.read_text(errors="replace")[-2000:]
+    raise BenchmarkError(f"{process.args!r} does not listen on {port}:\n{shown}")
+
+
+def _write_files(root: Path, bulk_bytes: int) -> None:
+    (root / "tmp").mkdir()
+    (root / "files" / "upload").mkdir(parents=True)
+    (root / "files" / "small").write_bytes(SMALL_BODY)
+    with (root / "files" / "bulk").open("wb") as bulk:
+        for offset in range(0, bulk_bytes, BULK_MARK_EVERY_BYTES):
+            bulk.seek(offset)
+            bulk.write(offset.to_bytes(8, "big"))
+        bulk.truncate(bulk_bytes)
+
+
+def _write_certificates(root: Path) -> Path:
+    authority = trustme.CA(
+        organization_name="Benchmark origin CA", key_type=trustme.KeyType.ECDSA
+    )
+    leaf = authority.issue_cert(HOST, ADDRESS, key_type=trustme.KeyType.ECDSA)
+    leaf.private_key_and_cert_chain_pem.write_to_path(root / "origin.pem")
+    authority.cert_pem.write_to_path(root / "origin-ca.pem")
+    return root / "origin-ca.pem"
+
+
+@contextmanager
+def running_origin(root: Path, core: int, bulk_bytes: int) -> Iterator[Origin]:
+    """nginx in `root` (an existing, empty directory, best in RAM) on `core`."""
+    nginx = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if nginx is None:
+        raise BenchmarkError("nginx is not installed: it is the origin of every run")
+    _write_files(root, bulk_bytes)
+    ca_pem = _write_certificates(root)
+    h1_port, h2_port = free_port(), free_port()
+    config = root / "nginx.conf"
+    config.write_text(
+        CONFIG.format(
+            # By default root's nginx gives its worker to a user who cannot read here.
+            user="user root;" if os.geteuid() == 0 else "",
+            root=root,
+            address=ADDRESS,
+            h1_port=h1_port,
+            h2_port=h2_port,
+        )
+    )
+    log = root / "nginx.log"
+    command = [nginx, "-e", "stderr", "-p", str(root), "-c", str(config)]
+    with log.open("wb") as output:
+        process = spawn(command, core, output=output)
+        try:
+            wait_for_port(h2_port, process, log)
+            yield Origin(
+                pid=process.pid,
+                h1_port=h1_port,
+                h2_port=h2_port,
+                ca_pem=ca_pem,
+                small=root / "files" / "small",
+                bulk=root / "files" / "bulk",
+                bulk_bytes=bulk_bytes,
+                bulk_crc=file_crc(root / "files" / "bulk"),
+                upload=root / "files" / "upload" / "body",
+            )
+        finally:
+            stop(process)

@@ -1,0 +1,184 @@
+"""The one file that builds the proxy out of its rooms; starts, drains and stops it."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from int3rceptor.config.model import Config
+from int3rceptor.errors import PluginError
+from int3rceptor.hooks.dispatcher import Dispatcher, Listener
+from int3rceptor.net.tasks import Tasks
+from int3rceptor.proxy.exchange import Exchanges
+from int3rceptor.proxy.listener import Listener as ClientListener
+from int3rceptor.proxy.listener import bind
+from int3rceptor.proxy.onboarding import CaFiles, Onboarding
+from int3rceptor.proxy.services import Services
+from int3rceptor.proxy.upstream.dial import BOTH, HTTP1_ONLY, Dialer
+from int3rceptor.proxy.upstream.origins import Origins
+from int3rceptor.tls.authority import Authority
+from int3rceptor.tls.contexts import OriginContexts, OriginVerification, ServerContexts
+from int3rceptor.tls.minting import Minter
+
+if TYPE_CHECKING:
+    from int3rceptor.plugins.manager import LoadedPlugin
+
+log = logging.getLogger("int3rceptor.app")
+plugin_log = logging.getLogger("int3rceptor.plugins.log")
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Ready:
+    """What is known once the proxy accepts connections."""
+
+    listen: tuple[str, int]
+    ca_path: Path
+    ca_fingerprint: str
+    notes: tuple[str, ...]
+
+
+async def serve(
+    config: Config,
+    *,
+    on_ready: Callable[[Ready], None],
+    listeners: Iterable[Listener] = (),
+) -> None:
+    """Run a proxy until SIGINT or SIGTERM, then drain and stop.
+
+    ConfigError, AuthorityError or PluginError when it cannot start.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in STOP_SIGNALS:
+        with contextlib.suppress(NotImplementedError):  # Windows' event loops
+            loop.add_signal_handler(number, stop.set)
+    async with running(config, listeners) as ready:
+        on_ready(ready)
+        await stop.wait()
+        log.info("stopping: exchanges may take %g s to end", config.limits.drain_s)
+
+
+@contextlib.asynccontextmanager
+async def running(
+    config: Config, listeners: Iterable[Listener] = ()
+) -> AsyncIterator[Ready]:
+    """A proxy that accepts connections; drained and stopped on the way out."""
+    loop = asyncio.get_running_loop()
+    authority = Authority.load_or_create(config.data_dir, key_type=config.tls.key_type)
+    contexts = _origin_contexts(config)
+    sock = bind(*config.listen_address)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(sock.close)
+        hooks = Dispatcher(
+            sleep=asyncio.sleep, max_body_bytes=config.limits.max_buffered_body_bytes
+        )
+        for one in listeners:
+            hooks.add(one)
+        notes = [*authority.warnings]
+        notes += await _load_plugins(config, hooks, stack)
+
+        dialer = Dialer(loop, contexts, config.upstream)
+        stack.callback(dialer.close)
+        origins = Origins(loop, dialer, config.upstream)
+        stack.push_async_callback(origins.aclose)
+        onboarding = Onboarding(_ca_files(authority))
+        services = Services(
+            loop=loop,
+            settings=config,
+            hooks=hooks,
+            origins=origins,
+            exchanges=Exchanges(loop, hooks, origins, onboarding),
+            contexts=ServerContexts(Minter(authority)),
+        )
+        listener = ClientListener(services, sock, dialer.local_addresses)
+        onboarding.listen = f"{listener.address[0]}:{listener.address[1]}"
+        housekeeping = Tasks("app")
+        stack.push_async_callback(housekeeping.close)
+        housekeeping.start(origins.expire_forever(), "expiry")
+        listener.start()
+        stack.push_async_callback(listener.stop, config.limits.drain_s)
+        # What was made so far lives as long as the process: the collector need not
+        # look at it again and again.
+        gc.freeze()
+        yield Ready(
+            listen=listener.address,
+            ca_path=authority.path,
+            ca_fingerprint=authority.fingerprint_sha256,
+            notes=tuple(notes),
+        )
+
+
+def _origin_contexts(config: Config) -> OriginContexts:
+    contexts = OriginContexts(
+        OriginVerification(
+            extra_ca=tuple(config.upstream_ca),
+            is_verifying=not config.insecure_upstream,
+        )
+    )
+    # The system's trust takes 50 ms to load: now, not in the first client's exchange.
+    for offered in (HTTP1_ONLY, BOTH):
+        contexts.get("", offered)
+    return contexts
+
+
+def _ca_files(authority: Authority) -> CaFiles:
+    return CaFiles(
+        pem=authority.certificate_pem,
+        der=authority.certificate_der,
+        mobileconfig=authority.mobileconfig,
+        fingerprint=authority.fingerprint_sha256,
+    )
+
+
+async def _load_plugins(
+    config: Config, hooks: Dispatcher, stack: contextlib.AsyncExitStack
+) -> list[str]:
+    """Load what was named and what lies in the folder; lines for the user.
+
+    PluginError for a named module that cannot be used: it was asked for. One in the
+    folder that cannot be used is told of, and left out.
+    """
+    folder = config.data_dir / "plugins"
+    if not config.plugin and not any(folder.glob("*.wa[st]*")):
+        return []
+    # The engine takes 0.2 s to import: only for those who use it.
+    from int3rceptor.plugins.manager import PluginManager
+
+    manager = PluginManager(hooks, log=_log_plugin_line, settings=config.plugins)
+    stack.push_async_callback(manager.aclose)
+    notes = [_loaded_note(await manager.load(path)) for path in config.plugin]
+    for found in await manager.load_folder(folder):
+        if isinstance(found, PluginError):
+            log.error("%s", found)
+        else:
+            notes.append(_loaded_note(found))
+    return notes
+
+
+def _loaded_note(plugin: "LoadedPlugin") -> str:
+    name = plugin.manifest.name
+    withheld = ", ".join(sorted(one.value for one in plugin.withheld))
+    if not withheld:
+        return f"plugin {name} loaded"
+    return (
+        f"plugin {name} loaded without what it asks for: {withheld}; "
+        f"grant it in [plugins.{name}]"
+    )
+
+
+_PLUGIN_LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
+
+
+def _log_plugin_line(name: str, level: int, text: str) -> None:
+    """A line that a plugin wrote; `level` is a LogLevel of the plugin interface."""
+    number = _PLUGIN_LEVELS[level]
+    if plugin_log.isEnabledFor(number):
+        shown = logging.getLevelName(number)
+        plugin_log.log(number, "plugin %s: %s %s", name, shown, text)

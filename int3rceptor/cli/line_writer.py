@@ -1,0 +1,91 @@
+"""Writes lines from a thread of its own, so that no slow reader stalls the loop.
+
+A terminal stopped with Ctrl-S or a pipe that nobody reads blocks its writer. Making the
+descriptor non-blocking instead would change it for every program that shares it.
+"""
+
+import os
+import select
+import threading
+from collections.abc import Callable
+
+MAX_PENDING_CHARS = 1024 * 1024
+"""Text that waits for a slow reader: some thousand lines, a second of heavy traffic."""
+
+BATCH_S = 0.05
+"""Pause after each write: wakes the thread, and takes the GIL, 20 times a second."""
+
+CLOSE_S = 1.0
+"""How long the last lines may take; a reader that stopped reading loses them."""
+
+
+class LineWriter:
+    """Lines for one descriptor, in order, written soon.
+
+    Past MAX_PENDING_CHARS lines are counted and left out; `gap` makes the line that
+    says how many. Close it: the thread ends with it, or with the process.
+    """
+
+    def __init__(self, descriptor: int, *, gap: Callable[[int], str]) -> None:
+        self._descriptor = descriptor
+        self._gap = gap
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._pending: list[str] = []
+        self._pending_chars = 0
+        self._missed = 0
+        self._thread = threading.Thread(
+            target=self._run, name=f"int3rceptor-writer-{descriptor}", daemon=True
+        )
+        self._thread.start()
+
+    def write(self, line: str) -> None:
+        """Queue one line, given without its end. Never blocks, never raises."""
+        with self._lock:
+            if self._missed or self._pending_chars > MAX_PENDING_CHARS:
+                self._missed += 1
+                return
+            self._pending.append(line)
+            self._pending_chars += len(line)
+        self._wake.set()
+
+    def close(self) -> bool:
+        """Write what is pending, for at most CLOSE_S; whether that was enough."""
+        self._closing.set()
+        self._wake.set()
+        self._thread.join(CLOSE_S)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._wake.wait()
+            self._wake.clear()
+            self._write_pending()
+            self._closing.wait(BATCH_S)
+        self._write_pending()
+
+    def _write_pending(self) -> None:
+        with self._lock:
+            lines, missed = self._pending, self._missed
+            self._pending, self._pending_chars, self._missed = [], 0, 0
+        if missed:
+            lines.append(self._gap(missed))
+        if not lines:
+            return
+        text = "\n".join(lines) + "\n"
+        try:
+            self._write_all(text.encode("utf-8", "backslashreplace"))
+        except OSError:
+            # The reader is gone or the disk is full; if it comes back, it is told.
+            with self._lock:
+                self._missed += len(lines)
+
+    def _write_all(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._descriptor, view) :]
+            except BlockingIOError:
+                # Somebody else made the shared descriptor non-blocking.
+                select.select([], [self._descriptor], [])

@@ -1,0 +1,117 @@
+"""The command line: finds the command, and turns every failure into one line.
+
+Exit codes: 0 done; 1 an internal error; 2 a setting, flag or file that cannot be used.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from int3rceptor import __version__
+from int3rceptor.cli import ca, plugins, settings
+from int3rceptor.cli.escaping import printable
+from int3rceptor.cli.flags import Given, takes_settings
+from int3rceptor.cli.logs import PACKAGE, TRACEBACK_HINT
+from int3rceptor.errors import Int3rceptorError
+
+INTERNAL_ERROR, UNUSABLE, INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    help="A TLS-intercepting HTTP proxy. Without a command it starts the proxy.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(ca.commands, name="ca")
+app.add_typer(plugins.commands, name="plugins")
+app.add_typer(settings.commands, name="config")
+
+
+@app.callback(invoke_without_command=True)
+@takes_settings()
+def default(
+    given: Given,
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.")
+    ] = False,
+) -> None:
+    """A TLS-intercepting HTTP proxy. Without a command it starts the proxy."""
+    if version:
+        typer.echo(f"int3rceptor {__version__}")
+    elif context.invoked_subcommand is None:
+        _start(given)
+    elif not given.is_empty:
+        context.fail(f"flags go after the command `{context.invoked_subcommand}`")
+
+
+@app.command("run")
+@takes_settings()
+def run(given: Given) -> None:
+    """Start the proxy; this is what happens without a command too."""
+    _start(given)
+
+
+def _start(given: Given) -> None:
+    config = given.load().config
+    # After the settings were checked: the proxy's own imports take most of a start.
+    from int3rceptor.cli.run import run as run_proxy
+
+    run_proxy(config)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (by default the process's own); its exit code."""
+    _open_missing_streams()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code: object = app(given, prog_name=PACKAGE, standalone_mode=False)
+    except (typer.TyperException, Int3rceptorError, OSError) as error:
+        _complain(_in_one_line(error))
+        return UNUSABLE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001  # no user sees a traceback unasked
+        _report_internal(error, has_traceback=_is_verbose(given))
+        return INTERNAL_ERROR
+    return code if isinstance(code, int) else 0
+
+
+def _report_internal(error: Exception, *, has_traceback: bool) -> None:
+    hint = "" if has_traceback else f" ({TRACEBACK_HINT})"
+    if has_traceback:
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            typer.echo(printable(line), err=True)
+    _complain(f"internal error: {type(error).__name__}: {error}{hint}")
+
+
+def _in_one_line(error: Exception) -> str:
+    if isinstance(error, typer.TyperException):
+        return f"{error.format_message().rstrip('.')}; see `{PACKAGE} --help`"
+    if isinstance(error, OSError):
+        what = error.strerror or str(error)
+        return what if error.filename is None else f"{error.filename}: {what}"
+    return str(error)
+
+
+def _complain(message: str) -> None:
+    typer.echo(f"{PACKAGE}: error: {printable(message)}", err=True)
+
+
+def _is_verbose(arguments: Sequence[str]) -> bool:
+    return "--verbose" in arguments or bool(os.environ.get("INT3RCEPTOR_VERBOSE"))
+
+
+def _open_missing_streams() -> None:
+    """A closed standard stream would hand its number to the next socket."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115

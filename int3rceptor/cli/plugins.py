@@ -1,0 +1,31 @@
+"""`plugins`: what a module would be able to do, before it is loaded."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from int3rceptor.cli.escaping import printable
+from int3rceptor.errors import PluginError
+
+commands = typer.Typer(help="Look at plugin modules.")
+
+
+@commands.callback()
+def plugins() -> None:
+    """Look at plugin modules without running them."""
+
+
+@commands.command()
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .wasm or .wat file.")],
+) -> None:
+    """Tell a module's hooks, imports and what they allow, in plain words."""
+    # Loading the WebAssembly engine takes longer than all other commands.
+    from int3rceptor.plugins.description import describe
+
+    description = describe(file)
+    for line in description.lines():
+        typer.echo(printable(line))
+    if description.problems:
+        raise PluginError(f"{file}: cannot be loaded; the problems are listed above")

@@ -1,0 +1,1 @@
+"""The typed settings and where they come from. Nothing here opens a socket."""

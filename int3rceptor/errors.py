@@ -1,0 +1,166 @@
+"""Every error that int3rceptor raises, in one tree.
+
+Int3rceptorError
+├── ConfigError                  a setting, flag, file or CA that cannot be used (exit code 2)
+│   └── AuthorityError           the CA pair: damaged, unreadable, mismatched, expired
+├── PluginError                  a module that cannot be loaded
+├── ProtocolError                the peer broke its protocol; carries the answer it deserves
+│   ├── ClientProtocolError      answered 400 (or what `status` says)
+│   └── OriginProtocolError      answered 502
+├── OriginError                  the origin could not be used; answered 502 or 504
+│   ├── ResolveError             its name does not resolve
+│   ├── ConnectError             nothing answers at its address
+│   ├── OriginTlsError           the handshake failed
+│   │   └── CertificateRejected  its certificate was not accepted
+│   ├── OriginTimeout            a deadline passed (504)
+│   ├── OriginClosed             it closed before its answer was whole
+│   ├── OriginReset              it cancelled the exchange (HTTP/2 RST_STREAM)
+│   └── PoolExhausted            no connection became free in time (503)
+├── StreamError                  a byte stream ended badly
+│   ├── StreamLost               reset or closed under us
+│   └── StreamTimeout            no byte in time
+└── LimitExceeded                a named limit was hit; carries the status to answer
+
+Every message says what failed, where, and, when someone can act on it, what to do.
+"""
+
+
+class Int3rceptorError(Exception):
+    """Root of the tree."""
+
+
+class ConfigError(Int3rceptorError):
+    """A setting, flag or file that cannot be used; one line for the user, exit code 2."""
+
+
+class AuthorityError(ConfigError):
+    """The CA certificate or its key cannot be used."""
+
+
+class PluginError(Int3rceptorError):
+    """A plugin module that cannot be loaded or initialised."""
+
+
+class ProtocolError(Int3rceptorError):
+    """A peer broke its protocol.
+
+    `status` is the HTTP status that the client is given for it.
+    """
+
+    status = 400
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        if status is not None:
+            self.status = status
+
+
+class ClientProtocolError(ProtocolError):
+    """The client sent what the specification forbids."""
+
+
+class OriginProtocolError(ProtocolError):
+    """The origin sent what the specification forbids."""
+
+    status = 502
+
+
+class OriginError(Int3rceptorError):
+    """The origin could not be used.
+
+    `advice` says what the person at the client can do; `is_unprocessed` is True when
+    the origin cannot have acted on the request, so that it may be sent again;
+    `is_stale` when a connection that had served before closed before it answered.
+    """
+
+    status = 502
+    title = "The origin could not be used"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        advice: str = "",
+        is_unprocessed: bool = False,
+        is_stale: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.advice = advice
+        self.is_unprocessed = is_unprocessed
+        self.is_stale = is_stale
+
+
+class ResolveError(OriginError):
+    """The origin's name does not resolve."""
+
+    title = "The host name does not resolve"
+
+
+class ConnectError(OriginError):
+    """No TCP connection to the origin could be made."""
+
+    title = "The origin does not accept connections"
+
+
+class OriginTlsError(OriginError):
+    """The TLS handshake with the origin failed."""
+
+    title = "The TLS handshake with the origin failed"
+
+
+class CertificateRejected(OriginTlsError):
+    """The origin's certificate was not accepted."""
+
+    title = "The origin's certificate was not accepted"
+
+
+class OriginTimeout(OriginError):
+    """The origin did not act before its deadline."""
+
+    status = 504
+    title = "The origin did not answer in time"
+
+
+class OriginClosed(OriginError):
+    """The origin closed the connection before its answer was whole."""
+
+    title = "The origin closed the connection"
+
+
+class OriginReset(OriginError):
+    """The origin cancelled this exchange; `code` is the HTTP/2 error code."""
+
+    title = "The origin cancelled the exchange"
+
+    def __init__(
+        self, message: str, *, code: int, is_unprocessed: bool = False
+    ) -> None:
+        super().__init__(message, is_unprocessed=is_unprocessed)
+        self.code = code
+
+
+class PoolExhausted(OriginError):
+    """No origin connection became free before the deadline."""
+
+    status = 503
+    title = "Too many requests are waiting for this origin"
+
+
+class StreamError(Int3rceptorError):
+    """A byte stream ended badly."""
+
+
+class StreamLost(StreamError):
+    """The connection was reset or closed under us."""
+
+
+class StreamTimeout(StreamError):
+    """No byte passed before the deadline."""
+
+
+class LimitExceeded(Int3rceptorError):
+    """A named limit was hit; `status` is the HTTP status to answer."""
+
+    def __init__(self, message: str, *, status: int = 413) -> None:
+        super().__init__(message)
+        self.status = status

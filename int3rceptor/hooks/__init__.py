@@ -1,0 +1,1 @@
+"""The five hook points, their verdicts and the dispatcher."""

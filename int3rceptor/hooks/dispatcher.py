@@ -1,0 +1,223 @@
+"""Asks the listeners of a hook point in order, applies verdicts, records changes.
+
+It knows neither HTTP versions nor what a listener is made of: a plugin, a rule, a
+Python function. A point without listeners costs one attribute test.
+"""
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from int3rceptor.errors import LimitExceeded
+from int3rceptor.hooks.points import HookPoint
+from int3rceptor.hooks.verdicts import (
+    MAX_DELAY_S,
+    Delay,
+    Drop,
+    Fail,
+    Hold,
+    PassThrough,
+    Respond,
+    Verdict,
+)
+from int3rceptor.model.flow import Flow
+from int3rceptor.model.headers import RawHeaders
+from int3rceptor.model.message import Request, Response
+
+log = logging.getLogger("int3rceptor.hooks")
+
+Answer = Verdict | None
+Call = Callable[[Flow], Answer | Awaitable[Answer]]
+
+MAX_BUFFERED_BODY_BYTES = 8 * 1024 * 1024
+"""Largest body that is made whole for a listener. 8 MiB holds nearly every page, script
+and API answer; at 100 exchanges at once it bounds RAM to 800 MiB in the worst case."""
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Listener:
+    """One function at one point. A lower `priority` is asked first, ties by name.
+
+    `needs_body` makes the message's body whole before the call, up to a limit; past it
+    the flow is marked and the listener sees a streamed body (`content` is None).
+    `applies` narrows it to some flows. `on_error` says what its failure means.
+    """
+
+    name: str
+    point: HookPoint
+    call: Call
+    priority: int = 100
+    needs_body: bool = False
+    applies: Callable[[Flow], bool] | None = None
+    on_error: Literal["skip", "block"] = "skip"
+
+
+class Dispatcher:
+    """The listeners of one proxy, by point.
+
+    `sleep` is how a Delay waits: this room owns no clock.
+    """
+
+    def __init__(
+        self,
+        *,
+        sleep: Callable[[float], Awaitable[None]],
+        max_body_bytes: int = MAX_BUFFERED_BODY_BYTES,
+    ) -> None:
+        self._sleep = sleep
+        self._max_body_bytes = max_body_bytes
+        self._listeners: dict[HookPoint, tuple[Listener, ...]] = dict.fromkeys(
+            HookPoint, ()
+        )
+
+    def add(self, listener: Listener) -> None:
+        """Register; exchanges that are at this point now keep the old order."""
+        listeners = [*self._listeners[listener.point], listener]
+        listeners.sort(key=lambda one: (one.priority, one.name))
+        self._listeners[listener.point] = tuple(listeners)
+
+    def remove(self, listener: Listener) -> None:
+        """Unregister; a listener that is not there is no error."""
+        kept = tuple(one for one in self._listeners[listener.point] if one != listener)
+        self._listeners[listener.point] = kept
+
+    def is_heard(self, point: HookPoint) -> bool:
+        """Whether anyone listens at this point."""
+        return bool(self._listeners[point])
+
+    def needs_body(self, point: HookPoint, flow: Flow) -> bool:
+        """Whether a listener that applies to this flow declared that it needs it."""
+        return any(
+            one.needs_body and (one.applies is None or one.applies(flow))
+            for one in self._listeners[point]
+        )
+
+    async def dispatch(self, point: HookPoint, flow: Flow) -> Answer:
+        """Ask each listener in turn; the first verdict that ends the asking, or None.
+
+        Delays and holds are waited for here. Every change and every ending verdict is
+        recorded in the flow with its author.
+        """
+        for listener in self._listeners[point]:
+            if listener.applies is not None and not listener.applies(flow):
+                continue
+            verdict = await self._ask(listener, flow)
+            if isinstance(verdict, Hold):
+                flow.record(point.value, listener.name, "held")
+                verdict = await verdict.release
+            if isinstance(verdict, Delay):
+                seconds = min(max(verdict.seconds, 0.0), MAX_DELAY_S)
+                flow.record(point.value, listener.name, f"delayed by {seconds:g} s")
+                await self._sleep(seconds)
+                continue
+            if verdict is not None:
+                flow.record(point.value, listener.name, describe(verdict))
+                return verdict
+        return None
+
+    async def _ask(self, listener: Listener, flow: Flow) -> Answer:
+        point = listener.point
+        message = flow.response if point is HookPoint.RESPONSE else flow.request
+        assert message is not None
+        if listener.needs_body and not message.body.is_whole:
+            await self._make_whole(message, listener, flow)
+        before = _Snapshot(message)
+        try:
+            answer = listener.call(flow)
+            if inspect.isawaitable(answer):
+                answer = await answer
+        except Exception as error:
+            return self._failed(listener, flow, error)
+        for what in before.differences(message):
+            flow.record(point.value, listener.name, what)
+        return answer
+
+    async def _make_whole(
+        self, message: Request | Response, listener: Listener, flow: Flow
+    ) -> None:
+        try:
+            await message.body.read(self._max_body_bytes)
+        except LimitExceeded as error:
+            flow.record(listener.point.value, listener.name, f"not buffered: {error}")
+
+    def _failed(self, listener: Listener, flow: Flow, error: Exception) -> Answer:
+        reason = f"{type(error).__name__}: {error}"
+        flow.record(listener.point.value, listener.name, f"failed: {reason}")
+        log.warning(
+            "%s of %s failed on flow %d (%s): %s",
+            listener.point.value,
+            listener.name,
+            flow.id,
+            flow.request.url,
+            reason,
+        )
+        if listener.on_error == "block":
+            return Fail(author=listener.name, reason=reason)
+        return None
+
+
+def describe(verdict: Verdict) -> str:
+    """A verdict in a few words, for the flow's record."""
+    match verdict:
+        case Respond(response=response):
+            return f"answered {response.status}"
+        case Drop(reason=reason):
+            return f"dropped: {reason}" if reason else "dropped"
+        case PassThrough():
+            return "passed through"
+        case Fail(reason=reason):
+            return f"blocked: {reason}"
+        case Delay(seconds=seconds):
+            return f"delayed by {seconds:g} s"
+        case Hold():
+            return "held"
+
+
+class _Snapshot:
+    """What a message looked like before a listener saw it."""
+
+    __slots__ = ("content", "fields", "line")
+
+    def __init__(self, message: Request | Response) -> None:
+        self.line = _start_line(message)
+        self.fields: RawHeaders = message.headers.raw.copy()
+        self.content = message.body.content
+
+    def differences(self, message: Request | Response) -> list[str]:
+        """One phrase per difference; empty when nothing changed (the common case)."""
+        line, fields = _start_line(message), message.headers.raw
+        content = message.body.content
+        was_read = self.content is None and content is not None
+        is_same_body = content is self.content or was_read
+        if line == self.line and fields == self.fields and is_same_body:
+            return []
+        found = []
+        if line != self.line:
+            found.append(f"{_show(self.line)} -> {_show(line)}")
+        found += [f"- {_field(one)}" for one in self.fields if one not in fields]
+        found += [f"+ {_field(one)}" for one in fields if one not in self.fields]
+        if not is_same_body and content != self.content:
+            size = "a stream" if content is None else f"{len(content)} bytes"
+            found.append(f"body replaced by {size}")
+        return found or ["header order"]
+
+
+def _start_line(message: Request | Response) -> tuple[object, ...]:
+    if isinstance(message, Request):
+        where = (message.scheme, message.host, message.port)
+        return (message.method, *where, message.target)
+    return (message.status, message.reason)
+
+
+def _show(line: tuple[object, ...]) -> str:
+    if len(line) == 2:
+        return str(line[0])
+    method, scheme, host, port, target = line
+    path = target.decode("latin-1") if isinstance(target, bytes) else target
+    return f"{method} {scheme}://{host}:{port}{path}"
+
+
+def _field(field: tuple[bytes, bytes]) -> str:
+    return f"{field[0].decode('latin-1')}: {field[1].decode('latin-1')}"

@@ -1,0 +1,53 @@
+"""What a listener may answer. None means: continue."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+
+from int3rceptor.model.message import Response
+
+MAX_DELAY_S = 300.0
+"""Longest delay one listener may ask for: longer than clients wait is a drop in disguise."""
+
+
+@dataclass(slots=True, frozen=True)
+class Respond:
+    """Answer the client with this; the origin is not asked (or its answer replaced)."""
+
+    response: Response
+
+
+@dataclass(slots=True, frozen=True)
+class Drop:
+    """Close without an answer (HTTP/1), reset the stream (HTTP/2)."""
+
+    reason: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Delay:
+    """Wait, then ask the next listener. At most MAX_DELAY_S."""
+
+    seconds: float
+
+
+@dataclass(slots=True, frozen=True)
+class Hold:
+    """Wait until someone decides; what `release` gives is the verdict."""
+
+    release: "Awaitable[Verdict | None]"
+
+
+@dataclass(slots=True, frozen=True)
+class PassThrough:
+    """on_connect only: relay this connection blind, do not intercept it."""
+
+
+@dataclass(slots=True, frozen=True)
+class Fail:
+    """The listener `author` failed, and says that flows must not pass without it."""
+
+    author: str
+    reason: str
+
+
+Verdict = Respond | Drop | Delay | Hold | PassThrough | Fail

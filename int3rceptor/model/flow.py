@@ -1,0 +1,133 @@
+"""The record of one exchange: who, where, what, when, and who changed it.
+
+A Flow is the record; the running coroutine is `proxy.exchange`.
+"""
+
+import itertools
+from dataclasses import dataclass, field
+from enum import Enum
+
+from int3rceptor.model.message import Request, Response
+
+_serial = itertools.count(1)
+
+MAX_CHANGES = 256
+"""Changes kept per flow: far above what rules and plugins do, so a loop cannot fill RAM."""
+
+MAX_TAGS = 64
+"""Tags kept per flow, for the same reason."""
+
+
+class FlowKind(Enum):
+    """What passed: an HTTP exchange, or bytes that were relayed unread."""
+
+    HTTP = "http"
+    TUNNEL = "tunnel"
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class TlsInfo:
+    """What a TLS handshake agreed on; `alpn` is "" when nothing was negotiated."""
+
+    version: str
+    cipher: str
+    alpn: str
+    sni: str | None
+    is_resumed: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class ClientInfo:
+    """The client's connection. `connect_host` is what CONNECT named, if there was one."""
+
+    address: tuple[str, int]
+    connect_host: str | None = None
+    connect_port: int | None = None
+    tls: TlsInfo | None = None
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class OriginInfo:
+    """The origin connection that carried the exchange."""
+
+    address: tuple[str, int]
+    tls: TlsInfo | None
+    version: str
+    is_reused: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class Times:
+    """Seconds on the loop's clock; 0.0 where the phase was not reached."""
+
+    started: float = 0.0
+    request_sent: float = 0.0
+    response_head: float = 0.0
+    ended: float = 0.0
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Change:
+    """One step in a flow's life: who did what at which hook point."""
+
+    point: str
+    author: str
+    what: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Flow:
+    """One exchange from accept to the last byte."""
+
+    client: ClientInfo
+    request: Request
+    kind: FlowKind = FlowKind.HTTP
+    id: int = field(default_factory=lambda: next(_serial))
+    response: Response | None = None
+    origin: OriginInfo | None = None
+    times: Times = field(default_factory=Times)
+    created: float = 0.0
+    error: str = ""
+    changes: list[Change] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+    rule: str = ""
+    bytes_up: int = 0
+    bytes_down: int = 0
+
+    def hosts(self) -> tuple[str, ...]:
+        """Every name this flow goes by; scopes and grants match the strictest.
+
+        The dialled host, the host that CONNECT named, the SNI and Host/:authority.
+        """
+        names = {self.request.host: None}
+        if self.client.connect_host:
+            names[self.client.connect_host] = None
+        if self.client.tls is not None and self.client.tls.sni:
+            names[self.client.tls.sni] = None
+        if self.request.authority:
+            names[host_of(self.request.authority)] = None
+        return tuple(names)
+
+    def record(self, point: str, author: str, what: str) -> None:
+        """Note a change; past MAX_CHANGES the oldest stay and the rest is not kept."""
+        if len(self.changes) < MAX_CHANGES:
+            self.changes.append(Change(point=point, author=author, what=what))
+
+    def tag(self, name: str) -> bool:
+        """Add a tag; False when the flow holds MAX_TAGS already."""
+        if name in self.tags:
+            return True
+        if len(self.tags) >= MAX_TAGS:
+            return False
+        self.tags.append(name)
+        return True
+
+
+def host_of(authority: str) -> str:
+    """The host of an authority: lower case, no port, no brackets, no trailing dot."""
+    host = authority.rsplit("@", 1)[-1]
+    if host.startswith("["):
+        host = host[1:].partition("]")[0]
+    elif host.count(":") == 1:
+        host = host.partition(":")[0]
+    return host.lower().rstrip(".")

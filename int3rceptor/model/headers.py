@@ -1,0 +1,146 @@
+"""Header fields as received: ordered, repeated, in their own case.
+
+Fields are bytes on the wire and stay bytes in `raw`. The mapping methods speak text:
+UTF-8 with surrogateescape, so that every byte survives a round trip.
+"""
+
+from collections.abc import Iterable, Iterator
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+def to_text(value: bytes) -> str:
+    """Decode a field so that `to_bytes` gives the same bytes back."""
+    return value.decode("utf-8", "surrogateescape")
+
+
+def to_bytes(value: str | bytes) -> bytes:
+    """Encode a field; the inverse of `to_text`."""
+    return (
+        value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
+    )
+
+
+class Headers:
+    """An ordered multi-map of header fields; names are compared without case.
+
+    `raw` is the list of (name, value) pairs in wire order and may be edited in place.
+    `headers["name"]` is the first value, or KeyError; `get_all` gives every value.
+    Setting replaces the first occurrence where it stands and drops the others.
+    """
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        self.raw: RawHeaders = list(raw)
+
+    def get_bytes(self, name: bytes) -> bytes | None:
+        """The first value of `name` (which is given in lower case), or None."""
+        for key, value in self.raw:
+            if key.lower() == name:
+                return value
+        return None
+
+    def get_all_bytes(self, name: bytes) -> list[bytes]:
+        """All values of `name` (which is given in lower case), in order."""
+        return [value for key, value in self.raw if key.lower() == name]
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The first value of `name` as text, or `default`."""
+        value = self.get_bytes(to_bytes(name).lower())
+        return default if value is None else to_text(value)
+
+    def get_all(self, name: str) -> list[str]:
+        """All values of `name` as text, in order."""
+        return [to_text(v) for v in self.get_all_bytes(to_bytes(name).lower())]
+
+    def __getitem__(self, name: str) -> str:
+        value = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __setitem__(self, name: str | bytes, value: str | bytes) -> None:
+        field = (checked_name(to_bytes(name)), checked_value(to_bytes(value)))
+        key = field[0].lower()
+        raw = self.raw
+        places = [i for i, (n, _) in enumerate(raw) if n.lower() == key]
+        if not places:
+            raw.append(field)
+            return
+        raw[places[0]] = (raw[places[0]][0], field[1])
+        for i in reversed(places[1:]):
+            del raw[i]
+
+    def add(self, name: str | bytes, value: str | bytes) -> None:
+        """Append one more field, keeping those of the same name."""
+        field = (checked_name(to_bytes(name)), checked_value(to_bytes(value)))
+        self.raw.append(field)
+
+    def remove(self, name: str | bytes) -> int:
+        """Drop every field of this name; the number dropped (0 when absent)."""
+        key = to_bytes(name).lower()
+        before = len(self.raw)
+        self.raw[:] = [(n, v) for n, v in self.raw if n.lower() != key]
+        return before - len(self.raw)
+
+    def __delitem__(self, name: str) -> None:
+        if not self.remove(name):
+            raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        if not isinstance(name, (str, bytes)):
+            return False
+        return self.get_bytes(to_bytes(name).lower()) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return (to_text(name) for name, _ in self.raw)
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        """Each field as text, in wire order, repeats included."""
+        return ((to_text(n), to_text(v)) for n, v in self.raw)
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and self.raw == other.raw
+
+    __hash__ = None  # type: ignore[assignment]  # mutable, so not a key
+
+    def copy(self) -> "Headers":
+        """An independent copy."""
+        return Headers(self.raw)
+
+    def __repr__(self) -> str:
+        return f"Headers({self.raw!r})"
+
+
+_TOKEN = frozenset(
+    b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+)
+_FORBIDDEN_IN_VALUE = frozenset((*range(0x09), *range(0x0A, 0x20), 0x7F))
+
+
+def is_token(name: bytes) -> bool:
+    """Whether `name` is a token (RFC 9110, 5.6.2)."""
+    return bool(name) and _TOKEN.issuperset(name)
+
+
+def is_field_value(value: bytes) -> bool:
+    """Whether `value` holds no control character but TAB (RFC 9110, 5.5)."""
+    return _FORBIDDEN_IN_VALUE.isdisjoint(value)
+
+
+def checked_name(name: bytes) -> bytes:
+    """`name`, or ValueError when it cannot be a field name."""
+    if not is_token(name):
+        raise ValueError(f"not a header name: {name!r}")
+    return name
+
+
+def checked_value(value: bytes) -> bytes:
+    """`value`, or ValueError when it would break the head it is put into."""
+    if not is_field_value(value):
+        raise ValueError(f"control character in a header value: {value!r}")
+    return value.strip(b" \t")

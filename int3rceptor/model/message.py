@@ -1,0 +1,72 @@
+"""Requests and responses as policy sees them, free of any HTTP version's framing."""
+
+from dataclasses import dataclass, field
+
+from int3rceptor.model.body import Body
+from int3rceptor.model.headers import Headers, to_text
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def format_authority(host: str, port: int, scheme: str) -> str:
+    """`host[:port]` with IPv6 brackets, the port left out when it is the default."""
+    name = f"[{host}]" if ":" in host else host
+    return name if DEFAULT_PORTS.get(scheme) == port else f"{name}:{port}"
+
+
+@dataclass(slots=True, kw_only=True)
+class Request:
+    """One request.
+
+    `host` and `port` say where it goes; `target` is the path and query as received,
+    byte for byte, ("*" for OPTIONS *); `authority` is the Host or :authority received.
+    `version` is the client's: "HTTP/1.0", "HTTP/1.1" or "HTTP/2".
+    """
+
+    method: str
+    scheme: str
+    host: str
+    port: int
+    target: bytes
+    authority: str
+    version: str
+    headers: Headers
+    body: Body = field(default_factory=Body)
+
+    @property
+    def path(self) -> str:
+        """Path and query as text."""
+        return to_text(self.target)
+
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the client waits for a 100 before it sends the body."""
+        return self.headers.get_bytes(b"expect") is not None
+
+    @property
+    def url(self) -> str:
+        """The URL as a person would write it."""
+        authority = format_authority(self.host, self.port, self.scheme)
+        return (
+            f"{self.scheme}://{authority}{self.path if self.target != b'*' else '/*'}"
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Response:
+    """One final response; `version` is the origin's ("" when the proxy made it)."""
+
+    status: int
+    reason: bytes = b""
+    version: str = ""
+    headers: Headers = field(default_factory=Headers)
+    body: Body = field(default_factory=Body)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Informational:
+    """A 1xx response other than 101, passed on as it comes."""
+
+    status: int
+    reason: bytes = b""
+    headers: Headers = field(default_factory=Headers)

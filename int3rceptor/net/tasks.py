@@ -1,0 +1,88 @@
+"""Tasks with an owner: named, referenced, and gone when their owner closes.
+
+The only legal place of create_task: a task that nobody owns outlives its connection.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import TypeVar
+
+log = logging.getLogger("int3rceptor.net")
+
+First = TypeVar("First")
+Second = TypeVar("Second")
+
+CANCEL_GRACE_S = 5.0
+"""How long cancelled tasks may clean up: longer is a hang, and is reported as one."""
+
+
+class Tasks:
+    """The tasks of one owner. An exception that escapes one is logged, once."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def start(self, work: Coroutine[object, object, None], name: str) -> None:
+        """Run `work` as a task of this owner."""
+        self.spawn(work, name).add_done_callback(self._ended)
+
+    def spawn(
+        self, work: Coroutine[object, object, None], name: str
+    ) -> asyncio.Task[None]:
+        """Like `start`, for an owner that wants the task, and what it raises."""
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(work, name=f"{self._name}/{name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            log.error("internal error in %s", task.get_name(), exc_info=error)
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Let the tasks end by themselves; whether all did in time."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout_s)
+        return not self._tasks
+
+    def cancel(self) -> None:
+        """Cancel what still runs, without waiting."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def close(self) -> None:
+        """Cancel what still runs and wait for it, at most CANCEL_GRACE_S."""
+        current = asyncio.current_task()
+        tasks = [task for task in self._tasks if task is not current]
+        for task in tasks:
+            task.cancel()
+        if not tasks:
+            return
+        _, pending = await asyncio.wait(tasks, timeout=CANCEL_GRACE_S)
+        for task in pending:
+            log.error("task %s does not end", task.get_name())
+
+
+async def first_of(
+    first: Coroutine[object, object, First], second: Coroutine[object, object, Second]
+) -> First | Second:
+    """What ends first; the other is cancelled. `second` wins when both have ended."""
+    loop = asyncio.get_running_loop()
+    a = loop.create_task(first, name="first")
+    b = loop.create_task(second, name="second")
+    try:
+        await asyncio.wait((a, b), return_when=asyncio.FIRST_COMPLETED)
+        return b.result() if b.done() else a.result()
+    finally:
+        for task in (a, b):
+            task.cancel()
+        await asyncio.gather(a, b, return_exceptions=True)

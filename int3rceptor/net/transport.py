@@ -1,0 +1,182 @@
+"""ByteStream over an event-loop transport: TCP, or TLS that the loop itself does.
+
+A Protocol with its own small buffer instead of StreamReader/StreamWriter: measured at
+190 against 270 µs of CPU per proxied request.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import cast
+
+from int3rceptor.errors import StreamLost
+from int3rceptor.net.gate import Gate
+from int3rceptor.net.stream import (
+    MAX_UNREAD_BYTES,
+    MAX_UNSENT_BYTES,
+    ByteStream,
+    Chunks,
+)
+
+CLOSE_GRACE_S = 2.0
+"""How long a close may flush to a peer that has stopped reading."""
+
+TLS_SHUTDOWN_S = 1.0
+"""How long the loop's TLS waits for the peer's close_notify: peers often send none."""
+
+
+class TransportStream(asyncio.Protocol, ByteStream):
+    """One connection of the event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._chunks: list[bytes] = []
+        self._unread_bytes = 0
+        self._is_reading_paused = False
+        self._is_writing_paused = False
+        self._at_eof = False
+        self._is_lost = False
+        self._readable = Gate(loop)
+        self._writable = Gate(loop)
+        self._closed = Gate(loop)
+        self._ssl_object: ssl.SSLObject | None = None
+        self._peer = ("", 0)
+        self._on_lost: Callable[[], None] | None = None
+
+    # The event loop's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=MAX_UNSENT_BYTES)
+        self._ssl_object = transport.get_extra_info("ssl_object")
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple):
+            self._peer = (str(peer[0]), int(peer[1]))
+
+    def data_received(self, data: bytes) -> None:
+        self._chunks.append(data)
+        self._unread_bytes += len(data)
+        if self._unread_bytes > MAX_UNREAD_BYTES and not self._is_reading_paused:
+            self._is_reading_paused = True
+            assert self._transport is not None
+            self._transport.pause_reading()
+        self._readable.open()
+
+    def eof_received(self) -> bool:
+        self._at_eof = True
+        self._readable.open()
+        # Plain TCP stays open for our half (RFC 9293, 3.6); TLS in the loop cannot.
+        return self._ssl_object is None
+
+    def pause_writing(self) -> None:
+        self._is_writing_paused = True
+
+    def resume_writing(self) -> None:
+        self._is_writing_paused = False
+        self._writable.open()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_lost = True
+        if exc is None:
+            self._at_eof = True
+            self._readable.open()
+        else:
+            self._readable.fail(StreamLost(f"connection lost: {exc}"))
+        self._writable.fail(StreamLost("connection lost while sending"))
+        self._closed.open()
+        for gate in (self._readable, self._writable, self._closed):
+            gate.close()
+        if self._on_lost is not None:
+            self._on_lost()
+
+    # Our side
+
+    def when_lost(self, callback: Callable[[], None] | None) -> None:
+        self._on_lost = callback
+
+    async def read(self, timeout_s: float) -> bytes:
+        if not self._chunks:
+            if self._at_eof:
+                return b""
+            if self._is_lost:
+                raise StreamLost("connection lost")
+            await self._readable.wait(timeout_s)
+            if not self._chunks:
+                return b""
+        chunks = self._chunks
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        self._unread_bytes = 0
+        if self._is_reading_paused:
+            self._is_reading_paused = False
+            if self._transport is not None and not self._is_lost:
+                self._transport.resume_reading()
+        return data
+
+    def unread(self, data: bytes) -> None:
+        if data:
+            self._chunks.insert(0, data)
+            self._unread_bytes += len(data)
+
+    def write(self, data: Chunks) -> None:
+        if self._is_lost or self._transport is None:
+            return
+        if isinstance(data, bytes):
+            self._transport.write(data)
+        else:
+            self._transport.writelines(data)
+
+    async def drain(self, timeout_s: float) -> None:
+        if self._is_lost:
+            raise StreamLost("connection lost")
+        while self._is_writing_paused:
+            await self._writable.wait(timeout_s)
+
+    def send_eof(self) -> bool:
+        if self._is_lost or self._transport is None or self._ssl_object is not None:
+            return False
+        if self._transport.is_closing():
+            return False
+        self._transport.write_eof()
+        return True
+
+    async def aclose(self) -> None:
+        if self._transport is None or self._is_lost:
+            return
+        self._on_lost = None
+        self._transport.close()
+        if self._closed.is_awaited:
+            return
+        try:
+            await self._closed.wait(CLOSE_GRACE_S)
+        except Exception:
+            self.abort()
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        if self._transport is not None and not self._is_lost:
+            self._on_lost = None
+            self._transport.abort()
+
+    @property
+    def has_room(self) -> bool:
+        return not self._is_writing_paused
+
+    @property
+    def is_usable(self) -> bool:
+        return not (self._is_lost or self._at_eof)
+
+    @property
+    def has_unread(self) -> bool:
+        return bool(self._chunks)
+
+    @property
+    def ssl_object(self) -> ssl.SSLObject | None:
+        return self._ssl_object
+
+    @property
+    def peer(self) -> tuple[str, int]:
+        return self._peer

@@ -1,0 +1,1 @@
+"""WebAssembly plugins: the engine, its limits and the guest's view of a flow."""

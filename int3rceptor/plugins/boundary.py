@@ -1,0 +1,116 @@
+"""The line between host and guest: what a guest engine offers, and how a turn ends.
+
+Two implementations exist, `fastcall` (wasmtime's C API) and `stockcall` (wasmtime's
+Python API); everything above them speaks only these types.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+
+class FaultKind(Enum):
+    """Why a plugin lost its turn."""
+
+    FUEL = "out of fuel"
+    WALL_CLOCK = "over the wall clock limit"
+    HOST_BUDGET = "over the host work budget"
+    STACK = "stack overflow"
+    MEMORY = "access outside its memory"
+    TRAP = "trap"
+    START = "could not be started"
+    RETURNED_ERROR = "returned an error"
+    BAD_ANSWER = "returned RESPOND without an answer"
+    OVERLOADED = "too many calls were waiting for it"
+    HOST_BUG = "a host function failed"
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Fault:
+    """One lost turn: what kind, and the details in one line."""
+
+    kind: FaultKind
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}: {self.detail}" if self.detail else self.kind.value
+
+
+Outcome = int | Fault
+"""How a call ended: the hook's return code, or the fault that ended it."""
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class GuestLimits:
+    """What one instance may use; `fuel` and `ticks` are per call.
+
+    `ticks` counts epochs of `engine.TICK_S`.
+    """
+
+    fuel: int
+    ticks: int
+    memory_bytes: int
+
+
+class HostCall(Protocol):
+    """A host function: i32 parameters as unsigned ints; it never raises."""
+
+    def __call__(self, *values: int) -> int:
+        """Act; a status, a length or a fact."""
+        ...
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class HostImport:
+    """One import to satisfy; `result` is as the module declared it: i32, i64 or ""."""
+
+    name: str
+    params: int
+    result: str
+    call: HostCall
+
+
+class Guest(Protocol):
+    """One instance in its own store. Used by one thread at a time."""
+
+    def start(self) -> Fault | None:
+        """Instantiate, under the same limits as any call; once, before all else."""
+        ...
+
+    def call(self, export: str) -> Outcome:
+        """Run one `() -> i32` export with fresh fuel and a fresh deadline."""
+        ...
+
+    def read(self, address: int, length: int) -> bytes | None:
+        """Copy out of the guest's memory; None outside of it."""
+        ...
+
+    def write(self, address: int, data: bytes) -> bool:
+        """Copy into the guest's memory; False, and nothing written, outside of it."""
+        ...
+
+    def memory_bytes(self) -> int:
+        """The memory's size now."""
+        ...
+
+    def stop(self) -> None:
+        """From a host function: let the guest run no further than its next check."""
+        ...
+
+
+class GuestMaker(Protocol):
+    """What makes the guests of one module: the engine's part that is built once."""
+
+    def new_guest(self) -> Guest:
+        """A guest that is not started yet."""
+        ...
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Blueprint:
+    """What a guest is made from, apart from the compiled module."""
+
+    imports: Sequence[HostImport]
+    exports: Sequence[str]
+    limits: GuestLimits

@@ -1,0 +1,66 @@
+"""Chooses how guests are called: the fast way once it proves itself, else the stock."""
+
+import functools
+import logging
+from collections.abc import Callable
+
+from wasmtime import Engine, Module
+
+from int3rceptor.plugins.boundary import Blueprint, GuestLimits, GuestMaker, HostImport
+from int3rceptor.plugins.engine import compile_module, shared_engine
+from int3rceptor.plugins.stockcall import StockMaker
+
+log = logging.getLogger("int3rceptor.plugins")
+
+MakerFactory = Callable[[Engine, Module, Blueprint], GuestMaker]
+
+_PROBE = b"""(module
+  (import "env" "wide" (func $wide (param i32 i32 i32) (result i64)))
+  (memory (export "memory") 1 2) (data (i32.const 7) "probe")
+  (func (export "ask") (result i32)
+    (i32.wrap_i64 (i64.shr_s
+      (call $wide (i32.const 7) (i32.const 5) (i32.const -2)) (i64.const 32))))
+  (func (export "trap") (result i32) unreachable))"""
+_ANSWER = -0x1234
+
+
+def proves_itself(factory: MakerFactory) -> bool:
+    """Run one real module and compare: arguments, an i64, memory both ways, a trap."""
+    seen: list[tuple[int, bytes | None]] = []
+
+    def wide(*values: int) -> int:
+        address, length, number = values
+        seen.append((number, guest.read(address, length)))
+        return _ANSWER << 32
+
+    one = HostImport(name="wide", params=3, result="i64", call=wide)
+    limits = GuestLimits(fuel=10_000, ticks=1 << 32, memory_bytes=1 << 20)
+    blueprint = Blueprint(imports=(one,), exports=("ask", "trap"), limits=limits)
+    module = compile_module(_PROBE, "self-check")
+    guest = factory(shared_engine(), module, blueprint).new_guest()
+    if guest.start() is not None or guest.memory_bytes() != 65_536:
+        return False
+    is_right = guest.call("ask") == _ANSWER and seen == [(0xFFFF_FFFE, b"probe")]
+    is_written = guest.write(65_535, b"x") and guest.read(65_535, 1) == b"x"
+    is_bounded = guest.read(65_535, 2) is None and not guest.write(65_536, b"x")
+    is_trapped = not isinstance(guest.call("trap"), int)
+    return is_right and is_written and is_bounded and is_trapped
+
+
+@functools.cache
+def maker_factory() -> MakerFactory:
+    """The way to call guests in this process; decided once."""
+    try:
+        from int3rceptor.plugins.fastcall import FastMaker, has_known_layout
+
+        if has_known_layout() and proves_itself(FastMaker):
+            return FastMaker
+        reason = "its self-check failed"
+    except (ImportError, AttributeError) as error:
+        reason = str(error)
+    log.warning(
+        "plugins run through wasmtime's stock API, about ten times slower: the fast "
+        "call path does not fit this wasmtime (%s)",
+        reason,
+    )
+    return StockMaker

@@ -1,0 +1,90 @@
+"""What `plugins check FILE` tells: a module's hooks, imports and what they allow."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from int3rceptor.errors import PluginError
+from int3rceptor.plugins.abi import FUNCTIONS
+from int3rceptor.plugins.codes import GRANTED_UNASKED, INIT_EXPORT, Permission
+from int3rceptor.plugins.engine import compile_module
+from int3rceptor.plugins.inspection import ModuleInfo, inspect_module
+from int3rceptor.plugins.manager import read_module
+from int3rceptor.plugins.manifest import Manifest, read_manifest
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Description:
+    """A module that was read but not run. `problems` are why it could not be loaded."""
+
+    source: Path
+    size_bytes: int
+    info: ModuleInfo
+    manifest: Manifest | None
+    problems: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """The report, a line each, for people."""
+        return [
+            f"{self.source} ({self.size_bytes} bytes)",
+            *self._manifest_lines(),
+            "Hooks: " + (", ".join(self._hooks()) or "none"),
+            *self._permission_lines(),
+            *(f"Note: {note}" for note in self.info.notes),
+            *(f"Problem: {problem}" for problem in self.problems),
+            "It can be loaded." if not self.problems else "It cannot be loaded.",
+        ]
+
+    def _hooks(self) -> list[str]:
+        hooks = [point.value for point in self.info.hooks]
+        return [INIT_EXPORT, *hooks] if self.info.has_init else hooks
+
+    def _manifest_lines(self) -> list[str]:
+        manifest = self.manifest
+        if manifest is None:
+            return []
+        limits, hosts = manifest.limits, ", ".join(manifest.scope.hosts)
+        priority, on_error = manifest.priority, manifest.on_error
+        return [
+            f"Name: {manifest.name} {manifest.version}".rstrip(),
+            f"Priority: {priority}; on error: {on_error}; hosts: {hosts}",
+            f"Limits: fuel {limits.fuel}, {limits.wall_s:g} s",
+            f"Limits: {limits.memory_bytes} bytes of memory",
+            f"Limits: {limits.host_calls} host calls, {limits.host_bytes} bytes",
+        ]
+
+    def _permission_lines(self) -> list[str]:
+        lines = ["Its imports allow it to:"]
+        for permission in Permission:
+            names = [
+                name
+                for name in self.info.imports
+                if FUNCTIONS[name].permission is permission
+            ]
+            if not names:
+                continue
+            waits = "" if permission in GRANTED_UNASKED else " (needs a grant)"
+            lines.append(f"  {permission.value}{waits}")
+            lines.append(f"    {', '.join(names)}")
+        return lines if len(lines) > 1 else ["It imports nothing."]
+
+
+def describe(path: Path) -> Description:
+    """Compile and inspect a module file without running any of it.
+
+    PluginError only when there is nothing to describe: no such file, no module.
+    """
+    data = read_module(path)
+    info = inspect_module(compile_module(data, str(path)))
+    problems = list(info.problems)
+    manifest: Manifest | None = None
+    try:
+        manifest = read_manifest(path, {})
+    except PluginError as error:
+        problems.append(str(error))
+    return Description(
+        source=path,
+        size_bytes=len(data),
+        info=info,
+        manifest=manifest,
+        problems=tuple(problems),
+    )

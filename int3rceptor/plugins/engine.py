@@ -1,0 +1,137 @@
+"""The process's one wasmtime engine: its settings, its compiler, its clock.
+
+It knows modules and epochs; it does not know host functions or flows.
+"""
+
+import functools
+import threading
+
+from wasmtime import Config, Engine, Module, WasmtimeError, wat2wasm
+
+from int3rceptor.errors import PluginError
+
+MAX_MODULE_BYTES = 8 * 1024 * 1024
+"""Largest module file. Compiling has no limit of its own and costs up to 6 s per MiB of
+tiny functions; 8 MiB leaves room for Go and for script engines (2 to 7 MiB)."""
+
+MAX_STACK_BYTES = 256 * 1024
+"""Guest stack. Python threads on macOS have 512 KiB; the rest is for the host."""
+
+TICK_S = 0.1
+"""Length of an epoch: how precise wall clock limits are. The ticker wakes this often
+while plugins are loaded: ten times a second is nothing beside the traffic."""
+
+MIN_TICKS = 2
+"""The first tick may come at once: one alone could end a call that just began."""
+
+_WASM_MAGIC = b"\0asm"
+_OFF = (
+    "wasm_threads",
+    "shared_memory",
+    "wasm_memory64",
+    "wasm_multi_memory",
+    "wasm_exceptions",
+    "wasm_gc",
+    "wasm_function_references",
+    "wasm_custom_page_sizes",
+    "wasm_stack_switching",
+    "wasm_component_model",
+)
+"""Proposals that plugins do not need: each is attack surface (threads would also let a
+guest change memory while the host reads it; memory64 breaks the i32 addresses)."""
+
+
+@functools.cache
+def shared_engine() -> Engine:
+    """The engine, built at the first call."""
+    config = Config()
+    config.consume_fuel = True
+    config.epoch_interruption = True
+    # The host keeps a view of each memory; a memory that moves would leave it dangling.
+    config.memory_may_move = False
+    config.max_wasm_stack = MAX_STACK_BYTES
+    for name in _OFF:
+        setattr(config, name, False)
+    return Engine(config)
+
+
+def compile_module(data: bytes, source: str) -> Module:
+    """Compile a binary or text module; may take seconds, so not on the event loop.
+
+    `source` names the file in the message of a PluginError.
+    """
+    if len(data) > MAX_MODULE_BYTES:
+        raise PluginError(f"{source}: larger than {MAX_MODULE_BYTES} bytes")
+    try:
+        wasm = (
+            data if data.startswith(_WASM_MAGIC) else wat2wasm(_as_text(data, source))
+        )
+        return Module(shared_engine(), bytes(wasm))
+    except WasmtimeError as error:
+        reason = " ".join(str(error).split())[:500]
+        raise PluginError(
+            f"{source}: not a usable WebAssembly module: {reason}"
+        ) from None
+
+
+def _as_text(data: bytes, source: str) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise PluginError(
+            f"{source}: neither a WebAssembly binary (it would begin with \\0asm) "
+            "nor WebAssembly text"
+        ) from None
+
+
+def ticks_for(seconds: float) -> int:
+    """The epochs that make up a wall clock limit."""
+    return max(MIN_TICKS, round(seconds / TICK_S))
+
+
+class EpochTicker:
+    """Moves the engine's epoch on, in a thread that otherwise only sleeps.
+
+    It runs while someone holds it: each `acquire` needs one `release`.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._thread: threading.Thread | None = None
+        self._stopped = threading.Event()
+
+    def acquire(self) -> None:
+        """Start ticking, if nobody did yet."""
+        with self._lock:
+            self._holders += 1
+            if self._thread is None:
+                self._stopped = threading.Event()
+                self._thread = threading.Thread(
+                    target=self._run,
+                    args=(self._stopped,),
+                    name="int3rceptor-epochs",
+                    daemon=True,
+                )
+                self._thread.start()
+
+    def release(self) -> None:
+        """Stop ticking and wait for the thread, if this was the last holder."""
+        with self._lock:
+            self._holders -= 1
+            if self._holders or self._thread is None:
+                return
+            self._stopped.set()
+            self._thread.join()
+            self._thread = None
+
+    def _run(self, stopped: threading.Event) -> None:
+        while not stopped.wait(TICK_S):
+            self._engine.increment_epoch()
+
+
+@functools.cache
+def shared_ticker() -> EpochTicker:
+    """The ticker of the shared engine."""
+    return EpochTicker(shared_engine())

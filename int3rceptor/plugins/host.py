@@ -1,0 +1,219 @@
+"""The host's side of one plugin: the current call, its budgets, undo and verdict.
+
+The functions themselves are in `host_read` and `host_write`; each goes four steps:
+context, bounds, act, status. None raises. One `Host` serves one call at a time.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from int3rceptor.hooks.points import HookPoint
+from int3rceptor.hooks.verdicts import Drop, Respond, Verdict
+from int3rceptor.model.flow import Flow
+from int3rceptor.model.message import Request, Response
+from int3rceptor.plugins.abi import HostFunction
+from int3rceptor.plugins.boundary import Fault, FaultKind, Guest, HostCall, Outcome
+from int3rceptor.plugins.codes import HookCode, LogLevel, Status
+
+MAX_LOG_LINE_BYTES = 8 * 1024
+"""Of one log line; the rest is cut. A terminal line is 200, a pretty-printed header
+list a few thousand; the host work budget allows 128 lines of this size."""
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Surroundings:
+    """What a plugin sees of the world besides flows; supplied, so a run can repeat."""
+
+    config: Mapping[str, str] = field(default_factory=dict)
+    now_ms: Callable[[], int] = _wall_ms
+    random: Callable[[int], bytes] = secrets.token_bytes
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class HostBudget:
+    """What one hook may have the host do: fuel does not cover host calls."""
+
+    calls: int
+    bytes: int
+
+
+class Host:
+    """The state that host functions act on."""
+
+    __slots__ = (
+        "budget",
+        "bytes_left",
+        "calls_left",
+        "fault",
+        "flow",
+        "guest",
+        "lines",
+        "point",
+        "saved",
+        "surroundings",
+        "verdict",
+    )
+
+    def __init__(self, surroundings: Surroundings, budget: HostBudget) -> None:
+        self.surroundings = surroundings
+        self.budget = budget
+        self.guest: Guest | None = None
+        self.flow: Flow | None = None
+        self.point: HookPoint | None = None
+        self.calls_left = budget.calls
+        self.bytes_left = budget.bytes
+        self.fault: Fault | None = None
+        self.verdict: Verdict | None = None
+        self.lines: list[tuple[LogLevel, str]] = []
+        self.saved: dict[str, Callable[[], None]] = {}
+
+    def begin(self, point: HookPoint | None, flow: Flow | None) -> None:
+        """Open a call; no point and no flow for plugin_init and start functions."""
+        self.point = point
+        self.flow = flow
+        budget = self.budget
+        self.calls_left = budget.calls
+        self.bytes_left = budget.bytes
+
+    def finish(self, outcome: Outcome) -> Verdict | Fault | None:
+        """Close the call: a verdict, None to continue, or the fault that it ended in.
+
+        A fault takes back every change that the call made: a plugin that was cut off
+        half-way must not leave half a change behind.
+        """
+        self.point = self.flow = None
+        fault, verdict, saved = self.fault, self.verdict, self.saved
+        if outcome == 0 and not saved and fault is None and verdict is None:
+            return None  # the usual end, without the work below
+        self.fault, self.verdict, self.saved = None, None, {}
+        result = fault or _judge(outcome, verdict)
+        if isinstance(result, Fault):
+            for restore in saved.values():
+                restore()
+        return result
+
+    def take_lines(self) -> Sequence[tuple[LogLevel, str]]:
+        """The log lines since the last time, oldest first."""
+        lines = self.lines
+        if lines:
+            self.lines = []
+        return lines
+
+    def message(self) -> Request | Response | None:
+        """What header calls mean: the response in on_response and on_capture."""
+        flow = self.flow
+        if flow is None:
+            return None
+        if self.point is HookPoint.RESPONSE or self.point is HookPoint.CAPTURE:
+            return flow.response
+        return flow.request
+
+    def exhaust(self, what: str) -> int:
+        """End the call: its budget is spent."""
+        if self.fault is None:
+            self.fault = Fault(kind=FaultKind.HOST_BUDGET, detail=what)
+        if self.guest is not None:
+            self.guest.stop()
+        return Status.TOO_LARGE
+
+    def spend(self, count: int) -> bool:
+        """Take bytes from the budget; False, and the call ends, when it is spent."""
+        self.bytes_left -= count
+        if self.bytes_left >= 0:
+            return True
+        self.exhaust(f"more than {self.budget.bytes} bytes")
+        return False
+
+    def read(self, address: int, length: int) -> bytes | None:
+        """The guest's bytes, or None: outside of its memory, or over the budget."""
+        guest = self.guest
+        if guest is None:
+            return None
+        if length > self.bytes_left:
+            if address + length <= guest.memory_bytes():
+                self.spend(length)
+            return None
+        self.bytes_left -= length
+        return guest.read(address, length)
+
+    def give(self, data: bytes, address: int, room: int) -> int:
+        """Write an out-parameter; its length, or the length it needs."""
+        length = len(data)
+        if length > room:
+            return length
+        if not self.spend(length):
+            return Status.TOO_LARGE
+        guest = self.guest
+        if guest is None or not guest.write(address, data):
+            return Status.BAD_POINTER
+        return length
+
+    def log(self, level: LogLevel, text: str) -> None:
+        """Keep a log line until the call is over."""
+        self.lines.append((level, text))
+
+    def save(self, what: str, restore: Callable[[], None]) -> None:
+        """Keep what undoes a change, before it is made; the first of a kind counts."""
+        self.saved.setdefault(what, restore)
+
+
+def _judge(outcome: Outcome, verdict: Verdict | None) -> Verdict | Fault | None:
+    if isinstance(outcome, Fault):
+        return outcome
+    if outcome == HookCode.CONTINUE:
+        return verdict
+    if outcome == HookCode.DROP:
+        return Drop()
+    if outcome != HookCode.RESPOND:
+        return Fault(kind=FaultKind.RETURNED_ERROR, detail=f"code {outcome}")
+    if isinstance(verdict, Respond):
+        return verdict
+    return Fault(kind=FaultKind.BAD_ANSWER)
+
+
+HostAct = (
+    Callable[[Host], int]
+    | Callable[[Host, int], int]
+    | Callable[[Host, int, int], int]
+    | Callable[[Host, int, int, int], int]
+    | Callable[[Host, int, int, int, int], int]
+    | Callable[[Host, int, int, int, int, int], int]
+)
+"""A host function before it is bound: Host first, then its unsigned parameters."""
+
+
+def bind(host: Host, row: HostFunction, act: HostAct) -> HostCall:
+    """The function as a guest calls it: budget and hook are checked around it."""
+    hooks = row.hooks
+    is_legacy = row.legacy
+
+    def call(*values: int) -> int:
+        host.calls_left -= 1
+        if host.calls_left < 0:
+            status = host.exhaust(f"more than {host.budget.calls} host calls")
+        elif hooks and host.point not in hooks:
+            status = Status.WRONG_HOOK
+        else:
+            status = act(host, *values)
+        return Status.NOT_FOUND if is_legacy and status < 0 else status
+
+    return call
+
+
+def refuse(host: Host, row: HostFunction) -> HostCall:
+    """The stub for a function that was not granted."""
+    status = Status.NOT_FOUND if row.legacy else Status.NO_PERMISSION
+
+    def call(*_values: int) -> int:
+        host.calls_left -= 1
+        if host.calls_left < 0:
+            host.exhaust(f"more than {host.budget.calls} host calls")
+        return status
+
+    return call

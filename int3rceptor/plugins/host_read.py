@@ -1,0 +1,257 @@
+"""Host functions that read: the log, the flow, its messages, configuration, clock.
+
+Each takes the Host and the guest's unsigned parameters, and returns a status or a
+length. None raises.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+
+from int3rceptor.model.flow import Flow
+from int3rceptor.model.headers import Headers, to_bytes
+from int3rceptor.plugins.codes import LogLevel, Status
+from int3rceptor.plugins.host import MAX_LOG_LINE_BYTES, Host, HostAct
+
+_PAGE_BYTES = 64 * 1024
+
+
+def encode_list(items: Iterable[bytes]) -> bytes:
+    """The ABI's list: for each item its length (u32, little-endian) and its bytes."""
+    parts: list[bytes] = []
+    for item in items:
+        parts.append(len(item).to_bytes(4, "little"))
+        parts.append(item)
+    return b"".join(parts)
+
+
+def log(host: Host, level: int, address: int, length: int) -> int:
+    """host_log."""
+    text = _line(host, address, length)
+    if text is None:
+        return Status.BAD_ARGUMENT
+    host.log(_LEVELS[level] if level < len(_LEVELS) else LogLevel.INFO, text)
+    return Status.OK
+
+
+_LEVELS = tuple(LogLevel)
+
+
+def abort(host: Host, address: int, length: int) -> int:
+    """host_abort."""
+    text = _line(host, address, length)
+    if text is None:
+        return Status.BAD_ARGUMENT
+    host.log(LogLevel.ERROR, f"ABORT: {text}")
+    return Status.OK
+
+
+def _line(host: Host, address: int, length: int) -> str | None:
+    """One line; control characters are spelled out, so it cannot drive a terminal."""
+    data = host.read(address, length)
+    if data is None:
+        return None
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    if len(data) > MAX_LOG_LINE_BYTES:
+        kept = data[:MAX_LOG_LINE_BYTES].decode("utf-8", "ignore")
+        text = f"{kept}… ({len(data)} bytes)"
+    return text if text.isprintable() else _printable(text)
+
+
+def _printable(text: str) -> str:
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode("ascii")
+        for one in text
+    )
+
+
+def memory_size(host: Host) -> int:
+    """host_get_memory_size."""
+    return 0 if host.guest is None else host.guest.memory_bytes() // _PAGE_BYTES
+
+
+def _text(source: Callable[[Flow], str | bytes | None]) -> HostAct:
+    """A function that copies one fact of the flow; None is NOT_FOUND."""
+
+    def act(host: Host, address: int, room: int) -> int:
+        flow = host.flow
+        value = None if flow is None else source(flow)
+        if value is None:
+            return Status.NOT_FOUND
+        return host.give(to_bytes(value), address, room)
+
+    return act
+
+
+def _sni(flow: Flow) -> str | None:
+    return None if flow.client.tls is None else flow.client.tls.sni
+
+
+def _client_address(flow: Flow) -> str:
+    host, port = flow.client.address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def port(host: Host) -> int:
+    """host_get_port."""
+    return Status.NOT_FOUND if host.flow is None else host.flow.request.port
+
+
+def version(host: Host, address: int, room: int) -> int:
+    """host_get_version."""
+    message = host.message()
+    if message is None:
+        return Status.NOT_FOUND
+    return host.give(message.version.encode(), address, room)
+
+
+def status(host: Host) -> int:
+    """host_get_status."""
+    flow = host.flow
+    if flow is None or flow.response is None:
+        return Status.NOT_FOUND
+    return flow.response.status
+
+
+def _message_headers(host: Host) -> Headers | None:
+    message = host.message()
+    return None if message is None else message.headers
+
+
+def _request_headers(host: Host) -> Headers | None:
+    return None if host.flow is None else host.flow.request.headers
+
+
+def _trailers(host: Host) -> Headers | None:
+    message = host.message()
+    if message is None:
+        return None
+    return message.body.trailers or Headers()
+
+
+_Fields = Callable[[Host], Headers | None]
+
+
+def _first(fields: _Fields, *, is_in_body: bool = False) -> HostAct:
+    """A function that copies the first value of a name."""
+
+    def act(host: Host, name_at: int, name_len: int, address: int, room: int) -> int:
+        name = host.read(name_at, name_len)
+        if name is None:
+            return Status.BAD_POINTER
+        if is_in_body and not _has_whole_body(host):
+            return Status.TOO_LARGE
+        headers = fields(host)
+        value = None if headers is None else headers.get_bytes(name.lower())
+        return Status.NOT_FOUND if value is None else host.give(value, address, room)
+
+    return act
+
+
+def _listed(fields: _Fields, *, is_in_body: bool = False) -> HostAct:
+    """A function that copies all fields as a list."""
+
+    def act(host: Host, address: int, room: int) -> int:
+        if is_in_body and not _has_whole_body(host):
+            return Status.TOO_LARGE
+        headers = fields(host)
+        if headers is None:
+            return Status.NOT_FOUND
+        items = (part for pair in headers.raw for part in pair)
+        return host.give(encode_list(items), address, room)
+
+    return act
+
+
+def header_values(
+    host: Host, name_at: int, name_len: int, address: int, room: int
+) -> int:
+    """host_get_header_values."""
+    name = host.read(name_at, name_len)
+    if name is None:
+        return Status.BAD_POINTER
+    headers = _message_headers(host)
+    values = [] if headers is None else headers.get_all_bytes(name.lower())
+    if not values:
+        return Status.NOT_FOUND
+    return host.give(encode_list(values), address, room)
+
+
+def _has_whole_body(host: Host) -> bool:
+    message = host.message()
+    return message is not None and message.body.is_whole
+
+
+def body(host: Host, address: int, room: int) -> int:
+    """host_get_body.
+
+    A body over what is left of the budget is refused, not a fault: its size is not
+    the guest's doing.
+    """
+    message = host.message()
+    content = None if message is None else message.body.content
+    if content is None or (room >= len(content) > host.bytes_left):
+        return Status.TOO_LARGE
+    return host.give(content, address, room)
+
+
+def config(host: Host, key_at: int, key_len: int, address: int, room: int) -> int:
+    """host_get_config."""
+    key = host.read(key_at, key_len)
+    if key is None:
+        return Status.BAD_POINTER
+    value = host.surroundings.config.get(key.decode("utf-8", "replace"))
+    if value is None:
+        return Status.NOT_FOUND
+    return host.give(value.encode(), address, room)
+
+
+def now_ms(host: Host) -> int:
+    """host_now_ms."""
+    return host.surroundings.now_ms()
+
+
+def random(host: Host, address: int, length: int) -> int:
+    """host_random."""
+    guest = host.guest
+    if guest is None or address + length > guest.memory_bytes():
+        return Status.BAD_POINTER
+    if not host.spend(length):
+        return Status.TOO_LARGE
+    guest.write(address, host.surroundings.random(length))
+    return Status.OK
+
+
+READERS: Mapping[str, HostAct] = MappingProxyType(
+    {
+        "host_log": log,
+        "host_get_memory_size": memory_size,
+        "host_abort": abort,
+        "host_get_header": _first(_message_headers),
+        "host_get_method": _text(lambda flow: flow.request.method),
+        "host_get_url": _text(lambda flow: flow.request.url),
+        "host_get_scheme": _text(lambda flow: flow.request.scheme),
+        "host_get_host": _text(lambda flow: flow.request.host),
+        "host_get_port": port,
+        "host_get_path": _text(lambda flow: flow.request.target),
+        "host_get_version": version,
+        "host_get_client_addr": _text(_client_address),
+        "host_get_sni": _text(_sni),
+        "host_get_connect_host": _text(lambda flow: flow.client.connect_host),
+        "host_get_rule": _text(lambda flow: flow.rule or None),
+        "host_get_request_header": _first(_request_headers),
+        "host_get_header_values": header_values,
+        "host_list_headers": _listed(_message_headers),
+        "host_list_request_headers": _listed(_request_headers),
+        "host_get_status": status,
+        "host_get_body": body,
+        "host_get_trailer": _first(_trailers, is_in_body=True),
+        "host_list_trailers": _listed(_trailers, is_in_body=True),
+        "host_get_config": config,
+        "host_now_ms": now_ms,
+        "host_random": random,
+    }
+)
+"""By the name that guests import them under."""

@@ -1,0 +1,150 @@
+"""What a compiled module wants and offers, judged against the ABI table.
+
+What a module imports is what it can do: the permissions it asks for are read here.
+"""
+
+from dataclasses import dataclass, field
+
+from wasmtime import FuncType, MemoryType, Module
+
+from int3rceptor.errors import PluginError
+from int3rceptor.hooks.points import HookPoint
+from int3rceptor.plugins.abi import FUNCTIONS
+from int3rceptor.plugins.codes import (
+    IMPORT_MODULE,
+    INIT_EXPORT,
+    MEMORY_EXPORT,
+    Permission,
+)
+
+MAX_IMPORTS = 256
+"""Imports listed by one module; the table is far shorter."""
+
+MAX_EXPORTS = 1024
+"""Exports of one module: each is looked up when an instance is built, at 20 µs."""
+
+_BODY_PERMISSIONS = frozenset({Permission.READ_BODY, Permission.CHANGE_BODY})
+
+
+@dataclass(slots=True, kw_only=True)
+class ModuleInfo:
+    """A module's side of the contract. `problems` are why it cannot be loaded.
+
+    `imports` maps a host function's name to the result it is declared with ("" for
+    none). `notes` are what its author may have meant otherwise.
+    """
+
+    imports: dict[str, str] = field(default_factory=dict)
+    hooks: list[HookPoint] = field(default_factory=list)
+    has_init: bool = False
+    has_memory: bool = False
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def exports(self) -> tuple[str, ...]:
+        """The functions that the host calls."""
+        hooks = tuple(point.value for point in self.hooks)
+        return (*hooks, INIT_EXPORT) if self.has_init else hooks
+
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        """What its imports ask for."""
+        return frozenset(FUNCTIONS[name].permission for name in self.imports)
+
+    @property
+    def needs_body(self) -> bool:
+        """Whether bodies must be made whole for it."""
+        return not _BODY_PERMISSIONS.isdisjoint(self.permissions)
+
+
+def inspect_module(module: Module) -> ModuleInfo:
+    """Read imports and exports; problems are collected, not raised."""
+    info = ModuleInfo()
+    imports, exports = module.imports, module.exports
+    if len(imports) > MAX_IMPORTS or len(exports) > MAX_EXPORTS:
+        info.problems.append(
+            f"{len(imports)} imports and {len(exports)} exports, but at most "
+            f"{MAX_IMPORTS} and {MAX_EXPORTS} are allowed"
+        )
+        return info
+    for one in imports:
+        _judge_import(info, one.module, one.name or "", one.type)
+    for export in exports:
+        _judge_export(info, export.name, export.type)
+    _judge_whole(info)
+    return info
+
+
+def require_loadable(info: ModuleInfo, source: str) -> None:
+    """PluginError with every problem, if there is one."""
+    if info.problems:
+        raise PluginError(f"{source}: " + "; ".join(info.problems))
+
+
+def _judge_import(info: ModuleInfo, module: str, name: str, kind: object) -> None:
+    row = FUNCTIONS.get(name) if module == IMPORT_MODULE else None
+    if row is None:
+        info.problems.append(
+            f"imports {module}.{name}, which this host does not have "
+            "(docs/plugin-abi.md lists what it has)"
+        )
+        return
+    expected = f"({_spell(['i32'] * len(row.params))}) -> {row.result} or no result"
+    if not isinstance(kind, FuncType):
+        info.problems.append(
+            f"imports {module}.{name} as something that is no function; "
+            f"expected a function {expected}"
+        )
+        return
+    params = [str(one) for one in kind.params]
+    results = [str(one) for one in kind.results]
+    if params != ["i32"] * len(row.params) or results not in ([], [row.result]):
+        found = f"({_spell(params)}) -> {_spell(results) or 'nothing'}"
+        info.problems.append(f"imports {module}.{name} as {found}; expected {expected}")
+        return
+    result = results[0] if results else ""
+    if info.imports.setdefault(name, result) != result:
+        info.problems.append(f"imports {module}.{name} twice, with and without result")
+
+
+def _judge_export(info: ModuleInfo, name: str, kind: object) -> None:
+    if name == MEMORY_EXPORT:
+        info.has_memory = isinstance(kind, MemoryType)
+        return
+    point = _POINTS.get(name)
+    if point is None and name != INIT_EXPORT:
+        if name.startswith("on_"):
+            info.notes.append(f"exports {name}, which is no hook and is never called")
+        return
+    if not isinstance(kind, FuncType):
+        info.problems.append(f"exports {name} as something that is no function")
+        return
+    params = [str(one) for one in kind.params]
+    results = [str(one) for one in kind.results]
+    if params or results != ["i32"]:
+        found = f"({_spell(params)}) -> {_spell(results) or 'nothing'}"
+        info.problems.append(f"exports {name} as {found}; expected () -> i32")
+    elif point is None:
+        info.has_init = True
+    else:
+        info.hooks.append(point)
+
+
+def _judge_whole(info: ModuleInfo) -> None:
+    if not info.hooks and not info.problems:
+        names = ", ".join(_POINTS)
+        info.problems.append(f"exports no hook; it needs at least one of {names}")
+    users = [name for name in info.imports if FUNCTIONS[name].needs_memory]
+    if users and not info.has_memory:
+        info.problems.append(
+            f"imports {users[0]}, which takes addresses, but exports no memory "
+            f'named "{MEMORY_EXPORT}"'
+        )
+
+
+_POINTS = {point.value: point for point in HookPoint}
+
+
+def _spell(types: list[str]) -> str:
+    return ", ".join(types)

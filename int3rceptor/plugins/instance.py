@@ -1,0 +1,145 @@
+"""One plugin's instance: kept between calls, rebuilt after a trap, never shared.
+
+It turns a hook into a verdict or a fault. It does not know the event loop, the
+dispatcher or what a fault leads to.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from wasmtime import Module
+
+from int3rceptor.hooks.points import HookPoint
+from int3rceptor.hooks.verdicts import Verdict
+from int3rceptor.model.flow import Flow
+from int3rceptor.plugins.abi import FUNCTIONS
+from int3rceptor.plugins.boundary import (
+    Blueprint,
+    Fault,
+    FaultKind,
+    Guest,
+    GuestLimits,
+    HostImport,
+)
+from int3rceptor.plugins.callers import MakerFactory
+from int3rceptor.plugins.codes import INIT_EXPORT, LogLevel, Permission
+from int3rceptor.plugins.engine import shared_engine, ticks_for
+from int3rceptor.plugins.host import (
+    Host,
+    HostAct,
+    HostBudget,
+    Surroundings,
+    bind,
+    refuse,
+)
+from int3rceptor.plugins.host_read import READERS
+from int3rceptor.plugins.host_write import WRITERS
+from int3rceptor.plugins.inspection import ModuleInfo
+from int3rceptor.plugins.manifest import Limits
+
+HOST_ACTS: Mapping[str, HostAct] = {**READERS, **WRITERS}
+
+_INTACT = frozenset({FaultKind.RETURNED_ERROR, FaultKind.BAD_ANSWER})
+"""Faults after which the guest's own state is still what it made it."""
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class PluginCode:
+    """A compiled module, what was read from it, and what it was granted."""
+
+    module: Module
+    info: ModuleInfo
+    granted: frozenset[Permission]
+
+
+class PluginInstance:
+    """Runs the hooks of one plugin, one call at a time."""
+
+    def __init__(
+        self,
+        code: PluginCode,
+        limits: Limits,
+        surroundings: Surroundings,
+        factory: MakerFactory,
+    ) -> None:
+        budget = HostBudget(calls=limits.host_calls, bytes=limits.host_bytes)
+        self._host = Host(surroundings, budget)
+        self._has_init = code.info.has_init
+        blueprint = Blueprint(
+            imports=_link(self._host, code),
+            exports=code.info.exports,
+            limits=GuestLimits(
+                fuel=limits.fuel,
+                ticks=ticks_for(limits.wall_s),
+                memory_bytes=limits.memory_bytes,
+            ),
+        )
+        self._maker = factory(shared_engine(), code.module, blueprint)
+        self._guest: Guest | None = None
+        self.starts = 0
+
+    def run(self, point: HookPoint, flow: Flow) -> Verdict | Fault | None:
+        """Run one hook: its verdict, None to continue, or why it lost its turn."""
+        guest = self._guest
+        if guest is None:
+            started = self.start()
+            if isinstance(started, Fault):
+                return started
+            guest = started
+        host = self._host
+        host.begin(point, flow)
+        try:
+            outcome = guest.call(point._value_)  # .value is a slow property
+        except BaseException:
+            self._interrupted()
+            raise
+        result = host.finish(outcome)
+        if isinstance(result, Fault) and result.kind not in _INTACT:
+            self._guest = None
+        return result
+
+    def start(self) -> Guest | Fault:
+        """Build the instance and run plugin_init; called by `run` when it is needed."""
+        host = self._host
+        guest = host.guest = self._maker.new_guest()
+        host.begin(None, None)
+        try:
+            stage = "start function"
+            result = host.finish(guest.start() or 0)
+            if result is None and self._has_init:
+                stage = INIT_EXPORT
+                host.begin(None, None)
+                result = host.finish(guest.call(INIT_EXPORT))
+        except BaseException:
+            self._interrupted()
+            raise
+        if isinstance(result, Fault):
+            detail = result.detail
+            if result.kind is not FaultKind.START:
+                detail = f"{stage}: {result}"
+            return Fault(kind=FaultKind.START, detail=detail)
+        self.starts += 1
+        self._guest = guest
+        return guest
+
+    def _interrupted(self) -> None:
+        """An interrupt stopped the guest half-way: neither it nor its changes stay."""
+        self._host.finish(Fault(kind=FaultKind.TRAP, detail="interrupted"))
+        self._guest = None
+
+    def take_lines(self) -> Sequence[tuple[LogLevel, str]]:
+        """The log lines since the last time, oldest first."""
+        return self._host.take_lines()
+
+
+def _link(host: Host, code: PluginCode) -> tuple[HostImport, ...]:
+    """Satisfy each import as the module declared it; what is not granted is a stub."""
+    imports = []
+    for name, result in code.info.imports.items():
+        row = FUNCTIONS[name]
+        is_granted = row.permission in code.granted
+        call = bind(host, row, HOST_ACTS[name]) if is_granted else refuse(host, row)
+        imports.append(
+            HostImport(name=name, params=len(row.params), result=result, call=call)
+        )
+    return tuple(imports)

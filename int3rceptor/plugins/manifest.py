@@ -1,0 +1,189 @@
+"""A plugin's settings: NAME.toml beside NAME.wasm, and [plugins.NAME] of the config.
+
+The file may come from whoever wrote the module, so it can neither grant permissions
+nor lift a limit past the caps here; grants are read from the user's own config only.
+"""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_validator,
+)
+
+from int3rceptor.errors import PluginError
+from int3rceptor.plugins.codes import Permission
+
+MAX_MANIFEST_BYTES = 1024 * 1024
+"""A file of settings; a block list of 30,000 hosts still fits."""
+
+DEFAULT_FUEL = 1_000_000
+"""1 to 2 ms of plain computing; a compiled plugin uses some hundreds to thousands."""
+
+MAX_FUEL = 10_000_000_000
+"""10 to 20 s of computing, more than any wall clock limit allows."""
+
+MAX_WALL_S = 60.0
+"""A hook that runs a minute holds its exchange for a minute."""
+
+MAX_MEMORY_BYTES = 1024 * 1024 * 1024
+"""Per instance; beyond it the proxy itself is at risk."""
+
+MAX_HOST_CALLS = 1_000_000
+"""About a second of host work."""
+
+MAX_HOST_BYTES = 256 * 1024 * 1024
+"""Several whole bodies of the largest buffered size."""
+
+GRANTS: Mapping[str, Permission] = {
+    one.name.lower().replace("_", "-"): one for one in Permission
+}
+"""How permissions are written in the config."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Limits(_Table):
+    """[limits]: what one hook call, or the instance (memory), may use."""
+
+    fuel: Annotated[int, Field(ge=1, le=MAX_FUEL)] = DEFAULT_FUEL
+    host_calls: Annotated[int, Field(ge=0, le=MAX_HOST_CALLS)] = 1_000
+    host_bytes: Annotated[int, Field(ge=0, le=MAX_HOST_BYTES)] = 1024 * 1024
+    wall_s: Annotated[float, Field(gt=0, le=MAX_WALL_S)] = 5.0
+    memory_bytes: Annotated[int, Field(ge=65_536, le=MAX_MEMORY_BYTES)] = (
+        16 * 1024 * 1024
+    )
+
+
+class Scope(_Table):
+    """[scope]: the hosts whose flows it is asked about, as globs."""
+
+    hosts: tuple[str, ...] = ("*",)
+
+
+class Manifest(_Table):
+    """Everything that is set about one plugin."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    version: str = ""
+    priority: int = 100
+    on_error: Literal["skip", "block"] = "skip"
+    limits: Limits = Limits()
+    scope: Scope = Scope()
+    config: dict[str, JsonValue] = {}
+    grant: tuple[str, ...] = ()
+
+    @field_validator("grant")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in names if name not in GRANTS]
+        if unknown:
+            raise ValueError(
+                f"no permission {unknown[0]!r}; there are {', '.join(GRANTS)}"
+            )
+        return names
+
+    @property
+    def granted(self) -> frozenset[Permission]:
+        """The permissions that the user's config names."""
+        return frozenset(GRANTS[name] for name in self.grant)
+
+    def guest_config(self) -> dict[str, str]:
+        """[config] as the guest reads it: text by key; the empty key is all as JSON.
+
+        Tables are reached by dotted keys; the items of a list are one to a line.
+        """
+        flat = {"": json.dumps(self.config, ensure_ascii=False)}
+        for key, value in self.config.items():
+            _flatten(key, value, flat)
+        return flat
+
+
+Settings = Mapping[str, JsonValue]
+"""One plugin's table in the config, as TOML gave it."""
+
+
+def read_manifest(module: Path, settings: Mapping[str, Settings]) -> Manifest:
+    """The manifest of a module file: NAME.toml beside it, the config's table over it.
+
+    `settings` are the config's tables by plugin name; they are merged key by key.
+    Without either, every setting has its default. A PluginError names the file (or
+    the config's table) and the key.
+    """
+    path = module.with_suffix(".toml")
+    table = _read_table(path)
+    if "grant" in table:
+        raise PluginError(
+            f"{path}: grant: a manifest cannot grant permissions to its own module; "
+            f"put it into [plugins.{module.stem}] of your config"
+        )
+    own = _validated({"name": module.stem, **table}, str(path))
+    overrides = settings.get(own.name)
+    if not overrides:
+        return own
+    merged: dict[str, JsonValue] = {"name": own.name, **table}
+    for key, value in overrides.items():
+        old = merged.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            merged[key] = {**old, **value}
+        else:
+            merged[key] = value
+    merged["name"] = own.name  # the table's own name says which plugin it is for
+    return _validated(merged, f"[plugins.{own.name}] in the config")
+
+
+def _read_table(path: Path) -> dict[str, JsonValue]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_MANIFEST_BYTES + 1)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise PluginError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(data) > MAX_MANIFEST_BYTES:
+        raise PluginError(f"{path}: larger than {MAX_MANIFEST_BYTES} bytes")
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise PluginError(f"{path}: not valid TOML: {error}") from None
+
+
+def _validated(table: Settings, source: str) -> Manifest:
+    try:
+        return Manifest.model_validate(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise PluginError(
+            f"{source}: {key}: {_reason(first['type'], first['msg'])}"
+        ) from None
+
+
+def _reason(kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        return "no such setting"
+    return message.removeprefix("Value error, ")
+
+
+def _flatten(key: str, value: JsonValue, flat: dict[str, str]) -> None:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _flatten(f"{key}.{name}", inner, flat)
+    elif isinstance(value, list):
+        flat[key] = "\n".join(_scalar(one) for one in value)
+    else:
+        flat[key] = _scalar(value)
+
+
+def _scalar(value: JsonValue) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,65 @@
+"""What both ways of calling a guest share: a limited store, import types, faults."""
+
+from wasmtime import Engine, FuncType, Store, Trap, TrapCode, ValType, WasmtimeError
+
+from int3rceptor.plugins.boundary import Fault, FaultKind, GuestLimits, HostImport
+
+MAX_TABLES = 4
+MAX_TABLE_ELEMENTS = 100_000
+"""Tables per instance and entries in all: compilers make one table of a few thousand
+function pointers; 100,000 entries cost 800 KB of host memory."""
+
+MAX_DETAIL_CHARS = 300
+"""Of an engine's message: enough for the reason, without a hundred frames after it."""
+
+_RESULTS = {"": [], "i32": [ValType.i32()], "i64": [ValType.i64()]}
+_KINDS = {
+    TrapCode.OUT_OF_FUEL: FaultKind.FUEL,
+    TrapCode.INTERRUPT: FaultKind.WALL_CLOCK,
+    TrapCode.STACK_OVERFLOW: FaultKind.STACK,
+    TrapCode.MEMORY_OUT_OF_BOUNDS: FaultKind.MEMORY,
+}
+
+
+def open_store(engine: Engine, limits: GuestLimits) -> Store:
+    """A store with every limit set; also its fuel, since start functions run on it."""
+    store = Store(engine)
+    store.set_limits(
+        memory_size=limits.memory_bytes,
+        table_elements=MAX_TABLE_ELEMENTS,
+        instances=1,
+        tables=MAX_TABLES,
+        memories=1,
+    )
+    store.set_fuel(limits.fuel)
+    store.set_epoch_deadline(limits.ticks)
+    return store
+
+
+def func_type(one: HostImport) -> FuncType:
+    """The import's type, as the module declared it."""
+    return FuncType([ValType.i32()] * one.params, _RESULTS[one.result])
+
+
+def fault_of(error: Trap | WasmtimeError, *, is_start: bool = False) -> Fault:
+    """The fault behind an error out of the engine."""
+    kind, detail = _classify(error)
+    if is_start:
+        return Fault(kind=FaultKind.START, detail=detail or kind.value)
+    return Fault(kind=kind, detail=detail)
+
+
+def _classify(error: Trap | WasmtimeError) -> tuple[FaultKind, str]:
+    if not isinstance(error, Trap):
+        return FaultKind.TRAP, _line(str(error))
+    code = error.trap_code
+    if code is None:
+        return FaultKind.TRAP, _line(error.message)
+    kind = _KINDS.get(code)
+    if kind is None:
+        return FaultKind.TRAP, code.name.lower().replace("_", " ")
+    return kind, ""
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:MAX_DETAIL_CHARS]

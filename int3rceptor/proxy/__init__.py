@@ -1,0 +1,1 @@
+"""Connections and exchanges: from accept to the last byte."""

@@ -1,0 +1,303 @@
+"""One client connection: find out what it speaks, and hand it to who speaks that.
+
+first bytes ── TLS ─────────── a client that speaks TLS with the proxy itself
+            ── CONNECT ─────── a tunnel, which begins again with its own first bytes:
+                               TLS is intercepted, HTTP spoken, the rest relayed
+            ── HTTP/1, HTTP/2  requests to a proxy, in the clear
+            ── SOCKS, other ── refused, in words that the client understands
+"""
+
+import asyncio
+import logging
+
+from int3rceptor.errors import (
+    ClientProtocolError,
+    Int3rceptorError,
+    OriginError,
+    ProtocolError,
+    StreamError,
+    StreamTimeout,
+)
+from int3rceptor.hooks.points import HookPoint
+from int3rceptor.hooks.verdicts import Drop, Fail, PassThrough, Respond
+from int3rceptor.model.flow import ClientInfo, Flow, FlowKind
+from int3rceptor.model.message import Request, Response
+from int3rceptor.net.inbound import Inbound, StreamInbound
+from int3rceptor.net.stream import ByteStream
+from int3rceptor.net.tasks import first_of
+from int3rceptor.proxy.failures import (
+    failure_page,
+    listener_failed_page,
+    refusal_page,
+)
+from int3rceptor.proxy.h1_server import H1ServerConnection
+from int3rceptor.proxy.h2_server import H2ServerConnection
+from int3rceptor.proxy.interception import intercept
+from int3rceptor.proxy.onboarding import OWN_HOST
+from int3rceptor.proxy.passthrough import is_passed_through
+from int3rceptor.proxy.recognise import (
+    peek_client_hello,
+    recognise,
+    take_connect_head,
+)
+from int3rceptor.proxy.refusals import SOCKS_REFUSALS, send_answer
+from int3rceptor.proxy.services import Services
+from int3rceptor.proxy.session import Session
+from int3rceptor.wire.authority import parse_authority
+from int3rceptor.wire.events import RequestHead
+from int3rceptor.wire.sniff import Speech
+
+log = logging.getLogger("int3rceptor.proxy")
+
+MAX_NESTING = 4
+"""CONNECT in TLS in CONNECT: a proxy in a proxy needs two, an attack any number."""
+
+ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+ANSWER_S = 10.0
+"""How long a client may take to accept some bytes that fit any send buffer."""
+
+
+class Connection:
+    """Serves one client connection, from its first byte to its last."""
+
+    def __init__(
+        self, services: Services, client: ClientInfo, own_address: str
+    ) -> None:
+        self._services = services
+        self._limits = services.settings.limits
+        self._client = client
+        self._own_address = own_address
+        self._server: H1ServerConnection | H2ServerConnection | None = None
+        self._is_draining = False
+        self._nesting = 0
+
+    async def serve(self, inbound: Inbound) -> None:
+        """To the end. The client gets an answer for whatever it did wrong; what cannot
+        be answered is logged."""
+        try:
+            await self._serve(inbound)
+        except ProtocolError as error:
+            log.info("client %s:%d: %s", *self._client.address, error)
+            await send_answer(inbound, refusal_page(error))
+        except StreamTimeout:
+            log.debug("client %s:%d said nothing", *self._client.address)
+            inbound.abort()
+        except StreamError as error:
+            log.info("client %s:%d: %s", *self._client.address, error)
+            inbound.abort()
+        except asyncio.CancelledError:
+            inbound.abort()
+            raise
+
+    def drain(self) -> None:
+        """Let the exchanges that run end, and no other begin."""
+        self._is_draining = True
+        if self._server is not None:
+            self._server.drain()
+
+    async def _serve(self, inbound: Inbound) -> None:
+        limits = self._limits
+        speech = await recognise(inbound, limits, limits.client_idle_s)
+        session = Session(client=self._client)
+        match speech:
+            case Speech.TLS:
+                await self._intercept(inbound, session)
+            case Speech.CONNECT:
+                head = await take_connect_head(inbound, limits)
+                await self._connect(head, inbound)
+            case Speech.HTTP1 | Speech.HTTP2:
+                stream = await inbound.to_stream()
+                await self._speak(stream, session, is_http2=speech is Speech.HTTP2)
+            case Speech.SOCKS:
+                await self._refuse_socks(inbound)
+            case Speech.OTHER | Speech.UNDECIDED:
+                raise ClientProtocolError("the first bytes are no HTTP and no TLS")
+
+    async def _refuse_socks(self, inbound: Inbound) -> None:
+        version = (await inbound.peek(1, ANSWER_S))[0]
+        log.warning(
+            "client %s:%d speaks SOCKS%d, which is not supported: set this proxy as an "
+            "HTTP proxy",
+            *self._client.address,
+            version,
+        )
+        await inbound.send(SOCKS_REFUSALS[version], ANSWER_S)
+        await (await inbound.to_stream()).aclose()
+
+    async def _speak(
+        self, stream: ByteStream, session: Session, *, is_http2: bool
+    ) -> None:
+        """HTTP on an open stream, until its end."""
+        services, limits = self._services, self._limits
+        session.is_http2 = is_http2
+        server: H1ServerConnection | H2ServerConnection
+        if is_http2:
+            server = H2ServerConnection(stream, session, services.exchanges, limits)
+        else:
+            server = H1ServerConnection(
+                stream, session, services.exchanges, limits, self._connect_on_stream
+            )
+        self._server = server
+        if self._is_draining:
+            server.drain()
+        try:
+            await server.serve()
+        finally:
+            services.origins.pool.drop_owner(session)
+
+    async def _intercept(self, inbound: Inbound, session: Session) -> None:
+        hello = await peek_client_hello(inbound, self._limits)
+        stream = await intercept(
+            inbound, session, hello, self._services, self._own_address
+        )
+        is_http2 = session.client.tls is not None and session.client.tls.alpn == "h2"
+        await self._speak(stream, session, is_http2=is_http2)
+
+    # CONNECT
+
+    async def _connect_on_stream(self, head: RequestHead, stream: ByteStream) -> None:
+        """CONNECT after another request on the connection, or inside TLS."""
+        await self.serve_tunnel(head, StreamInbound(stream))
+
+    async def serve_tunnel(self, head: RequestHead, inbound: Inbound) -> None:
+        """Like `serve`, for a connection whose CONNECT has been read already."""
+        try:
+            await self._connect(head, inbound)
+        except StreamError as error:
+            log.info("client %s:%d: %s", *self._client.address, error)
+            inbound.abort()
+
+    async def _connect(self, head: RequestHead, inbound: Inbound) -> None:
+        self._nesting += 1
+        if self._nesting > MAX_NESTING:
+            raise ClientProtocolError("CONNECT in CONNECT, too deep", status=508)
+        flow = self._connect_flow(head)
+        host, port = flow.request.host, flow.request.port
+        verdict = await self._services.hooks.dispatch(HookPoint.CONNECT, flow)
+        passthrough = self._services.settings.tls.passthrough
+        match verdict:
+            case Respond(response=response):
+                await self._refuse(inbound, flow, response)
+            case Drop():
+                flow.error = "dropped"
+                inbound.abort()
+                await self._services.exchanges.capture(flow)
+            case Fail(author=author):
+                await self._refuse(inbound, flow, listener_failed_page(flow, author))
+            case PassThrough():
+                await self._pass_through(inbound, flow)
+            case _ if is_passed_through(passthrough, (host,), port):
+                await self._pass_through(inbound, flow)
+            case _:
+                await inbound.send(ESTABLISHED, ANSWER_S)
+                await self._enter(inbound, flow)
+
+    def _connect_flow(self, head: RequestHead) -> Flow:
+        host, port = parse_authority(head.authority, 443)
+        self._client.connect_host, self._client.connect_port = host.lower(), port
+        request = Request(
+            method="CONNECT",
+            scheme="https",
+            host=host.lower(),
+            port=port,
+            target=head.target,
+            authority=head.authority,
+            version=head.version,
+            headers=head.headers,
+        )
+        return Flow(client=self._client, request=request, kind=FlowKind.TUNNEL)
+
+    async def _enter(self, inbound: Inbound, flow: Flow) -> None:
+        """Inside a tunnel that has been granted: what comes first there?"""
+        limits = self._limits
+        host, port = flow.request.host, flow.request.port
+        session = Session(client=self._client, target=(host, port))
+        try:
+            speech = await recognise(inbound, limits, limits.silent_client_ms / 1000)
+        except StreamTimeout:
+            await self._wait_for_either(inbound, flow, session)
+            return
+        await self._go_on(inbound, flow, session, speech)
+
+    async def _go_on(
+        self, inbound: Inbound, flow: Flow, session: Session, speech: Speech
+    ) -> None:
+        match speech:
+            case Speech.TLS:
+                hello = await peek_client_hello(inbound, self._limits)
+                names = (hello.sni, flow.request.host)
+                patterns = self._services.settings.tls.passthrough
+                if is_passed_through(patterns, names, flow.request.port):
+                    await self._relay(inbound, flow)
+                else:
+                    await self._intercept(inbound, session)
+            case Speech.CONNECT | Speech.HTTP1 | Speech.HTTP2:
+                stream = await inbound.to_stream()
+                await self._speak(stream, session, is_http2=speech is Speech.HTTP2)
+            case Speech.SOCKS | Speech.OTHER | Speech.UNDECIDED:
+                await self._relay(inbound, flow)
+
+    async def _wait_for_either(
+        self, inbound: Inbound, flow: Flow, session: Session
+    ) -> None:
+        """The client is silent: it may wait for a server that speaks first (SMTP, SSH,
+        MySQL). Dial, and see which side speaks."""
+        if flow.request.host == OWN_HOST:
+            raise StreamTimeout("nothing was asked of the proxy's own site")
+        origin = await self._dial(inbound, flow)
+        if origin is None:
+            return
+        idle_s = self._limits.client_idle_s
+        try:
+            first = await first_of(
+                recognise(inbound, self._limits, idle_s), origin.read(idle_s)
+            )
+        except Int3rceptorError:
+            origin.abort()
+            raise
+        if isinstance(first, Speech):
+            origin.abort()
+            await self._go_on(inbound, flow, session, first)
+            return
+        origin.unread(first)
+        await self._services.exchanges.relay(flow, await inbound.to_stream(), origin)
+
+    # Blind tunnels and refusals
+
+    async def _pass_through(self, inbound: Inbound, flow: Flow) -> None:
+        """The origin is dialled first, so that a failure can still be told."""
+        try:
+            origin = await self._services.origins.dial_blind(
+                flow.request.host, flow.request.port
+            )
+        except OriginError as error:
+            flow.error = str(error)
+            await self._refuse(inbound, flow, failure_page(flow, error))
+            return
+        await inbound.send(ESTABLISHED, ANSWER_S)
+        await self._services.exchanges.relay(flow, await inbound.to_stream(), origin)
+
+    async def _relay(self, inbound: Inbound, flow: Flow) -> None:
+        """After the 200: neither TLS to intercept nor HTTP."""
+        origin = await self._dial(inbound, flow)
+        if origin is not None:
+            stream = await inbound.to_stream()
+            await self._services.exchanges.relay(flow, stream, origin)
+
+    async def _dial(self, inbound: Inbound, flow: Flow) -> ByteStream | None:
+        """The origin of a tunnel; None when it failed, which cannot be answered."""
+        try:
+            return await self._services.origins.dial_blind(
+                flow.request.host, flow.request.port
+            )
+        except OriginError as error:
+            flow.error = str(error)
+            inbound.abort()
+            await self._services.exchanges.capture(flow)
+            return None
+
+    async def _refuse(self, inbound: Inbound, flow: Flow, response: Response) -> None:
+        flow.response = response
+        await send_answer(inbound, response)
+        await self._services.exchanges.capture(flow)

@@ -1,0 +1,235 @@
+"""The heart: one request to one response, free of HTTP versions.
+
+`run` is one coroutine from the request's head to the last byte of the answer. What it
+calls returns to it; nothing calls upward.
+"""
+
+import asyncio
+import logging
+import time
+from typing import Protocol
+
+from int3rceptor.errors import (
+    ClientProtocolError,
+    Int3rceptorError,
+    LimitExceeded,
+    OriginError,
+    OriginProtocolError,
+    StreamError,
+)
+from int3rceptor.hooks.dispatcher import Dispatcher
+from int3rceptor.hooks.points import HookPoint
+from int3rceptor.hooks.verdicts import Drop, Fail, PassThrough, Respond, Verdict
+from int3rceptor.model.flow import Flow
+from int3rceptor.model.message import Informational, Response
+from int3rceptor.net.stream import ByteStream
+from int3rceptor.proxy.failures import failure_page, listener_failed_page
+from int3rceptor.proxy.onboarding import OWN_HOST, Onboarding
+from int3rceptor.proxy.session import Session
+from int3rceptor.proxy.tunnel import relay
+from int3rceptor.proxy.upstream.answer import Answer, Origin
+from int3rceptor.proxy.upstream.origins import Origins
+
+log = logging.getLogger("int3rceptor.proxy")
+
+
+class Responder(Protocol):
+    """The client's side of one exchange, in its HTTP version."""
+
+    has_started: bool
+    """Whether the final response's head is on its way: nobody answers twice."""
+
+    def informational(self, head: Informational) -> None:
+        """Pass on a 1xx response."""
+        ...
+
+    async def respond(self, response: Response) -> None:
+        """Send the whole response; StreamError when the client is gone, the body's
+        own errors when that breaks off."""
+        ...
+
+    def abort(self) -> None:
+        """End the exchange without (the rest of) an answer."""
+        ...
+
+
+class Exchanges:
+    """Runs the exchanges of one proxy."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        hooks: Dispatcher,
+        origins: Origins,
+        onboarding: Onboarding,
+    ) -> None:
+        self._loop = loop
+        self._hooks = hooks
+        self._origins = origins
+        self._onboarding = onboarding
+
+    async def run(
+        self, flow: Flow, session: Session, client: Responder
+    ) -> ByteStream | None:
+        """Carry `flow` to its end; after a 101, the origin's stream.
+
+        Raises nothing for what clients and origins do; the client has its answer, or
+        its connection is aborted, and `flow.error` says why.
+        """
+        flow.created = time.time()
+        flow.times.started = self._loop.time()
+        upgraded: ByteStream | None = None
+        try:
+            upgraded = await self._run(flow, session, client)
+        except asyncio.CancelledError:
+            flow.error = flow.error or "the client went away"
+            client.abort()
+            raise
+        except Int3rceptorError as error:
+            await self._fail(flow, client, error)
+        finally:
+            if upgraded is None:
+                await self.capture(flow)
+        return upgraded
+
+    async def relay(self, flow: Flow, client: ByteStream, origin: ByteStream) -> None:
+        """After a 101, or for a tunnel: pass bytes on unread, then record the flow."""
+        try:
+            await relay(flow, client, origin)
+        finally:
+            await self.capture(flow)
+
+    async def capture(self, flow: Flow) -> None:
+        """The flow is over: on_capture."""
+        flow.times.ended = self._loop.time()
+        flow.bytes_up += flow.request.body.passed
+        if flow.response is not None:
+            flow.bytes_down += flow.response.body.passed
+        await self._hooks.dispatch(HookPoint.CAPTURE, flow)
+
+    async def _run(
+        self, flow: Flow, session: Session, client: Responder
+    ) -> ByteStream | None:
+        if flow.request.host == OWN_HOST:
+            await self._respond(flow, client, self._onboarding.answer(flow.request))
+            return None
+        verdict = await self._admit(flow, session)
+        if verdict is None and self._hooks.is_heard(HookPoint.REQUEST):
+            self._ask_for_body(flow, client)
+            verdict = await self._hooks.dispatch(HookPoint.REQUEST, flow)
+        if verdict is not None:
+            await self._apply(verdict, flow, client)
+            return None
+        answer = await self._ask_origin(flow, session, client)
+        try:
+            await self._hand_back(flow, client)
+            await answer.settle()
+        except BaseException:
+            answer.abort()
+            raise
+        return answer.upgraded
+
+    async def _admit(self, flow: Flow, session: Session) -> Verdict | None:
+        """on_connect, once per origin and client connection; a tunnel asked before."""
+        if session.target is not None or not self._hooks.is_heard(HookPoint.CONNECT):
+            return None
+        host, port = flow.request.host, flow.request.port
+        is_known, verdict = session.connect_verdict(host, port)
+        if not is_known:
+            verdict = await self._hooks.dispatch(HookPoint.CONNECT, flow)
+            # To pass plain HTTP through is to do nothing more with it.
+            if isinstance(verdict, PassThrough):
+                verdict = None
+            session.remember_connect(host, port, verdict)
+        return verdict
+
+    def _ask_for_body(self, flow: Flow, client: Responder) -> None:
+        """Someone needs the body before an origin could say 100: say it ourselves."""
+        headers = flow.request.headers
+        if "expect" not in headers or flow.request.body.is_whole:
+            return
+        if self._hooks.needs_body(HookPoint.REQUEST, flow):
+            headers.remove("expect")
+            client.informational(Informational(status=100, reason=b"Continue"))
+
+    async def _ask_origin(
+        self, flow: Flow, session: Session, client: Responder
+    ) -> Answer:
+        request = flow.request
+        sni = session.sni if session.target == (request.host, request.port) else None
+        origin = Origin(request.scheme, request.host, request.port, sni)
+        answer = await self._origins.send(
+            request,
+            origin,
+            client.informational,
+            client_is_http2=session.is_http2,
+            owner=session,
+        )
+        flow.times.response_head = self._loop.time()
+        flow.response = answer.response
+        flow.origin = answer.info
+        return answer
+
+    async def _hand_back(self, flow: Flow, client: Responder) -> None:
+        """on_response, then the answer's way to the client."""
+        verdict = await self._hooks.dispatch(HookPoint.RESPONSE, flow)
+        if verdict is not None:
+            await self._apply(verdict, flow, client, is_answer=True)
+            raise _Replaced
+        assert flow.response is not None
+        await client.respond(flow.response)
+
+    async def _apply(
+        self,
+        verdict: Verdict,
+        flow: Flow,
+        client: Responder,
+        *,
+        is_answer: bool = False,
+    ) -> None:
+        match verdict:
+            case Respond(response=response) if not is_answer:
+                flow.response = response
+                after = await self._hooks.dispatch(HookPoint.RESPONSE, flow)
+                if after is not None:
+                    await self._apply(after, flow, client, is_answer=True)
+                    return
+                await client.respond(response)
+            case Respond(response=response):
+                await self._respond(flow, client, response)
+            case Drop(reason=reason):
+                flow.error = f"dropped: {reason}" if reason else "dropped"
+                client.abort()
+            case Fail(author=author, reason=reason):
+                flow.error = f"{author} failed: {reason}"
+                await self._respond(flow, client, listener_failed_page(flow, author))
+            case _:
+                raise AssertionError(f"{verdict} ends no exchange")
+
+    async def _respond(self, flow: Flow, client: Responder, response: Response) -> None:
+        flow.response = response
+        await client.respond(response)
+
+    async def _fail(
+        self, flow: Flow, client: Responder, error: Int3rceptorError
+    ) -> None:
+        """Give the client a page that says what failed, if it can still have one."""
+        if isinstance(error, _Replaced):
+            return
+        flow.error = str(error)
+        log.debug("flow %d (%s): %s", flow.id, flow.request.url, error)
+        is_answerable = isinstance(
+            error,
+            OriginError | OriginProtocolError | ClientProtocolError | LimitExceeded,
+        )
+        if client.has_started or not is_answerable:
+            client.abort()
+            return
+        try:
+            await self._respond(flow, client, failure_page(flow, error))
+        except StreamError:
+            client.abort()
+
+
+class _Replaced(Int3rceptorError):
+    """The origin's answer was replaced, so that the rest of it is given up."""

@@ -1,0 +1,245 @@
+"""Speaks HTTP/1.x with a client: one request after the other, answered in order.
+
+Pipelined requests wait in the stream, which stops reading when it holds enough.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from int3rceptor.config.model import LimitsConfig
+from int3rceptor.errors import (
+    ClientProtocolError,
+    StreamError,
+    StreamTimeout,
+)
+from int3rceptor.model.body import Body
+from int3rceptor.model.flow import Flow
+from int3rceptor.model.headers import Headers
+from int3rceptor.model.message import Informational, Response
+from int3rceptor.net.stream import ByteStream
+from int3rceptor.proxy.exchange import Exchanges
+from int3rceptor.proxy.failures import refusal_page
+from int3rceptor.proxy.onboarding import OWN_HOST
+from int3rceptor.proxy.refusals import linger
+from int3rceptor.proxy.requests import build_flow
+from int3rceptor.proxy.session import Session
+from int3rceptor.wire.events import Data, End, RequestHead
+from int3rceptor.wire.h1 import H1Server, Signal
+
+log = logging.getLogger("int3rceptor.proxy")
+
+Connect = Callable[[RequestHead, ByteStream], Awaitable[None]]
+"""Goes on with a connection after the head of a CONNECT on it."""
+
+
+class H1ServerConnection:
+    """One client connection, or the inside of a tunnel, in HTTP/1.x."""
+
+    def __init__(
+        self,
+        stream: ByteStream,
+        session: Session,
+        exchanges: Exchanges,
+        limits: LimitsConfig,
+        connect: Connect,
+    ) -> None:
+        self._stream = stream
+        self._session = session
+        self._exchanges = exchanges
+        self._limits = limits
+        self._connect = connect
+        self._codec = H1Server(session.scheme)
+        self._is_draining = False
+        self._is_idle = True
+        self._is_request_whole = False
+        self._is_continue_owed = False
+        self._is_aborted = False
+        self._flow: Flow | None = None
+        self.has_started = False
+
+    async def serve(self) -> None:
+        """Answer requests until either side is done with the connection."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._stream.when_lost(_cancelling(task))
+        try:
+            while await self._serve_one():
+                pass
+        except ClientProtocolError as error:
+            await self._refuse(error)
+        except StreamError as error:
+            log.debug("client %s: %s", self._stream.peer, error)
+        finally:
+            self._stream.when_lost(None)
+
+    def drain(self) -> None:
+        """Close after the exchange that runs; now, when none does."""
+        self._is_draining = True
+        if self._is_idle:
+            self._stream.abort()
+
+    async def _serve_one(self) -> bool:
+        """One request; whether another may follow."""
+        head = await self._next_head()
+        if head is None:
+            await self._stream.aclose()
+            return False
+        self._is_idle = False
+        if head.method == "CONNECT":
+            self._stream.when_lost(None)
+            self._stream.unread(self._codec.leftover())
+            await self._connect(head, self._stream)
+            return False
+        flow = self._flow = self._begin(head)
+        if self._is_sent_straight_to_us(head):
+            flow.request.host = OWN_HOST
+        upgraded = await self._exchanges.run(flow, self._session, self)
+        if upgraded is not None:
+            await self._relay(flow, upgraded)
+            return False
+        if self._is_aborted:
+            return False
+        if self._codec.must_close:
+            await (
+                self._stream.aclose()
+                if self._is_request_whole
+                else linger(self._stream)
+            )
+            return False
+        self._codec.next_cycle()
+        self._is_idle = True
+        return not self._is_draining
+
+    def _begin(self, head: RequestHead) -> Flow:
+        self.has_started = False
+        self._is_request_whole = False
+        self._is_continue_owed = head.has_body and "expect" in head.headers
+        body = Body(source=_BodySource(self), length=head.length)
+        if not head.has_body:
+            body = Body(length=head.length)
+            self._take_end()
+        return build_flow(head, body, self._session)
+
+    def _is_sent_straight_to_us(self, head: RequestHead) -> bool:
+        """A path alone, outside of a tunnel, was meant for a web server: for us."""
+        return self._session.target is None and not head.is_absolute
+
+    # The Responder of the exchange that runs
+
+    def informational(self, head: Informational) -> None:
+        """Pass on a 1xx response."""
+        if head.status == 100:
+            self._is_continue_owed = False
+        self._stream.write(self._codec.informational(head))
+
+    async def respond(self, response: Response) -> None:
+        """Send the whole response."""
+        self.has_started = True
+        codec, stream = self._codec, self._stream
+        head = codec.head(response, close=self._must_give_up_request())
+        if response.status == 101:
+            stream.write(head)
+            return
+        body = response.body
+        if body.content is not None:
+            content = codec.data(body.content)
+            stream.write(b"".join([head, *content, codec.end(body.trailers)]))
+            await stream.drain(self._limits.client_idle_s)
+            return
+        stream.write(head)
+        while data := await body.chunk():
+            stream.write(codec.data(data))
+            await stream.drain(self._limits.client_idle_s)
+        stream.write(codec.end(body.trailers))
+        await stream.drain(self._limits.client_idle_s)
+
+    def abort(self) -> None:
+        """Close without (the rest of) an answer."""
+        self._is_aborted = True
+        self._stream.abort()
+
+    def _must_give_up_request(self) -> bool:
+        """Whether the rest of the request is not waited for: nobody takes it, or the
+        client holds it back for a 100 that will not come."""
+        if self._is_draining or self._is_request_whole:
+            return self._is_draining
+        is_unasked = self._flow is not None and self._flow.origin is None
+        return is_unasked or self._is_continue_owed
+
+    # Reading
+
+    async def _next_head(self) -> RequestHead | None:
+        wait_s = self._limits.client_idle_s
+        while True:
+            event = self._codec.next_event()
+            if isinstance(event, RequestHead):
+                return event
+            if event is Signal.CLOSED:
+                return None
+            try:
+                data = await self._stream.read(wait_s)
+            except StreamTimeout:
+                if wait_s == self._limits.client_idle_s:
+                    return None
+                raise ClientProtocolError(
+                    f"the rest of the request's head did not come within {wait_s:g} s",
+                    status=408,
+                ) from None
+            self._codec.receive(data)
+            wait_s = self._limits.head_timeout_s
+
+    def _take_end(self) -> None:
+        event = self._codec.next_event()
+        assert isinstance(event, End), event
+        self._is_request_whole = True
+
+    async def next_body_event(self) -> Data | End:
+        """The next piece of the request's body."""
+        while True:
+            event = self._codec.next_event()
+            if isinstance(event, Data | End):
+                self._is_request_whole = isinstance(event, End)
+                return event
+            self._codec.receive(await self._stream.read(self._limits.client_idle_s))
+
+    # Ending
+
+    async def _relay(self, flow: Flow, origin: ByteStream) -> None:
+        self._stream.when_lost(None)
+        self._stream.unread(self._codec.leftover())
+        await self._exchanges.relay(flow, self._stream, origin)
+
+    async def _refuse(self, error: ClientProtocolError) -> None:
+        """Say what is wrong with the request, if an answer can still be told apart."""
+        log.info("client %s:%d: %s", *self._stream.peer, error)
+        if not self.has_started:
+            response = refusal_page(error)
+            head = self._codec.head(response, close=True)
+            self._stream.write([head, response.body.content or b""])
+        await linger(self._stream)
+
+
+def _cancelling(task: asyncio.Task[object]) -> Callable[[], None]:
+    def cancel() -> None:
+        task.cancel()
+
+    return cancel
+
+
+class _BodySource:
+    """A request's body as it comes in."""
+
+    def __init__(self, connection: H1ServerConnection) -> None:
+        self._connection = connection
+        self._trailers: Headers | None = None
+
+    async def next_chunk(self) -> bytes:
+        event = await self._connection.next_body_event()
+        if isinstance(event, End):
+            self._trailers = event.trailers
+            return b""
+        return event.data
+
+    def trailers(self) -> Headers | None:
+        return self._trailers

@@ -1,0 +1,244 @@
+"""Drives one HTTP/2 connection for either role: reads, writes, waits for windows.
+
+What came of a stream waits in its `Inbox`, bounded by the window that we gave it. What
+is sent is written once per turn of the event loop, whatever the number of streams.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from int3rceptor.errors import Int3rceptorError, StreamError, StreamLost, StreamTimeout
+from int3rceptor.model.body import Body
+from int3rceptor.model.headers import Headers
+from int3rceptor.net.gate import Gate
+from int3rceptor.net.stream import ByteStream
+from int3rceptor.net.tasks import Tasks
+from int3rceptor.wire.h2 import H2Codec
+from int3rceptor.wire.h2_events import (
+    H2Event,
+    StreamData,
+    StreamEnd,
+    StreamHead,
+    StreamReset,
+    WindowOpened,
+)
+
+
+class Inbox:
+    """The body of one stream's message as it comes in: a ChunkSource."""
+
+    def __init__(self, mux: "H2Mux", stream_id: int, timeout_s: float) -> None:
+        self._mux = mux
+        self._stream_id = stream_id
+        self._timeout_s = timeout_s
+        self._chunks: deque[bytes] = deque()
+        self._gate = Gate(mux.loop)
+        self._trailers: Headers | None = None
+        self._error: Int3rceptorError | None = None
+        self.has_ended = False
+
+    def put(self, data: bytes) -> None:
+        """A piece of body has come."""
+        self._chunks.append(data)
+        self._gate.open()
+
+    def end(self, trailers: Headers | None) -> None:
+        """The message is whole."""
+        self.has_ended = True
+        self._trailers = trailers
+        self._gate.open()
+
+    def fail(self, error: Int3rceptorError) -> None:
+        """The rest will not come. What came stays readable."""
+        if not self.has_ended:
+            self._error = error
+            self._gate.open()
+
+    def take_whole(self) -> bytes | None:
+        """The whole content, if all of it is here already."""
+        if not self.has_ended:
+            return None
+        content = b"".join(self._chunks)
+        self._chunks.clear()
+        if content:
+            self._mux.consumed(self._stream_id, len(content))
+        return content
+
+    async def next_chunk(self) -> bytes:
+        while not self._chunks:
+            if self.has_ended:
+                self._gate.close()
+                return b""
+            if self._error is not None:
+                self._gate.close()
+                raise self._error
+            await self._gate.wait(self._timeout_s)
+        data = self._chunks.popleft()
+        self._mux.consumed(self._stream_id, len(data))
+        return data
+
+    def trailers(self) -> Headers | None:
+        return self._trailers
+
+
+class H2Mux:
+    """One connection. `on_event` gets what concerns neither bodies nor windows."""
+
+    def __init__(
+        self,
+        stream: ByteStream,
+        codec: H2Codec,
+        on_event: Callable[[H2Event], None],
+        idle_s: float,
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.codec = codec
+        self.inboxes: dict[int, Inbox] = {}
+        self._stream = stream
+        self._on_event = on_event
+        self._idle_s = idle_s
+        self._tasks = Tasks("http2")
+        self._window_gates: dict[int, Gate] = {}
+        self._room = asyncio.Event()
+        self._room.set()
+        self._is_flush_due = False
+
+    async def run(self) -> None:
+        """Read until the peer, or an idle deadline, ends the connection.
+
+        ProtocolError when the peer broke the protocol (it has been told so), StreamError
+        when the connection broke; returns when it was closed or idle.
+        """
+        self.codec.start()
+        self.flush_soon()
+        try:
+            while data := await self._read():
+                for event in self.codec.receive(data, self.loop.time()):
+                    self._sort(event)
+                self.flush_soon()
+        finally:
+            self.flush()
+            await self._tasks.close()
+            for gate in self._window_gates.values():
+                gate.fail(StreamLost("the connection is gone"))
+
+    async def _read(self) -> bytes:
+        while True:
+            try:
+                return await self._stream.read(self._idle_s)
+            except StreamTimeout:
+                if not self.codec.open_streams:
+                    self.codec.close()
+                    return b""
+
+    def _sort(self, event: H2Event) -> None:
+        match event:
+            case StreamData(stream_id, data):
+                if inbox := self.inboxes.get(stream_id):
+                    inbox.put(data)
+                else:
+                    self.codec.consumed(stream_id, len(data))
+            case StreamEnd(stream_id, trailers):
+                if inbox := self.inboxes.get(stream_id):
+                    inbox.end(trailers)
+                self._on_event(event)
+            case WindowOpened(stream_id):
+                self._open_windows(stream_id)
+            case StreamReset(stream_id=stream_id):
+                self._open_windows(stream_id)
+                self._on_event(event)
+            case _:
+                self._on_event(event)
+
+    def _open_windows(self, stream_id: int) -> None:
+        if stream_id == 0:
+            for gate in self._window_gates.values():
+                gate.open()
+        elif waiting := self._window_gates.get(stream_id):
+            waiting.open()
+
+    # Bodies
+
+    def open_inbox(self, head: StreamHead, timeout_s: float) -> Inbox:
+        """Where the body that follows `head` is put."""
+        inbox = Inbox(self, head.stream_id, timeout_s)
+        if head.ended:
+            inbox.end(None)
+        else:
+            self.inboxes[head.stream_id] = inbox
+        return inbox
+
+    def consumed(self, stream_id: int, size: int) -> None:
+        """A piece of body was passed on: let the peer send more."""
+        self.codec.consumed(stream_id, size)
+        self.flush_soon()
+
+    async def send_body(self, stream_id: int, body: Body) -> None:
+        """Send all of `body` and end our side; the body's errors, or StreamError when
+        the stream is gone or its window stays shut."""
+        if body.content is not None:
+            is_end = not body.trailers
+            if body.content:
+                await self._send(stream_id, body.content, end=is_end)
+            elif is_end:
+                self.codec.end(stream_id)
+        else:
+            while data := await body.chunk():
+                await self._send(stream_id, data, end=False)
+            if not body.trailers:
+                self.codec.end(stream_id)
+        if body.trailers:
+            self.codec.send_trailers(stream_id, body.trailers)
+        self.flush_soon()
+
+    async def _send(self, stream_id: int, data: bytes, *, end: bool) -> None:
+        while data:
+            if not self._room.is_set():
+                await self._room.wait()
+            window = self.codec.window(stream_id)
+            if window <= 0:
+                await self._wait_for_window(stream_id)
+                continue
+            piece, data = data[:window], data[window:]
+            self.codec.send_data(stream_id, piece, end=end and not data)
+            self.flush_soon()
+
+    async def _wait_for_window(self, stream_id: int) -> None:
+        gate = self._window_gates[stream_id] = Gate(self.loop)
+        try:
+            await gate.wait(self._idle_s)
+        finally:
+            gate.close()
+            del self._window_gates[stream_id]
+
+    # Writing
+
+    def flush_soon(self) -> None:
+        """Write what is queued at the end of this turn of the loop."""
+        if not self._is_flush_due:
+            self._is_flush_due = True
+            self.loop.call_soon(self._flush_due)
+
+    def _flush_due(self) -> None:
+        self._is_flush_due = False
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what is queued, unless the peer is behind: then it stays in the codec,
+        which limits it."""
+        if not self._room.is_set():
+            return
+        if data := self.codec.take_output():
+            self._stream.write(data)
+            if not self._stream.has_room:
+                self._room.clear()
+                self._tasks.start(self._wait_for_room(), "room")
+
+    async def _wait_for_room(self) -> None:
+        try:
+            await self._stream.drain(self._idle_s)
+        except StreamError:
+            self._stream.abort()
+        self._room.set()
+        self.flush()

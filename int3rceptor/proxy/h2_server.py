@@ -1,0 +1,162 @@
+"""Speaks HTTP/2 with a client: one task per stream, each with its exchange."""
+
+import asyncio
+import logging
+
+from int3rceptor.config.model import LimitsConfig
+from int3rceptor.errors import (
+    ClientProtocolError,
+    ProtocolError,
+    StreamError,
+    StreamLost,
+)
+from int3rceptor.model.body import Body
+from int3rceptor.model.message import Informational, Response
+from int3rceptor.net.stream import ByteStream
+from int3rceptor.net.tasks import Tasks
+from int3rceptor.proxy.exchange import Exchanges
+from int3rceptor.proxy.failures import refusal_page
+from int3rceptor.proxy.h2_mux import H2Mux
+from int3rceptor.proxy.pages import page
+from int3rceptor.proxy.requests import build_flow
+from int3rceptor.proxy.session import Session
+from int3rceptor.wire.events import RequestHead
+from int3rceptor.wire.h2 import H2Codec
+from int3rceptor.wire.h2_faults import H2Code
+from int3rceptor.wire.h2_events import H2Event, StreamHead, StreamRefused, StreamReset
+
+log = logging.getLogger("int3rceptor.proxy")
+
+
+class H2ServerConnection:
+    """One client connection in HTTP/2."""
+
+    def __init__(
+        self,
+        stream: ByteStream,
+        session: Session,
+        exchanges: Exchanges,
+        limits: LimitsConfig,
+    ) -> None:
+        self._stream = stream
+        self._session = session
+        self._exchanges = exchanges
+        self._limits = limits
+        self._codec = H2Codec("server")
+        self._mux = H2Mux(stream, self._codec, self._on_event, limits.client_idle_s)
+        self._tasks = Tasks(f"h2 {stream.peer[1]}")
+        self._streams: dict[int, asyncio.Task[None]] = {}
+        self._is_draining = False
+
+    async def serve(self) -> None:
+        """Answer requests until either side is done with the connection."""
+        try:
+            await self._mux.run()
+        except ProtocolError as error:
+            log.info("client %s:%d: %s", *self._stream.peer, error)
+        except StreamError as error:
+            log.debug("client %s:%d: %s", *self._stream.peer, error)
+        finally:
+            await self._tasks.close()
+            self._mux.flush()
+            await self._stream.aclose()
+
+    def drain(self) -> None:
+        """Say GOAWAY; close when the last stream has ended."""
+        self._is_draining = True
+        self._codec.shutdown()
+        self._mux.flush_soon()
+        self._close_if_drained()
+
+    def _close_if_drained(self) -> None:
+        if self._is_draining and not self._streams:
+            self._mux.flush()
+            self._tasks.start(self._stream.aclose(), "close")
+
+    def _on_event(self, event: H2Event) -> None:
+        match event:
+            case StreamHead(stream_id=stream_id, head=RequestHead() as head):
+                task = self._tasks.spawn(
+                    self._serve_stream(event, head), str(stream_id)
+                )
+                self._streams[stream_id] = task
+            case StreamReset(stream_id=stream_id, reason=reason):
+                if reason:
+                    log.info("client %s:%d: %s", *self._stream.peer, reason)
+                if inbox := self._mux.inboxes.get(stream_id):
+                    inbox.fail(StreamLost("the client cancelled the stream"))
+                if running := self._streams.get(stream_id):
+                    running.cancel()
+            case StreamRefused(reason=reason):
+                log.info("client %s:%d: %s", *self._stream.peer, reason)
+            case _:
+                pass  # the end of a body is in its inbox, the rest in the codec
+
+    async def _serve_stream(self, event: StreamHead, head: RequestHead) -> None:
+        stream_id = event.stream_id
+        responder = _StreamResponder(self._mux, stream_id)
+        inbox = self._mux.open_inbox(event, self._limits.client_idle_s)
+        body = Body(length=head.length)
+        if not event.ended:
+            body = Body(source=inbox, length=head.length)
+        try:
+            if head.method == "CONNECT":
+                await responder.respond(_no_connect_page())
+                return
+            flow = build_flow(head, body, self._session)
+            await self._exchanges.run(flow, self._session, responder)
+        except ClientProtocolError as error:
+            log.info("client %s:%d: %s", *self._stream.peer, error)
+            await responder.respond(refusal_page(error))
+        except StreamError as error:
+            log.debug("client %s:%d: %s", *self._stream.peer, error)
+        finally:
+            self._mux.inboxes.pop(stream_id, None)
+            if not inbox.has_ended:
+                # The answer is whole; what the client still sends is of no use
+                # (RFC 9113, 8.1).
+                self._codec.reset(stream_id, H2Code.NO_ERROR)
+            else:
+                inbox.take_whole()
+            del self._streams[stream_id]
+            self._mux.flush_soon()
+            self._close_if_drained()
+
+
+class _StreamResponder:
+    """The Responder of one stream's exchange."""
+
+    def __init__(self, mux: H2Mux, stream_id: int) -> None:
+        self._mux = mux
+        self._stream_id = stream_id
+        self.has_started = False
+
+    def informational(self, head: Informational) -> None:
+        """Pass on a 1xx response."""
+        if self._mux.codec.is_open(self._stream_id):
+            self._mux.codec.send_informational(self._stream_id, head)
+            self._mux.flush_soon()
+
+    async def respond(self, response: Response) -> None:
+        """Send the whole response."""
+        self.has_started = True
+        body = response.body
+        is_end = body.is_empty
+        self._mux.codec.send_response_head(self._stream_id, response, end=is_end)
+        self._mux.flush_soon()
+        if not is_end:
+            await self._mux.send_body(self._stream_id, body)
+
+    def abort(self) -> None:
+        """Reset the stream: without an answer, or in the middle of one."""
+        code = H2Code.INTERNAL_ERROR if self.has_started else H2Code.CANCEL
+        self._mux.codec.reset(self._stream_id, code)
+        self._mux.flush_soon()
+
+
+def _no_connect_page() -> Response:
+    return page(
+        501,
+        "CONNECT is not served over HTTP/2",
+        "Tunnels are made by CONNECT over HTTP/1.1, on a connection of their own.",
+    )

@@ -1,0 +1,43 @@
+"""The proxy room's fixed limits, each with its reason. Settings live in the config."""
+
+MAX_RETRIES = 6
+"""Attempts for a request that no origin can have processed. An origin that closes every
+connection after N requests (nginx's keepalive_requests) refuses all but N of a burst, so
+a burst of 6 N streams still comes through."""
+
+MAX_CONNECTED_HOSTS = 256
+"""Origins per plain client connection for which on_connect has been asked. Past it the
+oldest is forgotten, and asked for again."""
+
+LINGER_S = 2.0
+"""How long a refused client may still send while it reads why (RFC 9112, 9.6)."""
+
+MAX_LINGER_BYTES = 1024 * 1024
+"""What is read and thrown away meanwhile: a client that sends more is not listening."""
+
+EAGER_BODY_BYTES = 64 * 1024
+"""A response body up to this size that is already here is handed on in one piece."""
+
+TUNNEL_IDLE_S = 3600.0
+"""An idle tunnel is closed after an hour: WebSockets ping far more often."""
+
+MAX_CONNECT_HEAD_BYTES = 64 * 1024
+"""A CONNECT head; as large as any other head may be."""
+
+PROBE_S = 1.0
+"""How long a client's handshake may wait to learn whether its origin speaks HTTP/2."""
+
+MAX_ALPN_ENTRIES = 4096
+"""Origins whose ALPN choice is remembered, 100 bytes each."""
+
+ACCEPT_BATCH = 64
+"""Connections accepted in one turn of the loop, so that a burst cannot starve others."""
+
+BACKLOG = 1024
+"""Connections the kernel queues for us: a browser's burst times many browsers."""
+
+RESOLVER_THREADS = 8
+"""getaddrinfo calls at once. A slow name server then delays names, not exchanges."""
+
+MAX_EXCHANGES_PER_CONNECTION = 128
+"""HTTP/2 streams one client may have open: twice what browsers use (100)."""

@@ -1,0 +1,145 @@
+"""Accepts clients: the socket, the cap on connections, the drain."""
+
+import asyncio
+import errno
+import logging
+import socket
+
+from int3rceptor.errors import ConfigError
+from int3rceptor.model.flow import ClientInfo
+from int3rceptor.net.inbound import SocketInbound
+from int3rceptor.net.tasks import Tasks
+from int3rceptor.proxy.connection import Connection
+from int3rceptor.proxy.limits import ACCEPT_BATCH, BACKLOG
+from int3rceptor.proxy.pages import page
+from int3rceptor.proxy.refusals import send_answer
+from int3rceptor.proxy.services import Services
+
+log = logging.getLogger("int3rceptor.proxy")
+
+FULL_PAUSE_S = 0.1
+"""How long accepting rests when the process has no file descriptors left."""
+
+_OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening, non-blocking socket; ConfigError when the address cannot be had."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}"
+        ) from error
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        hint = ""
+        if error.errno == errno.EADDRINUSE:
+            hint = "; another program uses it: stop that, or choose another --listen"
+        raise ConfigError(
+            f"cannot listen on {host} port {port}: {error.strerror}{hint}"
+        ) from error
+    return sock
+
+
+class Listener:
+    """The listening socket of one proxy and the connections that it accepted."""
+
+    def __init__(
+        self,
+        services: Services,
+        sock: socket.socket,
+        own_ends: set[tuple[str, int]],
+    ) -> None:
+        self._services = services
+        self._loop = services.loop
+        self._sock = sock
+        self._own_ends = own_ends
+        self._tasks = Tasks("client")
+        self._connections: set[Connection] = set()
+        name = sock.getsockname()
+        self.address = (str(name[0]), int(name[1]))
+
+    def start(self) -> None:
+        """Begin to accept."""
+        self._loop.add_reader(self._sock, self._accept)
+
+    async def stop(self, drain_s: float) -> None:
+        """Accept no more; let exchanges end for `drain_s` seconds, then cut them."""
+        self._loop.remove_reader(self._sock)
+        self._sock.close()
+        for connection in list(self._connections):
+            connection.drain()
+        await self._tasks.wait(drain_s)
+        await self._tasks.close()
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPT_BATCH):
+            try:
+                sock, _ = self._sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in _OUT_OF_DESCRIPTORS:
+                    raise
+                self._rest(error)
+                return
+            try:
+                sock.setblocking(False)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                inbound = SocketInbound(self._loop, sock)
+            except OSError:
+                sock.close()  # reset before it was served
+                continue
+            self._tasks.start(self._serve(inbound, sock), "serve")
+
+    def _rest(self, error: OSError) -> None:
+        """Without descriptors, accepting would spin: look again in a moment."""
+        log.error("cannot accept: %s; raise the limit of open files", error.strerror)
+        self._loop.remove_reader(self._sock)
+        self._loop.call_later(FULL_PAUSE_S, self._wake)
+
+    def _wake(self) -> None:
+        if self._sock.fileno() >= 0:
+            self._loop.add_reader(self._sock, self._accept)
+
+    async def _serve(self, inbound: SocketInbound, sock: socket.socket) -> None:
+        limit = self._services.settings.limits.max_connections
+        if inbound.peer in self._own_ends:
+            await self._refuse(
+                inbound,
+                508,
+                "The proxy was asked to reach itself",
+                f"A request named an address of this proxy ({sock.getsockname()[0]} "
+                f"port {self.address[1]}) as its origin, which would never end.",
+            )
+            return
+        if len(self._connections) >= limit:
+            log.warning("client %s:%d refused: %d are connected", *inbound.peer, limit)
+            await self._refuse(
+                inbound,
+                503,
+                "Too many clients",
+                f"{limit} clients are connected; limits.max_connections sets the limit.",
+            )
+            return
+        client = ClientInfo(address=inbound.peer)
+        connection = Connection(self._services, client, str(sock.getsockname()[0]))
+        self._connections.add(connection)
+        try:
+            await connection.serve(inbound)
+        finally:
+            self._connections.discard(connection)
+
+    async def _refuse(
+        self, inbound: SocketInbound, status: int, title: str, text: str
+    ) -> None:
+        await send_answer(inbound, page(status, title, text))

@@ -1,0 +1,71 @@
+"""What a client's first bytes are, looked at without taking them."""
+
+from int3rceptor.config.model import LimitsConfig
+from int3rceptor.errors import ClientProtocolError, StreamLost, StreamTimeout
+from int3rceptor.net.inbound import Inbound
+from int3rceptor.proxy.limits import MAX_CONNECT_HEAD_BYTES
+from int3rceptor.tls.client_hello import ClientHello, NeedMore, parse_client_hello
+from int3rceptor.wire.events import RequestHead
+from int3rceptor.wire.h1 import H1Server
+from int3rceptor.wire.sniff import Speech, sniff
+
+
+async def recognise(
+    inbound: Inbound, limits: LimitsConfig, first_byte_s: float
+) -> Speech:
+    """What comes first; UNDECIDED when it ends, or stops, before that is clear.
+
+    StreamTimeout when no byte comes within `first_byte_s` seconds.
+    """
+    data = await inbound.peek(1, first_byte_s)
+    while (speech := sniff(data)) is Speech.UNDECIDED and data:
+        try:
+            more = await inbound.peek(len(data) + 1, limits.head_timeout_s)
+        except StreamTimeout:
+            break
+        if len(more) <= len(data):
+            break
+        data = more
+    return speech
+
+
+async def take_connect_head(inbound: Inbound, limits: LimitsConfig) -> RequestHead:
+    """Take the head of a CONNECT, and not a byte more: the kernel must still hold the
+    ClientHello behind it for the event loop's TLS.
+
+    ClientProtocolError when it is malformed, too long, or does not come in time.
+    """
+    data = b""
+    while (end := data.find(b"\r\n\r\n")) < 0:
+        if len(data) > MAX_CONNECT_HEAD_BYTES:
+            raise ClientProtocolError("the head of CONNECT is too long", status=431)
+        try:
+            more = await inbound.peek(len(data) + 1, limits.head_timeout_s)
+        except StreamTimeout:
+            raise ClientProtocolError(
+                f"the rest of CONNECT did not come within {limits.head_timeout_s:g} s",
+                status=408,
+            ) from None
+        if len(more) <= len(data):
+            raise StreamLost("the client left in the middle of CONNECT")
+        data = more
+    codec = H1Server()
+    codec.receive(data[: end + 4])
+    head = codec.next_event()
+    if not isinstance(head, RequestHead):
+        raise ClientProtocolError("the head of CONNECT is not whole")
+    await inbound.consume(end + 4)
+    return head
+
+
+async def peek_client_hello(inbound: Inbound, limits: LimitsConfig) -> ClientHello:
+    """The whole ClientHello, still there for the TLS that answers it.
+
+    ClientProtocolError when it is none, StreamLost or StreamTimeout when it breaks off.
+    """
+    data = await inbound.peek(1, limits.head_timeout_s)
+    while isinstance(hello := parse_client_hello(data), NeedMore):
+        data = await inbound.peek(hello.at_least, limits.head_timeout_s)
+        if len(data) < hello.at_least:
+            raise StreamLost("the client left in the middle of its ClientHello")
+    return hello

@@ -1,0 +1,1 @@
+"""The origin's side: dialling, pooling, speaking to origins."""

@@ -1,0 +1,61 @@
+"""What the upstream rooms give each other: where to go, who carries it, what came back."""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from int3rceptor.model.flow import OriginInfo
+from int3rceptor.model.message import Informational, Request, Response, format_authority
+from int3rceptor.net.stream import ByteStream
+
+PassOn = Callable[[Informational], None]
+"""Takes an informational response for the client."""
+
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+"""Methods that may be sent again after an unclear failure (RFC 9110, 9.2.2)."""
+
+
+class Origin(NamedTuple):
+    """Where a request goes: the key of the pool.
+
+    Verification settings, client certificate and upstream proxy are the same for the
+    whole process, so they need no place here.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    sni: str | None
+
+    def __str__(self) -> str:
+        return format_authority(self.host, self.port, self.scheme)
+
+
+class Answer(Protocol):
+    """One exchange with an origin whose final response head has arrived."""
+
+    response: Response
+    info: OriginInfo
+    upgraded: ByteStream | None
+    """After 101: the stream that now belongs to the caller."""
+
+    async def settle(self) -> None:
+        """After the response's body: let the request's body end too."""
+        ...
+
+    def abort(self) -> None:
+        """Give up what remains; without effect once all is over."""
+        ...
+
+
+class OriginDeadlines(Protocol):
+    """The settings that bound waits on an origin, in seconds."""
+
+    @property
+    def first_byte_timeout_s(self) -> float:
+        """From the whole request to the first byte of the response."""
+        ...
+
+    @property
+    def idle_timeout_s(self) -> float:
+        """Between two pieces of a message."""
+        ...

@@ -1,0 +1,184 @@
+"""Opens connections to origins: resolve, connect, handshake, each with its deadline.
+
+Names are resolved on threads of our own: the event loop's default executor is shared
+with everything else, and one slow name server must not hold it up.
+"""
+
+import asyncio
+import socket
+import ssl
+from concurrent.futures import ThreadPoolExecutor
+from typing import cast
+
+import aiohappyeyeballs
+
+from int3rceptor.config.model import UpstreamConfig
+from int3rceptor.errors import ConnectError, OriginTimeout, ResolveError
+from int3rceptor.model.flow import TlsInfo
+from int3rceptor.net.stream import ByteStream
+from int3rceptor.net.transport import TLS_SHUTDOWN_S, TransportStream
+from int3rceptor.proxy.limits import RESOLVER_THREADS
+from int3rceptor.proxy.upstream.answer import Origin
+from int3rceptor.tls.contexts import OriginContext, OriginContexts
+from int3rceptor.tls.verification import TlsCheck, explain
+
+HAPPY_EYEBALLS_S = 0.25
+"""When the next address is tried beside one that does not answer (RFC 8305, 8)."""
+
+HTTP1_ONLY = ("http/1.1",)
+BOTH = ("h2", "http/1.1")
+
+AddrInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]
+
+
+class Dialer:
+    """Makes the streams to origins."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        contexts: OriginContexts,
+        settings: UpstreamConfig,
+    ) -> None:
+        self._loop = loop
+        self._contexts = contexts
+        self._settings = settings
+        self._resolver = ThreadPoolExecutor(RESOLVER_THREADS, "int3rceptor-dns")
+        self.local_addresses: set[tuple[str, int]] = set()
+        """Our ends of the connections that are open: the listener knows by them when
+        the proxy has dialled itself."""
+
+    async def tcp(self, host: str, port: int) -> ByteStream:
+        """A plain connection; ResolveError, ConnectError or OriginTimeout."""
+        sock = await self._connect(host, port)
+        stream = _OriginStream(self._loop, self.local_addresses)
+        await self._loop.create_connection(lambda: stream, sock=sock)
+        return stream
+
+    async def tls(self, origin: Origin, *, may_use_h2: bool) -> ByteStream:
+        """A verified TLS connection; besides those of `tcp`, OriginTlsError.
+
+        An origin that shares no protocol with a client of HTTP/1.1 is offered HTTP/2.
+        """
+        offered = BOTH if may_use_h2 else HTTP1_ONLY
+        sock = await self._connect(origin.host, origin.port)
+        try:
+            return await self._handshake(sock, origin, offered)
+        except OSError as error:
+            failure = explain(error, origin.sni or origin.host)
+            if failure.check is not TlsCheck.NO_COMMON_ALPN or may_use_h2:
+                raise failure.as_error() from error
+        return await self.tls(origin, may_use_h2=True)
+
+    def remember(self, origin: Origin, stream: ByteStream, *, used_h2: bool) -> None:
+        """Keep the TLS session of a connection that has answered, for the next one."""
+        if stream.ssl_object is not None:
+            self._context(origin, BOTH if used_h2 else HTTP1_ONLY).remember(
+                stream.ssl_object
+            )
+
+    def close(self) -> None:
+        """Let the resolver threads end."""
+        self._resolver.shutdown(wait=False, cancel_futures=True)
+
+    def _context(self, origin: Origin, offered: tuple[str, ...]) -> OriginContext:
+        key = f"{origin.host}:{origin.port}/{origin.sni or ''}/{offered[0]}"
+        return self._contexts.get(key, offered)
+
+    async def _handshake(
+        self, sock: socket.socket, origin: Origin, offered: tuple[str, ...]
+    ) -> ByteStream:
+        stream = _OriginStream(self._loop, self.local_addresses)
+        try:
+            await self._loop.create_connection(
+                lambda: stream,
+                sock=sock,
+                ssl=self._context(origin, offered),
+                server_hostname=origin.sni or origin.host,
+                ssl_handshake_timeout=self._settings.tls_timeout_s,
+                ssl_shutdown_timeout=TLS_SHUTDOWN_S,
+            )
+        except BaseException:
+            sock.close()
+            raise
+        return stream
+
+    async def _connect(self, host: str, port: int) -> socket.socket:
+        timeout_s = self._settings.connect_timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                addresses = await self._resolve(host, port)
+                sock = await aiohappyeyeballs.start_connection(
+                    addresses,
+                    happy_eyeballs_delay=HAPPY_EYEBALLS_S,
+                    loop=self._loop,
+                )
+        except TimeoutError as error:
+            raise OriginTimeout(
+                f"no connection to {host} port {port} within {timeout_s:g} s",
+                advice="Check the host, the port and any firewall on the way.",
+                is_unprocessed=True,
+            ) from error
+        except OSError as error:
+            raise ConnectError(
+                f"cannot connect to {host} port {port}: {error.strerror or error}",
+                advice="Check that the server runs and listens on this port.",
+                is_unprocessed=True,
+            ) from error
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
+
+    async def _resolve(self, host: str, port: int) -> list[AddrInfo]:
+        try:
+            found = await self._loop.run_in_executor(
+                self._resolver, _getaddrinfo, host, port
+            )
+        except (socket.gaierror, UnicodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            raise ResolveError(
+                f"the name {host!r} does not resolve: {why}",
+                advice="Check the spelling, and the name servers of this machine.",
+                is_unprocessed=True,
+            ) from error
+        return found
+
+
+def _getaddrinfo(host: str, port: int) -> list[AddrInfo]:
+    # typeshed also knows of answers for families that a stream socket has not.
+    return cast(list[AddrInfo], socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+
+
+class _OriginStream(TransportStream):
+    """A stream that keeps our end's address listed while it is open."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, addresses: set[tuple[str, int]]
+    ) -> None:
+        super().__init__(loop)
+        self._addresses = addresses
+        self._address = ("", 0)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        name = transport.get_extra_info("sockname")
+        if isinstance(name, tuple):
+            self._address = (str(name[0]), int(name[1]))
+            self._addresses.add(self._address)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._addresses.discard(self._address)
+        super().connection_lost(exc)
+
+
+def tls_info(ssl_object: ssl.SSLObject | None, sni: str | None) -> TlsInfo | None:
+    """What the handshake agreed on, as a value."""
+    if ssl_object is None:
+        return None
+    cipher = ssl_object.cipher()
+    return TlsInfo(
+        version=ssl_object.version() or "",
+        cipher=cipher[0] if cipher else "",
+        alpn=ssl_object.selected_alpn_protocol() or "",
+        sni=sni,
+        is_resumed=bool(ssl_object.session_reused),
+    )

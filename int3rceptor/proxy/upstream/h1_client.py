@@ -1,0 +1,334 @@
+"""One HTTP/1.1 connection to an origin, carrying one exchange at a time."""
+
+from collections import deque
+from typing import Protocol
+
+from int3rceptor.errors import (
+    Int3rceptorError,
+    OriginClosed,
+    OriginTimeout,
+    ProtocolError,
+    StreamError,
+    StreamLost,
+    StreamTimeout,
+)
+from int3rceptor.model.body import Body
+from int3rceptor.model.flow import OriginInfo, TlsInfo
+from int3rceptor.model.headers import Headers
+from int3rceptor.model.message import Informational, Request, Response
+from int3rceptor.net.stream import ByteStream
+from int3rceptor.net.tasks import Tasks
+from int3rceptor.proxy.limits import EAGER_BODY_BYTES
+from int3rceptor.proxy.upstream.answer import Origin, OriginDeadlines, PassOn
+from int3rceptor.wire.events import Data, End, ResponseHead
+from int3rceptor.wire.h1 import H1Client, Signal
+
+
+class Home(Protocol):
+    """Where a connection goes when its exchange is over: the pool."""
+
+    def release(self, connection: "H1Origin") -> None:
+        """It is free again."""
+        ...
+
+    def discard(self, connection: "H1Origin") -> None:
+        """It is gone."""
+        ...
+
+
+class H1Origin:
+    """An open connection. `home` hears when it is free and, once, when it is gone."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        stream: ByteStream,
+        tls: TlsInfo | None,
+        home: Home,
+        deadlines: OriginDeadlines,
+    ) -> None:
+        self.origin = origin
+        self.stream = stream
+        self.tls = tls
+        self.owner: object | None = None
+        self.is_reused = False
+        self.has_answered = False
+        self.idle_since = 0.0
+        self.deadlines = deadlines
+        self.codec = H1Client()
+        self._home: Home | None = home
+        self._exchange: H1Exchange | None = None
+        stream.when_lost(self._lost)
+
+    async def exchange(self, request: Request, pass_on: PassOn) -> "H1Exchange":
+        """Send a request and wait for the response's head."""
+        self.has_answered = False
+        self._exchange = exchange = H1Exchange(self, request)
+        try:
+            await exchange.run(pass_on)
+        except BaseException:
+            exchange.abort()
+            raise
+        return exchange
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no exchange is under way."""
+        return self._exchange is None
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it can carry one more exchange: open, and silent (an origin that
+        sends bytes nobody asked for has lost its framing)."""
+        return self.stream.is_usable and not self.stream.has_unread
+
+    def finished(self) -> None:
+        """The exchange is over, in both directions."""
+        self._exchange = None
+        if self._home is None:
+            return
+        if self.codec.is_reusable and self.is_usable:
+            self.codec.next_cycle()
+            self._home.release(self)
+        else:
+            self.close()
+
+    def leave(self) -> None:
+        """The stream belongs to somebody else from now on (101)."""
+        self._exchange = None
+        self.stream.when_lost(None)
+        if self._home is not None:
+            home, self._home = self._home, None
+            home.discard(self)
+
+    def close(self) -> None:
+        """Close at once."""
+        self.stream.abort()
+        self.leave()
+
+    def _lost(self) -> None:
+        if self._exchange is None:
+            self.close()
+
+
+class H1Exchange:
+    """One exchange: an Answer once `run` has returned."""
+
+    def __init__(self, connection: H1Origin, request: Request) -> None:
+        self._connection = connection
+        self._request = request
+        self._tasks = Tasks(f"upload to {connection.origin}")
+        self._upload_error: Int3rceptorError | None = None
+        self._is_request_sent = False
+        self._is_response_whole = False
+        self._is_continue_owed = request.expects_continue
+        self._is_over = False
+        self.upgraded: ByteStream | None = None
+        self.response = Response(status=0)
+        self.info = OriginInfo(
+            address=connection.stream.peer,
+            tls=connection.tls,
+            version="HTTP/1.1",
+            is_reused=connection.is_reused,
+        )
+
+    async def run(self, pass_on: PassOn) -> None:
+        """Send the request; return when the final response's head is here."""
+        codec, stream = self._connection.codec, self._connection.stream
+        body = self._request.body
+        if body.content is not None:
+            start = codec.head(self._request)
+            content = codec.data(body.content)
+            stream.write(b"".join([start, *content, codec.end(body.trailers)]))
+            self._is_request_sent = True
+        else:
+            stream.write(codec.head(self._request))
+            self._tasks.start(self._upload(body), "body")
+        head = await self._final_head(pass_on)
+        self._receive(head)
+
+    async def settle(self) -> None:
+        """Let the request's body end; a client that waits for a 100 never sends it."""
+        if self._is_continue_owed and not self._is_request_sent:
+            self.abort()
+        while len(self._tasks) and not self._is_over:
+            await self._tasks.wait(self._connection.deadlines.idle_timeout_s)
+        if self._upload_error is not None:
+            raise self._upload_error
+
+    def abort(self) -> None:
+        """Give up: an HTTP/1.1 exchange can only be ended by its connection."""
+        if self._is_over:
+            return
+        self._is_over = True
+        self._connection.close()
+        self._tasks.cancel()
+
+    # The request's way
+
+    async def _upload(self, body: Body) -> None:
+        codec, stream = self._connection.codec, self._connection.stream
+        try:
+            while True:
+                try:
+                    data = await body.chunk()
+                except (ProtocolError, StreamError) as error:
+                    self._upload_error = error
+                    stream.abort()
+                    return
+                if not data:
+                    break
+                stream.write(codec.data(data))
+                await stream.drain(self._connection.deadlines.idle_timeout_s)
+            stream.write(codec.end(body.trailers))
+        except StreamError:
+            return  # the response, or its absence, says what the origin made of it
+        self._is_request_sent = True
+        self._end_if_whole()
+
+    # The response's way
+
+    async def _final_head(self, pass_on: PassOn) -> ResponseHead:
+        while True:
+            event = await self._event()
+            if not isinstance(event, ResponseHead):
+                raise self._truncated("the answer's head was whole")
+            if event.status >= 200 or event.status == 101:
+                return event
+            if event.status == 100:
+                self._is_continue_owed = False
+            pass_on(
+                Informational(
+                    status=event.status, reason=event.reason, headers=event.headers
+                )
+            )
+
+    def _receive(self, head: ResponseHead) -> None:
+        source = _BodySource(self)
+        self.response = Response(
+            status=head.status,
+            reason=head.reason,
+            version=head.version,
+            headers=head.headers,
+            body=Body(source=source, length=head.length),
+        )
+        if head.status == 101:
+            self.response.body = Body()
+            stream = self._connection.stream
+            stream.unread(self._connection.codec.leftover())
+            self._is_over = True
+            self._connection.leave()
+            self.upgraded = stream
+        elif content := source.take_ready():
+            self.response.body = content
+
+    async def next_event(self) -> Data | End:
+        """The next piece of the response's body."""
+        event = await self._event()
+        if isinstance(event, ResponseHead):
+            raise self._truncated("its answer was whole")
+        if isinstance(event, End):
+            self.ended()
+        return event
+
+    def ended(self) -> None:
+        """The response is whole."""
+        self._is_response_whole = True
+        self._end_if_whole()
+
+    def _end_if_whole(self) -> None:
+        if self._is_request_sent and self._is_response_whole and not self._is_over:
+            self._is_over = True
+            self._connection.finished()
+
+    def ready_event(self) -> Data | End | None:
+        """A piece of the body that is here already, if there is one."""
+        event = self._connection.codec.next_event()
+        return event if isinstance(event, Data | End) else None
+
+    async def _event(self) -> ResponseHead | Data | End:
+        connection = self._connection
+        codec = connection.codec
+        while True:
+            event = codec.next_event()
+            if isinstance(event, ResponseHead | Data | End):
+                return event
+            if event is Signal.CLOSED:
+                raise self._truncated("its answer was whole")
+            codec.receive(await self._read())
+
+    async def _read(self) -> bytes:
+        connection = self._connection
+        while True:
+            try:
+                data = await connection.stream.read(self._wait_s())
+            except StreamTimeout as error:
+                if self._upload_error is None and not self._is_request_sent:
+                    continue  # the upload goes on, under deadlines of its own
+                raise self._too_late() from error
+            except StreamLost as error:
+                raise self._truncated("its answer was whole") from error
+            if not data and not connection.has_answered:
+                raise self._truncated("it answered")
+            connection.has_answered = connection.has_answered or bool(data)
+            return data
+
+    def _wait_s(self) -> float:
+        deadlines = self._connection.deadlines
+        if self._connection.has_answered:
+            return deadlines.idle_timeout_s
+        return deadlines.first_byte_timeout_s
+
+    def _too_late(self) -> Int3rceptorError:
+        return self._upload_error or OriginTimeout(
+            f"{self._connection.origin} sent nothing for {self._wait_s():g} s",
+            advice="Raise upstream.first_byte_timeout_s if it needs longer.",
+        )
+
+    def _truncated(self, before: str) -> Int3rceptorError:
+        if self._upload_error is not None:
+            return self._upload_error
+        connection = self._connection
+        return OriginClosed(
+            f"{connection.origin} closed the connection before {before}",
+            is_stale=connection.is_reused and not connection.has_answered,
+        )
+
+
+class _BodySource:
+    """A response's body as it comes in."""
+
+    def __init__(self, exchange: H1Exchange) -> None:
+        self._exchange = exchange
+        self._ready: deque[Data | End] = deque()
+        self._trailers: Headers | None = None
+
+    def take_ready(self) -> Body | None:
+        """The whole body, if it is small and here; else what is here waits."""
+        size = 0
+        pieces: list[bytes] = []
+        while size <= EAGER_BODY_BYTES:
+            event = self._exchange.ready_event()
+            if event is None:
+                return None
+            self._ready.append(event)
+            if isinstance(event, End):
+                self._exchange.ended()
+                content = b"".join(pieces)
+                return Body(content, length=size, trailers=event.trailers)
+            pieces.append(event.data)
+            size += len(event.data)
+        return None
+
+    async def next_chunk(self) -> bytes:
+        if self._ready:
+            event = self._ready.popleft()
+        else:
+            event = await self._exchange.next_event()
+        if isinstance(event, End):
+            self._trailers = event.trailers
+            return b""
+        return event.data
+
+    def trailers(self) -> Headers | None:
+        return self._trailers

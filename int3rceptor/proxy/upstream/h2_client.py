@@ -1,0 +1,333 @@
+"""One HTTP/2 connection to an origin, shared by the exchanges of many clients."""
+
+from typing import Protocol
+
+from int3rceptor.errors import (
+    Int3rceptorError,
+    OriginClosed,
+    OriginReset,
+    OriginTimeout,
+    ProtocolError,
+    StreamError,
+    StreamTimeout,
+)
+from int3rceptor.model.body import Body
+from int3rceptor.model.flow import OriginInfo, TlsInfo
+from int3rceptor.model.message import Informational, Request, Response
+from int3rceptor.net.gate import Gate
+from int3rceptor.net.stream import ByteStream
+from int3rceptor.net.tasks import Tasks
+from int3rceptor.proxy.h2_mux import H2Mux, Inbox
+from int3rceptor.proxy.upstream.answer import Origin, OriginDeadlines, PassOn
+from int3rceptor.wire.events import ResponseHead
+from int3rceptor.wire.h2 import H2Codec
+from int3rceptor.wire.h2_events import (
+    H2Event,
+    PeerGoAway,
+    SettingsChanged,
+    StreamEnd,
+    StreamHead,
+    StreamReset,
+)
+from int3rceptor.wire.h2_faults import H2Code, code_name
+
+
+class Home(Protocol):
+    """The pool, as a shared connection sees it."""
+
+    def has_room(self, connection: "H2Origin") -> None:
+        """Another exchange can begin on it."""
+        ...
+
+    def retire(self, connection: "H2Origin") -> None:
+        """No exchange may begin on it any more."""
+        ...
+
+    def discard(self, connection: "H2Origin") -> None:
+        """It is gone."""
+        ...
+
+
+class H2Origin:
+    """An open connection; its reader runs until it is gone."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        stream: ByteStream,
+        tls: TlsInfo | None,
+        home: Home,
+        deadlines: OriginDeadlines,
+    ) -> None:
+        self.origin = origin
+        self.stream = stream
+        self.tls = tls
+        self.owner: object | None = None
+        self.is_reused = False
+        self.idle_since = 0.0
+        self.deadlines = deadlines
+        self.codec = H2Codec("client")
+        self.mux = H2Mux(stream, self.codec, self._on_event, deadlines.idle_timeout_s)
+        self.exchanges: dict[int, H2Exchange] = {}
+        self._reserved = 0
+        self._home: Home | None = home
+        self._tasks = Tasks(f"h2 to {origin}")
+        self._tasks.start(self._read(), "reader")
+
+    # What the pool asks
+
+    def reserve(self) -> bool:
+        """Keep a place for one exchange; False when there is none."""
+        room = self.codec.peer_max_streams - self.codec.open_streams - self._reserved
+        if not self.is_usable or room <= 0:
+            return False
+        self._reserved += 1
+        return True
+
+    def unreserve(self) -> None:
+        """Give a place back unused."""
+        self._reserved -= 1
+        self._rest()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no exchange is under way or about to be."""
+        return not self.exchanges and not self._reserved
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether exchanges can begin on it."""
+        return self.stream.is_usable and not self.codec.is_closing
+
+    def close(self) -> None:
+        """Close now; exchanges that are on it fail."""
+        self.codec.close()
+        self.mux.flush()
+        self.stream.abort()
+        self._leave()
+
+    async def ended_tasks(self) -> None:
+        """Wait until the reader has ended."""
+        await self._tasks.close()
+
+    # One exchange
+
+    async def exchange(self, request: Request, pass_on: PassOn) -> "H2Exchange":
+        """Send a request and wait for the response's head."""
+        self._reserved -= 1
+        is_end = request.body.is_empty
+        stream_id = self.codec.open_stream(request, end=is_end)
+        exchange = H2Exchange(self, stream_id, request, pass_on)
+        self.exchanges[stream_id] = exchange
+        self.mux.flush_soon()
+        self.is_reused = True
+        try:
+            await exchange.run(is_end=is_end)
+        except BaseException:
+            exchange.abort()
+            raise
+        return exchange
+
+    def ended(self, stream_id: int) -> None:
+        """An exchange is over: its place is free."""
+        self.exchanges.pop(stream_id, None)
+        self.mux.inboxes.pop(stream_id, None)
+        self._rest()
+
+    def _rest(self) -> None:
+        if self.is_idle:
+            self.idle_since = self.mux.loop.time()
+            if self.codec.is_closing:
+                self.close()
+                return
+        if self._home is not None:
+            self._home.has_room(self)
+
+    # The reader
+
+    async def _read(self) -> None:
+        try:
+            await self.mux.run()
+            error: Int3rceptorError = self._closed("closed the connection")
+        except ProtocolError as failure:
+            error = failure
+        except StreamError as failure:
+            error = self._closed(f"broke off the connection ({failure})")
+        for exchange in list(self.exchanges.values()):
+            exchange.fail(error)
+        self.stream.abort()
+        self._leave()
+
+    def _closed(self, what: str) -> OriginClosed:
+        return OriginClosed(f"{self.origin} {what} before its answer was whole")
+
+    def _leave(self) -> None:
+        if self._home is not None:
+            home, self._home = self._home, None
+            home.discard(self)
+
+    def _on_event(self, event: H2Event) -> None:
+        match event:
+            case StreamHead(stream_id=stream_id, head=ResponseHead() as head):
+                if exchange := self.exchanges.get(stream_id):
+                    exchange.received(event, head)
+            case StreamEnd(stream_id=stream_id):
+                if exchange := self.exchanges.get(stream_id):
+                    exchange.response_ended()
+            case StreamReset(stream_id=stream_id):
+                if exchange := self.exchanges.get(stream_id):
+                    exchange.fail(self._reset_error(event))
+            case PeerGoAway():
+                if self._home is not None:
+                    self._home.retire(self)
+                if self.is_idle:
+                    self.close()
+            case SettingsChanged():
+                if self._home is not None:
+                    self._home.has_room(self)
+            case _:
+                pass
+
+    def _reset_error(self, event: StreamReset) -> OriginReset:
+        reason = event.reason or code_name(event.code)
+        return OriginReset(
+            f"{self.origin} cancelled the exchange: {reason}",
+            code=event.code,
+            is_unprocessed=event.is_unprocessed,
+        )
+
+
+class H2Exchange:
+    """One exchange on one stream: an Answer once `run` has returned."""
+
+    def __init__(
+        self, connection: H2Origin, stream_id: int, request: Request, pass_on: PassOn
+    ) -> None:
+        self._connection = connection
+        self._stream_id = stream_id
+        self._request = request
+        self._pass_on = pass_on
+        self._tasks = Tasks(f"upload to {connection.origin}")
+        self._gate = Gate(connection.mux.loop)
+        self._error: Int3rceptorError | None = None
+        self._upload_error: Int3rceptorError | None = None
+        self._is_request_sent = False
+        self._is_response_whole = False
+        self._is_continue_owed = request.expects_continue
+        self._is_over = False
+        self._inbox: Inbox | None = None
+        self.upgraded: ByteStream | None = None
+        self.response = Response(status=0)
+        self.info = OriginInfo(
+            address=connection.stream.peer,
+            tls=connection.tls,
+            version="HTTP/2",
+            is_reused=connection.is_reused,
+        )
+
+    async def run(self, *, is_end: bool) -> None:
+        """Send the body; return when the final response's head is here."""
+        if is_end:
+            self._is_request_sent = True
+        else:
+            self._tasks.start(self._upload(self._request.body), "body")
+        while self._inbox is None:
+            if self._upload_error is not None:
+                raise self._upload_error
+            if self._error is not None:
+                raise self._error
+            await self._wait()
+        self._gate.close()
+
+    async def settle(self) -> None:
+        """Let the request's body end; a client that waits for a 100 never sends it."""
+        if self._is_continue_owed and not self._is_request_sent:
+            self.abort()
+        while len(self._tasks) and not self._is_over:
+            await self._tasks.wait(self._connection.deadlines.idle_timeout_s)
+        if self._upload_error is not None:
+            raise self._upload_error
+
+    def abort(self) -> None:
+        """Give up: reset the stream, the connection goes on."""
+        if self._is_over:
+            return
+        self._is_over = True
+        self._tasks.cancel()
+        self._gate.close()
+        self._connection.codec.reset(self._stream_id, H2Code.CANCEL)
+        self._connection.mux.flush_soon()
+        self._connection.ended(self._stream_id)
+
+    async def _wait(self) -> None:
+        wait_s = self._connection.deadlines.first_byte_timeout_s
+        try:
+            await self._gate.wait(wait_s)
+        except StreamTimeout as error:
+            if not self._is_request_sent:
+                return  # the upload goes on, under deadlines of its own
+            raise OriginTimeout(
+                f"{self._connection.origin} sent nothing for {wait_s:g} s",
+                advice="Raise upstream.first_byte_timeout_s if it needs longer.",
+            ) from error
+
+    async def _upload(self, body: Body) -> None:
+        try:
+            await self._connection.mux.send_body(self._stream_id, body)
+        except (ProtocolError, StreamError) as error:
+            # What the origin did to the stream is told by its reset, not by this.
+            if self._connection.codec.is_open(self._stream_id):
+                self._upload_error = error
+                self._gate.open()
+            return
+        self._is_request_sent = True
+        self._end_if_whole()
+
+    # The connection's side
+
+    def received(self, event: StreamHead, head: ResponseHead) -> None:
+        """A response's head, informational ones included."""
+        if head.status < 200:
+            if head.status == 100:
+                self._is_continue_owed = False
+            self._pass_on(
+                Informational(
+                    status=head.status, reason=head.reason, headers=head.headers
+                )
+            )
+            return
+        idle_s = self._connection.deadlines.idle_timeout_s
+        self._inbox = self._connection.mux.open_inbox(event, idle_s)
+        body = Body(length=head.length)
+        if not event.ended:
+            body = Body(source=self._inbox, length=head.length)
+        self.response = Response(
+            status=head.status,
+            reason=head.reason,
+            version="HTTP/2",
+            headers=head.headers,
+            body=body,
+        )
+        if event.ended:
+            self.response_ended()
+        self._gate.open()
+
+    def response_ended(self) -> None:
+        """The response is whole."""
+        self._is_response_whole = True
+        self._end_if_whole()
+
+    def fail(self, error: Int3rceptorError) -> None:
+        """The stream, or the whole connection, is gone."""
+        self._error = error
+        self._is_over = True
+        self._tasks.cancel()
+        if self._inbox is not None:
+            self._inbox.fail(error)
+        self._gate.open()
+        self._connection.ended(self._stream_id)
+
+    def _end_if_whole(self) -> None:
+        if self._is_request_sent and self._is_response_whole and not self._is_over:
+            self._is_over = True
+            self._connection.ended(self._stream_id)

@@ -1,0 +1,145 @@
+"""Sends a request to its origin: takes a connection, retries where that is safe."""
+
+import asyncio
+
+from int3rceptor.config.model import UpstreamConfig
+from int3rceptor.errors import OriginError
+from int3rceptor.model.message import Request
+from int3rceptor.net.stream import ByteStream
+from int3rceptor.proxy.limits import MAX_RETRIES
+from int3rceptor.proxy.upstream.answer import IDEMPOTENT, Answer, Origin, PassOn
+from int3rceptor.proxy.upstream.dial import Dialer, tls_info
+from int3rceptor.proxy.upstream.h1_client import H1Origin
+from int3rceptor.proxy.upstream.h2_client import H2Origin
+from int3rceptor.proxy.upstream.pool import Connection, Pool, PoolLimits
+from int3rceptor.wire.fields import wants_upgrade
+
+EXPIRY_CHECK_S = 5.0
+"""How often idle connections are looked through: idle_expiry_s is in tens of seconds."""
+
+
+class Origins:
+    """The far side of the proxy, as the exchange sees it."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, dialer: Dialer, settings: UpstreamConfig
+    ) -> None:
+        self._settings = settings
+        self._dialer = dialer
+        self.pool = Pool(
+            loop,
+            self._dial,
+            PoolLimits(
+                per_origin=settings.max_connections_per_origin,
+                overall=settings.max_connections,
+                idle_expiry_s=settings.idle_expiry_s,
+                wait_s=settings.first_byte_timeout_s,
+            ),
+        )
+
+    async def send(
+        self,
+        request: Request,
+        origin: Origin,
+        pass_on: PassOn,
+        *,
+        client_is_http2: bool,
+        owner: object,
+    ) -> Answer:
+        """Give `request` to its origin; returns when the final response head is here.
+
+        OriginError and OriginProtocolError when that fails; the client's own errors
+        when its body breaks off.
+        """
+        wants_h2 = self._wants_h2(request, client_is_http2)
+        for attempt in range(MAX_RETRIES):
+            connection = await self.pool.acquire(origin, wants_h2=wants_h2, owner=owner)
+            try:
+                answer = await connection.exchange(request, pass_on)
+            except OriginError as error:
+                is_last = attempt == MAX_RETRIES - 1
+                if is_last or not _may_repeat(request, error):
+                    raise
+                continue
+            self._keep_facts(connection, request, answer, owner)
+            return answer
+        raise AssertionError("the loop returns or raises")
+
+    async def learns_h2(self, origin: Origin, timeout_s: float) -> bool | None:
+        """Whether an origin speaks HTTP/2; asks it if that is not known.
+
+        None when it could not be learnt in time. The connection made for it is kept.
+        """
+        alpn = self.pool.alpn_of(origin)
+        if alpn is None:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    connection = await self.pool.acquire(origin, wants_h2=True)
+            except (TimeoutError, OriginError):
+                return None
+            if isinstance(connection, H2Origin):
+                connection.unreserve()
+            else:
+                self.pool.release(connection)
+            alpn = self.pool.alpn_of(origin)
+        return alpn == "h2"
+
+    async def dial_blind(self, host: str, port: int) -> ByteStream:
+        """A plain connection for a tunnel; the pool has no part in it."""
+        return await self._dialer.tcp(host, port)
+
+    async def expire_forever(self) -> None:
+        """Close idle connections as they expire; runs until cancelled."""
+        while True:
+            await asyncio.sleep(EXPIRY_CHECK_S)
+            self.pool.expire()
+
+    async def aclose(self) -> None:
+        """Close the connections; exchanges on them have ended by now."""
+        await self.pool.aclose()
+
+    def _wants_h2(self, request: Request, client_is_http2: bool) -> bool:
+        # An upgrade (WebSocket) exists in HTTP/1.1 only (RFC 9113, 8.6).
+        if request.scheme != "https" or wants_upgrade(request.headers):
+            return False
+        match self._settings.http2:
+            case "always":
+                return True
+            case "never":
+                return False
+            case "mirror":
+                return client_is_http2
+
+    async def _dial(self, origin: Origin, may_use_h2: bool) -> Connection:
+        if origin.scheme == "https":
+            stream = await self._dialer.tls(origin, may_use_h2=may_use_h2)
+        else:
+            stream = await self._dialer.tcp(origin.host, origin.port)
+        tls = tls_info(stream.ssl_object, origin.sni)
+        if tls is not None and tls.alpn == "h2":
+            return H2Origin(origin, stream, tls, self.pool, self._settings)
+        return H1Origin(origin, stream, tls, self.pool, self._settings)
+
+    def _keep_facts(
+        self, connection: Connection, request: Request, answer: Answer, owner: object
+    ) -> None:
+        if not connection.is_reused and connection.tls is not None:
+            used_h2 = connection.tls.alpn == "h2"
+            self._dialer.remember(connection.origin, connection.stream, used_h2=used_h2)
+        # RFC 4559, 6: these schemes authenticate the connection, not the request.
+        offers = answer.response.headers.get_all("www-authenticate")
+        given = request.headers.get_all("authorization")
+        if (offers or given) and any(
+            one.lower().startswith(("ntlm", "negotiate")) for one in (*offers, *given)
+        ):
+            connection.owner = owner
+
+
+def _may_repeat(request: Request, error: OriginError) -> bool:
+    """Whether a failed request may be sent again: its body is still there, and the
+    origin cannot have acted on it; or acting twice is the same as once, and the
+    connection had gone stale."""
+    if not request.body.is_whole and request.body.size:
+        return False
+    is_safe = error.is_stale and request.method in IDEMPOTENT
+    return error.is_unprocessed or is_safe

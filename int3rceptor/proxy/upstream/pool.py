@@ -1,0 +1,310 @@
+"""Connections to origins: reused across clients, limited, handed out in order.
+
+State changes in plain functions (`_take`, `_may_dial`, `_serve`), waiting outside of
+them: no await stands between reading the tables and changing them.
+
+HTTP/1.1 connections are exclusive: taken out while they carry an exchange, put back
+when it ended well. HTTP/2 connections stay listed and are shared up to their origin's
+limit. While one HTTP/2 dial is under way, others that could share it wait for it.
+"""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+
+from int3rceptor.errors import Int3rceptorError, PoolExhausted
+from int3rceptor.proxy.limits import MAX_ALPN_ENTRIES
+from int3rceptor.proxy.upstream.answer import Origin
+from int3rceptor.proxy.upstream.h1_client import H1Origin
+from int3rceptor.proxy.upstream.h2_client import H2Origin
+
+Connection = H1Origin | H2Origin
+Dial = Callable[[Origin, bool], Coroutine[object, object, Connection]]
+
+MAX_WAITERS = 1024
+"""Exchanges that wait for one origin; more are refused at once rather than late."""
+
+
+ALPN_TRUST_S = 600.0
+"""How long an origin's ALPN choice is believed: servers are reconfigured now and then."""
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class PoolLimits:
+    """The pool's settings; seconds and counts."""
+
+    per_origin: int
+    overall: int
+    idle_expiry_s: float
+    wait_s: float
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    future: asyncio.Future[Connection | None]
+    wants_h2: bool
+    owner: object | None
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """One origin. `open` counts connections and dials under way."""
+
+    origin: Origin
+    idle: list[H1Origin] = field(default_factory=list)
+    shared: list[H2Origin] = field(default_factory=list)
+    waiters: deque[_Waiter] = field(default_factory=deque)
+    open: int = 0
+    is_dialing_h2: bool = False
+
+    def listed(self) -> list[Connection]:
+        """Connections that carry nothing, or are shared."""
+        return [*self.idle, *self.shared]
+
+
+class Pool:
+    """All connections to all origins of one proxy."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, dial: Dial, limits: PoolLimits
+    ) -> None:
+        self._loop = loop
+        self._dial = dial
+        self._limits = limits
+        self._entries: dict[Origin, _Entry] = {}
+        self._alpn: OrderedDict[Origin, tuple[str, float]] = OrderedDict()
+        self._open = 0
+
+    def alpn_of(self, origin: Origin) -> str | None:
+        """What the origin chose when it was last offered HTTP/2, if it was."""
+        alpn, learned = self._alpn.get(origin, (None, 0.0))
+        return alpn if self._loop.time() - learned < ALPN_TRUST_S else None
+
+    async def acquire(
+        self, origin: Origin, *, wants_h2: bool, owner: object | None = None
+    ) -> Connection:
+        """A connection with room for one exchange; the errors of dialling, or
+        PoolExhausted when none becomes free in time."""
+        entry = self._entries.get(origin)
+        if entry is None:
+            entry = self._entries[origin] = _Entry(origin=origin)
+        may_share = wants_h2 and self.alpn_of(origin) != "http/1.1"
+        connection = None if entry.waiters else self._take(entry, may_share, owner)
+        if connection is not None:
+            return connection
+        if not entry.waiters and self._may_dial(entry, may_share):
+            self._reserve(entry, may_share)
+        else:
+            connection = await self._wait(entry, wants_h2, owner)
+            if connection is not None:
+                return connection
+            may_share = wants_h2 and self.alpn_of(origin) != "http/1.1"
+        return await self._open_one(entry, may_share)
+
+    def release(self, connection: H1Origin) -> None:
+        """An HTTP/1.1 connection is free again."""
+        entry = self._entries[connection.origin]
+        connection.idle_since = self._loop.time()
+        entry.idle.append(connection)
+        self._serve(entry)
+
+    def has_room(self, connection: H2Origin) -> None:
+        """An HTTP/2 stream ended, so another can begin."""
+        entry = self._entries.get(connection.origin)
+        if entry is not None and entry.waiters:
+            self._serve(entry)
+
+    def discard(self, connection: Connection) -> None:
+        """A connection is gone, or must not be used again. Called once for each."""
+        entry = self._entries[connection.origin]
+        if isinstance(connection, H1Origin):
+            if connection in entry.idle:
+                entry.idle.remove(connection)
+        elif connection in entry.shared:
+            entry.shared.remove(connection)
+        self._unreserve(entry)
+
+    def retire(self, connection: H2Origin) -> None:
+        """Take no new exchanges to it (GOAWAY); those on it go on."""
+        entry = self._entries[connection.origin]
+        if connection in entry.shared:
+            entry.shared.remove(connection)
+
+    def drop_owner(self, owner: object) -> None:
+        """A client connection ended: what was bound to it must not serve another."""
+        for entry in list(self._entries.values()):
+            for connection in [one for one in entry.idle if one.owner is owner]:
+                connection.close()
+
+    def expire(self) -> None:
+        """Close what has been idle for too long; called every few seconds."""
+        limit = self._loop.time() - self._limits.idle_expiry_s
+        for entry in list(self._entries.values()):
+            for connection in entry.listed():
+                is_old = connection.is_idle and connection.idle_since < limit
+                if is_old or not connection.is_usable:
+                    connection.close()
+
+    async def aclose(self) -> None:
+        """Close every connection that is listed; taken ones close with their exchange."""
+        for entry in list(self._entries.values()):
+            for connection in entry.listed():
+                connection.close()
+                if isinstance(connection, H2Origin):
+                    await connection.ended_tasks()
+
+    @property
+    def open_connections(self) -> int:
+        """Connections open or being opened."""
+        return self._open
+
+    # Deciding: none of these awaits.
+
+    def _take(
+        self, entry: _Entry, wants_h2: bool, owner: object | None
+    ) -> Connection | None:
+        if wants_h2:
+            return next((one for one in entry.shared if one.reserve()), None)
+        # The most recently used first: the others can expire.
+        idle = entry.idle
+        for i in range(len(idle) - 1, -1, -1):
+            connection = idle[i]
+            if connection.owner is not None and connection.owner is not owner:
+                continue
+            del idle[i]
+            if connection.is_usable:
+                connection.is_reused = True
+                return connection
+            self._loop.call_soon(connection.close)
+        return None
+
+    def _may_dial(self, entry: _Entry, wants_h2: bool) -> bool:
+        if wants_h2 and entry.is_dialing_h2:
+            return False
+        if entry.open >= self._limits.per_origin:
+            return False
+        return self._open < self._limits.overall or self._evict()
+
+    def _evict(self) -> bool:
+        """Close the longest idle connection of any origin, to make room."""
+        idle = [
+            one
+            for entry in self._entries.values()
+            for one in entry.listed()
+            if one.is_idle
+        ]
+        if not idle:
+            return False
+        min(idle, key=lambda one: one.idle_since).close()
+        return self._open < self._limits.overall
+
+    def _reserve(self, entry: _Entry, may_share: bool) -> None:
+        entry.open += 1
+        entry.is_dialing_h2 |= may_share
+        self._open += 1
+
+    def _unreserve(self, entry: _Entry) -> None:
+        entry.open -= 1
+        self._open -= 1
+        self._serve(entry)
+        if not entry.open and not entry.waiters:
+            self._entries.pop(entry.origin, None)
+        if self._open == self._limits.overall - 1:
+            for other in list(self._entries.values()):
+                self._serve(other)
+
+    def _serve(self, entry: _Entry) -> None:
+        """Give waiters, in order, what has become free; None means: dial."""
+        while entry.waiters:
+            waiter = entry.waiters[0]
+            connection: Connection | None = None
+            if not waiter.future.done():
+                may_share = waiter.wants_h2 and self.alpn_of(entry.origin) != "http/1.1"
+                connection = self._take(entry, may_share, waiter.owner)
+                if connection is None:
+                    if not self._may_dial(entry, may_share):
+                        return
+                    self._reserve(entry, may_share)
+                waiter.future.set_result(connection)
+            entry.waiters.popleft()
+
+    # Acting
+
+    async def _wait(
+        self, entry: _Entry, wants_h2: bool, owner: object | None
+    ) -> Connection | None:
+        if len(entry.waiters) >= MAX_WAITERS:
+            raise PoolExhausted(
+                f"{MAX_WAITERS} requests wait for {entry.origin} already"
+            )
+        waiter = _Waiter(self._loop.create_future(), wants_h2, owner)
+        entry.waiters.append(waiter)
+        try:
+            async with asyncio.timeout(self._limits.wait_s):
+                return await waiter.future
+        except TimeoutError:
+            self._give_back(entry, waiter)
+            raise PoolExhausted(
+                f"none of {entry.open} connections to {entry.origin} became free within "
+                f"{self._limits.wait_s:g} s",
+                advice="Raise upstream.max_connections_per_origin, or ask for less.",
+            ) from None
+        except asyncio.CancelledError:
+            self._give_back(entry, waiter)
+            raise
+
+    def _give_back(self, entry: _Entry, waiter: _Waiter) -> None:
+        """A waiter left; what it was given in the same turn goes to the next."""
+        if waiter in entry.waiters:
+            entry.waiters.remove(waiter)
+        if not waiter.future.done() or waiter.future.cancelled():
+            return
+        if waiter.future.exception() is not None:
+            return
+        connection = waiter.future.result()
+        if connection is None:
+            entry.is_dialing_h2 = False
+            self._unreserve(entry)
+        elif isinstance(connection, H1Origin):
+            self.release(connection)
+        else:
+            connection.unreserve()
+
+    async def _open_one(self, entry: _Entry, may_share: bool) -> Connection:
+        """Dial in a place that is reserved already."""
+        connection: Connection | None = None
+        failure: Int3rceptorError | None = None
+        try:
+            connection = await self._dial(entry.origin, may_share)
+        except Int3rceptorError as error:
+            failure = error
+            raise
+        finally:
+            if may_share:
+                entry.is_dialing_h2 = False
+            if connection is None:
+                if may_share and failure is not None:
+                    self._share_failure(entry, failure)
+                self._unreserve(entry)
+        if may_share:
+            self._learn(entry.origin, connection)
+        if isinstance(connection, H2Origin):
+            connection.reserve()
+            entry.shared.append(connection)
+        self._serve(entry)
+        return connection
+
+    def _share_failure(self, entry: _Entry, failure: Int3rceptorError) -> None:
+        """Those who waited to share a connection share its failure: trying it once
+        more for each of them in turn would keep the last one waiting for minutes."""
+        for waiter in entry.waiters:
+            if waiter.wants_h2 and not waiter.future.done():
+                waiter.future.set_exception(failure)
+
+    def _learn(self, origin: Origin, connection: Connection) -> None:
+        alpn = "h2" if isinstance(connection, H2Origin) else "http/1.1"
+        self._alpn[origin] = (alpn, self._loop.time())
+        self._alpn.move_to_end(origin)
+        if len(self._alpn) > MAX_ALPN_ENTRIES:
+            self._alpn.popitem(last=False)

@@ -1,0 +1,335 @@
+"""Owns the ssl contexts: one per host towards clients, one per origin towards origins.
+
+Everything here is synchronous and called on the event loop, which makes each look-up
+its own single flight. Knows nothing of connections, policy or HTTP.
+
+The standard library has no asyncio parameter for resuming TLS sessions. Both loops
+call `context.wrap_bio(...)` for each connection, so `OriginContext` is a cheap context
+per origin that passes the call on to a base context (system trust costs 50 ms to load,
+so a base is built once and never changed) together with a remembered session.
+"""
+
+import contextlib
+import functools
+import os
+import ssl
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from int3rceptor.errors import ConfigError
+from int3rceptor.tls.host_names import parse_host
+from int3rceptor.tls.minting import LeafCertificate, Minter
+from int3rceptor.tls.verification import OriginCertificateError
+
+# 20 KiB each (measured); a page names about 50 hosts, a day of browsing hundreds.
+MAX_SERVER_CONTEXTS = 512
+
+# Contexts are rebuilt with a fresh leaf this often, so that a process that runs for
+# months never shows an expired one. Far below the validity of a leaf.
+LEAF_ROTATION_S = 24 * 3600.0
+
+# One is enough to resume with; each more is work and bytes for both sides.
+SERVER_TICKETS = 1
+
+# 14 KiB each plus the sessions below; losing one costs one full handshake.
+MAX_ORIGIN_CONTEXTS = 256
+
+# So many connections to an origin can resume at once; each session is 6 KiB.
+MAX_SESSIONS_PER_ORIGIN = 4
+
+# A resumed handshake shows no certificate, so this is how long a verification counts.
+MAX_SESSION_AGE_S = 3600.0
+
+# The sets of protocols that a proxy offers: h2 and http/1.1, each alone, none.
+MAX_ALPN_SETS = 8
+
+# The largest public bundles are under 1 MiB.
+MAX_CA_FILE_BYTES = 8 * 1024 * 1024
+
+_PEM_MARK = b"-----BEGIN"
+
+# By a name of its own: a test can move it without moving the event loop's clock.
+_now = time.monotonic
+
+
+class ServerContexts:
+    """The contexts shown to clients, least recently used ones forgotten first."""
+
+    def __init__(
+        self, minter: Minter, *, max_contexts: int = MAX_SERVER_CONTEXTS
+    ) -> None:
+        # The period is part of the key: in a new period everything is built anew.
+        def mint(host: str, period: int) -> LeafCertificate:
+            return minter.mint(host)
+
+        leaves = functools.lru_cache(max_contexts)(mint)
+
+        def build(host: str, alpn: tuple[str, ...], period: int) -> ssl.SSLContext:
+            return _build_server_context(leaves(host, period), alpn)
+
+        self._contexts = functools.lru_cache(max_contexts)(build)
+
+    def get(self, host: str, alpn: tuple[str, ...]) -> ssl.SSLContext:
+        """Give the context for `host`, offering `alpn` in order of preference.
+
+        Takes about 1.3 ms the first time. Raises BadHostName when no certificate can
+        name `host`, AuthorityError when the CA has expired meanwhile.
+        """
+        period = int(time.time() // LEAF_ROTATION_S)
+        return self._contexts(str(parse_host(host)), alpn, period)
+
+
+def _build_server_context(
+    leaf: LeafCertificate, alpn: tuple[str, ...]
+) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    context.num_tickets = SERVER_TICKETS
+    with _readable_path(leaf.key_pem + leaf.certificate_pem) as path:
+        context.load_cert_chain(path)
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
+    return context
+
+
+def _readable_path(content: bytes) -> contextlib.AbstractContextManager[str]:
+    """Give a path to read `content` from: load_cert_chain takes nothing else."""
+    if sys.platform == "linux" and Path("/proc/self/fd").is_dir():
+        return _memory_file(content)
+    return _private_file(content)
+
+
+@contextlib.contextmanager
+def _memory_file(content: bytes) -> Iterator[str]:
+    """The key never touches a disk."""
+    with os.fdopen(os.memfd_create("leaf"), "wb") as file:
+        file.write(content)
+        file.flush()
+        yield f"/proc/self/fd/{file.fileno()}"
+
+
+@contextlib.contextmanager
+def _private_file(content: bytes) -> Iterator[str]:
+    """Where there are no memory files: mode 0600, gone after the block."""
+    descriptor, name = tempfile.mkstemp(prefix="leaf-")
+    try:
+        # Closed before it is read again: Windows would not open it twice.
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        yield name
+    finally:
+        Path(name).unlink()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OriginVerification:
+    """How origins are judged: system trust and `extra_ca` files, or not at all.
+
+    `extra_ca` are PEM (one or many certificates) or DER. `minimum_version` is TLS 1.2
+    or 1.3: OpenSSL's own policy has no working older one.
+    """
+
+    extra_ca: tuple[Path, ...] = ()
+    is_verifying: bool = True
+    minimum_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
+
+
+class OriginSslObject(ssl.SSLObject):
+    """A connection to an origin; tells the whole chain when it is not accepted."""
+
+    # When the certificate behind a resumed session was verified (monotonic seconds).
+    verified_at: float | None = None
+
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except ssl.SSLCertVerificationError as error:
+            raise _with_chain(error, self._unverified_chain()) from error
+
+    def _unverified_chain(self) -> tuple[bytes, ...]:
+        """Give what the origin sent, DER, leaf first; empty if it cannot be known."""
+        # Public from 3.13 on, where it gives DER; before, a method of the inner object
+        # alone, which those releases, closed to changes, will keep.
+        source: object = self if sys.version_info >= (3, 13) else vars(self)["_sslobj"]
+        read = getattr(source, "get_unverified_chain", None)
+        chain = read() if read is not None else None
+        return tuple(
+            entry if isinstance(entry, bytes) else entry.public_bytes(_DER)
+            for entry in chain or ()
+        )
+
+
+# ssl's _ssl.ENCODING_DER, without a name in the public module.
+_DER = 2
+
+
+def _with_chain(
+    error: ssl.SSLCertVerificationError, chain: tuple[bytes, ...]
+) -> OriginCertificateError:
+    known = OriginCertificateError(*error.args)
+    known.library = error.library
+    known.reason = error.reason
+    known.verify_code = error.verify_code
+    known.verify_message = error.verify_message
+    known.chain = chain
+    return known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Session:
+    server_hostname: str
+    session: ssl.SSLSession
+    verified_at: float
+
+
+class OriginContext(ssl.SSLContext):
+    """The context for connections to one origin; resumes its sessions.
+
+    It carries no settings itself: only `wrap_bio` may be used on it, which is what
+    both event loops do. Anything else trusts nobody and fails.
+    """
+
+    def __init__(self, _protocol: int, *, base: ssl.SSLContext) -> None:
+        super().__init__()
+        self._base = base
+        self._sessions: deque[_Session] = deque(maxlen=MAX_SESSIONS_PER_ORIGIN)
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        remembered = None if session else self._take(server_hostname)
+        if remembered is not None:
+            session = remembered.session
+        wrapped = self._base.wrap_bio(
+            incoming, outgoing, server_side, server_hostname, session
+        )
+        if remembered is not None and isinstance(wrapped, OriginSslObject):
+            wrapped.verified_at = remembered.verified_at
+        return wrapped
+
+    def _take(self, server_hostname: str | bytes | None) -> _Session | None:
+        """Take a session out: used once each (RFC 8446, appendix C.4).
+
+        So a session that an origin chokes on cannot fail a second connection.
+        """
+        oldest = _now() - MAX_SESSION_AGE_S
+        while self._sessions:
+            found = self._sessions.pop()
+            # The name was verified when the session began and is not verified again.
+            if found.server_hostname == server_hostname and found.verified_at > oldest:
+                return found
+        return None
+
+    def remember(self, ssl_object: ssl.SSLObject) -> None:
+        """Keep the session of a connection made through this context for the next one.
+
+        Call it after the first response: in TLS 1.3 the origin sends its tickets after
+        the handshake. Does nothing where there is nothing to resume.
+        """
+        if not isinstance(ssl_object, OriginSslObject):
+            return
+        # OpenSSL refuses a session under another base than its own.
+        if ssl_object.context is not self._base:
+            return
+        session = ssl_object.session
+        host = ssl_object.server_hostname
+        if session is None or host is None:
+            return
+        if not session.has_ticket and (
+            ssl_object.version() == "TLSv1.3" or not session.id
+        ):
+            return
+        verified_at = _now()
+        if ssl_object.session_reused and ssl_object.verified_at is not None:
+            verified_at = ssl_object.verified_at
+        self._sessions.append(
+            _Session(server_hostname=host, session=session, verified_at=verified_at)
+        )
+
+
+class OriginContexts:
+    """The contexts used towards origins, all with the same verification."""
+
+    def __init__(
+        self,
+        verification: OriginVerification,
+        *,
+        max_contexts: int = MAX_ORIGIN_CONTEXTS,
+    ) -> None:
+        """Raises ConfigError when an extra CA file cannot be used."""
+        anchors = [_read_ca_file(path) for path in verification.extra_ca]
+
+        def build_base(alpn: tuple[str, ...]) -> ssl.SSLContext:
+            return _build_origin_base(verification, anchors, alpn)
+
+        bases = functools.lru_cache(MAX_ALPN_SETS)(build_base)
+
+        def build(origin_key: str, alpn: tuple[str, ...]) -> OriginContext:
+            return OriginContext(ssl.PROTOCOL_TLS_CLIENT, base=bases(alpn))
+
+        self._contexts = functools.lru_cache(max_contexts)(build)
+
+    def get(self, origin_key: str, alpn: tuple[str, ...]) -> OriginContext:
+        """Give the context of one origin (any text that names it), offering `alpn`.
+
+        The first call for an `alpn` loads the system's trust: about 50 ms.
+        """
+        return self._contexts(origin_key, alpn)
+
+
+def _build_origin_base(
+    verification: OriginVerification,
+    anchors: list[str | bytes],
+    alpn: tuple[str, ...],
+) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.sslobject_class = OriginSslObject
+    context.minimum_version = verification.minimum_version
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    if verification.is_verifying:
+        # A file that holds an intermediate names what to trust, as a root would.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        for anchor in anchors:
+            context.load_verify_locations(cadata=anchor)
+    else:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
+    return context
+
+
+def _read_ca_file(path: Path) -> str | bytes:
+    """Read trust anchors and try them, so that a bad file stops the start."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_CA_FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the CA file {path}: {error.strerror}; check --upstream-ca"
+        ) from error
+    # Bundles carry comments in any encoding between their certificates.
+    is_pem = _PEM_MARK in content
+    anchors = content.decode("ascii", "ignore") if is_pem else content
+    try:
+        if len(content) > MAX_CA_FILE_BYTES:
+            raise ValueError("too large")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=anchors)
+    except (ssl.SSLError, ValueError) as error:
+        raise ConfigError(
+            f"the CA file {path} holds no usable certificate (PEM or DER);"
+            " check --upstream-ca"
+        ) from error
+    return anchors

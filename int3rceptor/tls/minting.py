@@ -1,0 +1,138 @@
+"""Leaf certificates: one per host, signed by the CA, all over one key per run.
+
+Knows what clients demand of a certificate; knows no contexts and no caches.
+"""
+
+import datetime
+from dataclasses import dataclass, field
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from int3rceptor.errors import AuthorityError
+from int3rceptor.tls.authority import Authority
+from int3rceptor.tls.host_names import parse_host
+
+# Short enough that a leaf found in some cache later is worthless, under every limit
+# (398 days in browsers, 825 at Apple), long enough for a client with a wrong clock.
+LEAF_VALIDITY = datetime.timedelta(days=30)
+
+# Clients whose clock is up to a day behind still accept it. Less than the CA's own, so
+# that a leaf never begins before its CA.
+LEAF_BACKDATE = datetime.timedelta(days=1)
+
+# RFC 5280, appendix A.1: ub-common-name-length.
+MAX_COMMON_NAME_CHARS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeafCertificate:
+    """A leaf and the key that goes with it, as PEM. The root is not in the chain:
+    a client that trusts it has it (RFC 8446, section 4.4.2)."""
+
+    certificate_pem: bytes
+    key_pem: bytes = field(repr=False)
+    not_after: datetime.datetime
+
+
+class Minter:
+    """Mints leaves. The key lives in memory only and dies with the process."""
+
+    def __init__(self, authority: Authority) -> None:
+        self._authority = authority
+        key = ec.generate_private_key(ec.SECP256R1())
+        self._key_pem = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        self._template = self._build_template(key.public_key())
+
+    def mint(self, host: str) -> LeafCertificate:
+        """Mint a leaf for one DNS name or IP literal (shapes: `parse_host`).
+
+        Raises BadHostName when no certificate can name `host`, AuthorityError when the
+        CA has expired since it was loaded.
+        """
+        identity = parse_host(host)
+        now = datetime.datetime.now(datetime.UTC)
+        ca = self._authority.certificate
+        not_after = min(now + LEAF_VALIDITY, ca.not_valid_after_utc)
+        if not_after <= now:
+            raise AuthorityError(
+                f"the CA {self._authority.path} expired on"
+                f" {ca.not_valid_after_utc:%Y-%m-%d}; make a new one with"
+                " `int3rceptor ca regenerate` and restart"
+            )
+        name: x509.GeneralName = (
+            x509.DNSName(identity)
+            if isinstance(identity, str)
+            else x509.IPAddress(identity)
+        )
+        subject = _subject_for(str(identity))
+        certificate = self._authority.sign(
+            self._template.subject_name(subject)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(max(now - LEAF_BACKDATE, ca.not_valid_before_utc))
+            .not_valid_after(not_after)
+            # RFC 5280, section 4.2.1.6: critical where it is the only identity.
+            .add_extension(
+                x509.SubjectAlternativeName([name]), critical=not list(subject)
+            )
+        )
+        return LeafCertificate(
+            certificate_pem=certificate.public_bytes(serialization.Encoding.PEM),
+            key_pem=self._key_pem,
+            not_after=certificate.not_valid_after_utc,
+        )
+
+    def _build_template(
+        self, public_key: ec.EllipticCurvePublicKey
+    ) -> x509.CertificateBuilder:
+        """Everything that is the same in every leaf; builders are immutable."""
+        return (
+            x509.CertificateBuilder()
+            .issuer_name(self._authority.certificate.subject)
+            .public_key(public_key)
+            .add_extension(
+                x509.BasicConstraints(ca=False, path_length=None), critical=True
+            )
+            .add_extension(_LEAF_KEY_USAGE, critical=True)
+            .add_extension(
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
+            )
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False
+            )
+            .add_extension(
+                _authority_key_identifier(self._authority.certificate), critical=False
+            )
+        )
+
+
+_LEAF_KEY_USAGE = x509.KeyUsage(
+    digital_signature=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=False,
+    crl_sign=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
+def _subject_for(name: str) -> x509.Name:
+    """The common name is for people and old clients: left out where it is too long."""
+    if len(name) > MAX_COMMON_NAME_CHARS:
+        return x509.Name([])
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _authority_key_identifier(ca: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    """Copy the CA's own identifier: in a CA that was brought along it may be any."""
+    own = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own.value)

@@ -1,0 +1,49 @@
+"""The authority of a URL or a Host field: `host[:port]`, judged and split."""
+
+import re
+from ipaddress import AddressValueError, IPv6Address
+
+from int3rceptor.errors import ClientProtocolError
+from int3rceptor.model.headers import to_bytes, to_text
+
+MAX_PORT = 65_535
+
+# RFC 3986, 3.2.2: reg-name or IPv4 (unreserved, sub-delims, pct-encoded), or an IP
+# literal in brackets. Bytes >= 0x80 are let through: some clients send U-labels raw,
+# and what they mean is the resolver's business. No "@": user information never passes.
+_AUTHORITY = re.compile(
+    rb"(?:\[([0-9A-Fa-f:.]{2,45})\]"
+    rb"|((?:[A-Za-z0-9._~!$&'()*+,;=\x80-\xff-]|%[0-9A-Fa-f]{2})++))"
+    rb"(?::([0-9]{0,5}))?"
+)
+
+
+def parse_authority(authority: str | bytes, default_port: int) -> tuple[str, int]:
+    """Split `authority` into host and port.
+
+    The host keeps its case and loses its brackets; an absent or empty port gives
+    `default_port`. ClientProtocolError for anything else than `host[:port]`: user
+    information, spaces, a path, a port outside 1..65535, a broken IPv6 address.
+    """
+    raw = to_bytes(authority)
+    found = _AUTHORITY.fullmatch(raw)
+    if found is None:
+        raise _invalid(raw, "not host[:port]")
+    literal, name, port = found.groups()
+    if literal is not None:
+        _check_ipv6(raw, literal)
+    number = int(port) if port else default_port
+    if not 0 < number <= MAX_PORT:
+        raise _invalid(raw, f"the port is not in 1..{MAX_PORT}")
+    return to_text(literal if name is None else name), number
+
+
+def _check_ipv6(raw: bytes, literal: bytes) -> None:
+    try:
+        IPv6Address(literal.decode("ascii"))
+    except AddressValueError:
+        raise _invalid(raw, "not an IPv6 address") from None
+
+
+def _invalid(raw: bytes, why: str) -> ClientProtocolError:
+    return ClientProtocolError(f"invalid authority {to_text(raw[:80])!r}: {why}")

@@ -1,0 +1,270 @@
+"""HTTP/1.1 without I/O: H1Server faces a client, H1Client an origin.
+
+Heads are judged and written by us; h11 keeps the state machine and the framing. Neither
+class knows sockets, deadlines or policy.
+"""
+
+import h11
+
+from int3rceptor.errors import (
+    ClientProtocolError,
+    OriginClosed,
+    OriginProtocolError,
+)
+from int3rceptor.model.headers import RawHeaders, to_bytes
+from int3rceptor.model.message import Informational, Request, Response
+from int3rceptor.wire.events import Event, RequestHead, ResponseHead
+from int3rceptor.wire.h1_connection import H1Connection, Signal
+from int3rceptor.wire.h1_framing import (
+    Framing,
+    Peer,
+    judge_request,
+    judge_response,
+    may_have_body,
+)
+from int3rceptor.wire.h1_serialise import (
+    Sending,
+    asks_upgrade,
+    informational_head,
+    request_framing,
+    request_head,
+    response_framing,
+    response_head,
+)
+
+__all__ = ["H1Client", "H1Server", "Signal"]
+
+MAX_LEADING_EMPTY_LINES = 4
+"""Empty lines before a request line (RFC 9112, 2.2): old clients send one."""
+
+MAX_INFORMATIONAL = 32
+"""1xx responses to one request: progress reports are few, a flood is an attack."""
+
+
+class H1Server(H1Connection):
+    """The client-facing side of one connection; `scheme` is what its requests imply."""
+
+    peer = Peer.CLIENT
+    author = Peer.ORIGIN
+
+    def __init__(self, scheme: str = "http") -> None:
+        super().__init__(h11.SERVER)
+        self._scheme = scheme
+        self._empty_lines = 0
+        self._request: RequestHead | None = None
+
+    @property
+    def must_close(self) -> bool:
+        """Whether the connection must be closed once the response is sent.
+
+        True as well when the response is at its end and the request is not: its rest
+        would have to be read and thrown away.
+        """
+        if self._must_close or self._engine.our_state is not h11.DONE:
+            return self._must_close
+        return self._engine.their_state is not h11.DONE
+
+    def informational(self, informational: Informational) -> bytes:
+        """A 1xx response other than 101; nothing for a client of HTTP/1.0."""
+        if self._request is None or self._request.version == "HTTP/1.0":
+            return b""  # RFC 9110, 15.2
+        head = informational_head(informational)
+        self._tell(
+            h11.InformationalResponse(status_code=informational.status, headers=[])
+        )
+        return head
+
+    def head(self, response: Response, *, close: bool = False) -> bytes:
+        """The response's head; its body goes through `data` and `end`.
+
+        Before any request, or after a refused one, this is the answer to a fault: the
+        connection closes after it.
+        """
+        method, is_http10 = "", False
+        if self._request is not None:
+            method = self._request.method
+            is_http10 = self._request.version == "HTTP/1.0"
+        else:
+            self._must_close = True
+        sending = response_framing(response, method, is_http10=is_http10)
+        self._sending = sending
+        self._sends_body = may_have_body(method, response.status)
+        if close or (self._sends_body and sending == Sending()):
+            self._must_close = True
+        is_tunnel = method == "CONNECT" and response.status < 300
+        close = self._must_close and not is_tunnel
+        head = response_head(response, sending, close=close)
+        fields = _framing_fields(sending)
+        if close:
+            fields.append((b"connection", b"close"))
+        kind = h11.InformationalResponse if response.status == 101 else h11.Response
+        self._tell(kind(status_code=response.status, headers=fields))
+        if self._engine.our_state is h11.SWITCHED_PROTOCOL:
+            self._pause_for_ever()
+        return head
+
+    def _restart(self) -> None:
+        super()._restart()
+        self._request = None
+        self._empty_lines = 0
+
+    def _read_head(self) -> Event | Signal:
+        self._skip_empty_lines()
+        if self._is_eof and not self._buffer:
+            return Signal.CLOSED
+        raw = self._take_head()
+        if raw is None:
+            if self._is_eof:
+                raise self._cut_short("in the middle of a request head")
+            return Signal.NEED_DATA
+        head, framing = judge_request(raw, self._scheme)
+        self._request = head
+        # RFC 9112, 9.3: a proxy keeps no persistent connection with HTTP/1.0 clients.
+        if head.version == "HTTP/1.0" or b"close" in framing.options:
+            self._must_close = True
+        self._tell_engine(_canonical_request(head, framing, close=self._must_close))
+        self._expect_body(head, framing)
+        return head
+
+    def _skip_empty_lines(self) -> None:
+        while self._buffer.startswith(b"\r\n"):
+            self._empty_lines += 1
+            if self._empty_lines > MAX_LEADING_EMPTY_LINES:
+                raise ClientProtocolError("too many empty lines before a request")
+            del self._buffer[:2]
+            self._judged = 0
+
+    def _cut_short(self, where: str) -> ClientProtocolError:
+        return ClientProtocolError(f"the client closed the connection {where}")
+
+
+class H1Client(H1Connection):
+    """The origin-facing side of one connection."""
+
+    peer = Peer.ORIGIN
+    author = Peer.CLIENT
+
+    def __init__(self) -> None:
+        super().__init__(h11.CLIENT)
+        self._method = ""
+        self._asks_upgrade = False
+        self._informational = 0
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether the connection can carry another exchange, after `next_cycle` if
+        one has just ended. Bytes that nobody asked for make it unusable."""
+        if self._is_eof or self._buffer:
+            return False
+        is_idle = self._engine.our_state is h11.IDLE and not self._must_close
+        return is_idle or self._is_whole
+
+    def head(self, request: Request, *, absolute_form: bool = False) -> bytes:
+        """The request's head; its body goes through `data` and `end`."""
+        sending = request_framing(request)
+        head = request_head(request, sending, absolute_form=absolute_form)
+        self._sending = sending
+        self._sends_body = sending != Sending()
+        self._method = request.method
+        self._asks_upgrade = asks_upgrade(request)
+        fields = [(b"host", b"a"), *_framing_fields(sending)]
+        if self._asks_upgrade:
+            fields.append((b"upgrade", b"a"))
+        self._tell(
+            h11.Request(method=to_bytes(request.method), target=b"/", headers=fields)
+        )
+        return head
+
+    def _restart(self) -> None:
+        super()._restart()
+        self._method = ""
+        self._informational = 0
+
+    def _read_head(self) -> Event | Signal:
+        if not self._method:
+            if self._buffer:
+                raise OriginProtocolError("the origin sent bytes without being asked")
+            return Signal.CLOSED if self._is_eof else Signal.NEED_DATA
+        raw = self._take_head()
+        if raw is None:
+            if not self._is_eof:
+                return Signal.NEED_DATA
+            half = "in the middle of a response head" if self._buffer else ""
+            raise self._cut_short(half or "without an answer")
+        head, framing = judge_response(raw, self._method)
+        if head.status < 200:
+            self._read_informational(head)
+            return head
+        if _must_close_after(head, framing):
+            self._must_close = True
+        self._tell_engine(_canonical_response(head, framing, close=self._must_close))
+        if self._engine.their_state is h11.SWITCHED_PROTOCOL:
+            self._pause_for_ever()
+        else:
+            self._expect_body(head, framing)
+        return head
+
+    def _read_informational(self, head: ResponseHead) -> None:
+        self._informational += 1
+        if self._informational > MAX_INFORMATIONAL:
+            raise OriginProtocolError(f"more than {MAX_INFORMATIONAL} 1xx responses")
+        if head.status == 101:
+            self._judge_switch()
+        self._tell_engine(b"HTTP/1.1 %d \r\n\r\n" % head.status)
+        if head.status == 101:
+            self._pause_for_ever()
+
+    def _judge_switch(self) -> None:
+        if not self._asks_upgrade:
+            raise OriginProtocolError("101 Switching Protocols without being asked")
+        if self._engine.our_state is h11.SEND_BODY:
+            # The rest of the request would be taken for the new protocol's bytes.
+            raise OriginProtocolError("101 before the request was whole")
+
+    def _cut_short(self, where: str) -> OriginClosed:
+        return OriginClosed(f"the origin closed the connection {where}")
+
+
+def _framing_fields(sending: Sending) -> RawHeaders:
+    if sending.length is not None:
+        return [(b"content-length", b"%d" % sending.length)]
+    return [(b"transfer-encoding", b"chunked")] if sending.is_chunked else []
+
+
+def _must_close_after(head: ResponseHead, framing: Framing) -> bool:
+    """Whether an origin connection ends with this response (RFC 9112, 9.3)."""
+    if b"close" in framing.options:
+        return True
+    if head.version == "HTTP/1.0" and b"keep-alive" not in framing.options:
+        return True
+    if head.status == 204 and (framing.is_chunked or framing.length):
+        return True  # forbidden (RFC 9112, 6.1); the body may well follow
+    return head.has_body and not framing.is_chunked and framing.length is None
+
+
+def _canonical_request(head: RequestHead, framing: Framing, *, close: bool) -> bytes:
+    """What h11 is told: the method and what frames, in the simplest form."""
+    return b"%b / %b\r\nHost: a\r\n%b%b\r\n" % (
+        head.method.encode("ascii"),
+        head.version.encode("ascii"),
+        _canonical_fields(framing, close=close),
+        b"Upgrade: a\r\n" if framing.is_upgrade else b"",
+    )
+
+
+def _canonical_response(head: ResponseHead, framing: Framing, *, close: bool) -> bytes:
+    # Always HTTP/1.1: whether an HTTP/1.0 origin keeps alive is decided here, and h11
+    # knows no keep-alive there.
+    return b"HTTP/1.1 %d \r\n%b\r\n" % (
+        head.status,
+        _canonical_fields(framing, close=close),
+    )
+
+
+def _canonical_fields(framing: Framing, *, close: bool) -> bytes:
+    fields = b"Connection: close\r\n" if close else b""
+    if framing.is_chunked:
+        return fields + b"Transfer-Encoding: chunked\r\n"
+    if framing.length is not None:
+        return fields + b"Content-Length: %d\r\n" % framing.length
+    return fields

@@ -1,0 +1,238 @@
+"""What H1Server and H1Client share: the buffer, bodies both ways, and h11's upkeep.
+
+h11 never sees received bytes that the judge has not accepted; it gets a canonical head
+and canonical framing, and keeps the state machine.
+"""
+
+from abc import ABC, abstractmethod
+from enum import Enum
+
+import h11
+
+from int3rceptor.errors import OriginError, ProtocolError
+from int3rceptor.model.headers import Headers
+from int3rceptor.wire.events import Data, End, Event, RequestHead, ResponseHead
+from int3rceptor.wire.h1_chunks import ChunkGuard
+from int3rceptor.wire.h1_framing import (
+    MAX_HEAD_BYTES,
+    Framing,
+    Peer,
+    judge_partial_head,
+    refusal,
+)
+from int3rceptor.wire.h1_serialise import Sending, last_chunk
+
+MAX_BUFFERED_BYTES = 256 * 1024
+"""Received and not yet asked for; past it `wants_data` is False. Four full heads, or
+what one read of a fast peer brings."""
+
+
+class Signal(Enum):
+    """What `next_event` answers when there is no event."""
+
+    NEED_DATA = "need data"
+    PAUSED = "paused"
+    """The message is whole, or the protocol was switched: look at `leftover`."""
+    CLOSED = "closed"
+    """The peer closed between messages; nothing was lost."""
+
+
+class _Reading(Enum):
+    HEAD = "head"
+    LENGTH = "length"
+    CHUNKED = "chunked"
+    UNTIL_CLOSE = "until close"
+    PAUSED = "paused"
+
+
+class H1Connection(ABC):
+    """Bytes in and events out, and back. `peer` is who sends to us; `author` is whose
+    message we send, so who is to blame when it cannot be sent."""
+
+    peer: Peer
+    author: Peer
+
+    def __init__(self, role: type[h11.CLIENT] | type[h11.SERVER]) -> None:
+        self._engine = h11.Connection(role)
+        self._buffer = bytearray()
+        self._is_eof = False
+        self._reading = _Reading.HEAD
+        self._judged = 0
+        self._rest = 0
+        self._guard: ChunkGuard | None = None
+        self._failure: ProtocolError | OriginError | None = None
+        self._must_close = False
+        self._sending = Sending()
+        self._sends_body = False
+
+    def receive(self, data: bytes) -> None:
+        """Take received bytes; b"" says that the peer will send no more."""
+        if data:
+            self._buffer += data
+        else:
+            self._is_eof = True
+
+    @property
+    def wants_data(self) -> bool:
+        """Whether to go on reading from the peer."""
+        return not self._is_eof and len(self._buffer) < MAX_BUFFERED_BYTES
+
+    def leftover(self) -> bytes:
+        """Received bytes in no event yet: a tunnel's, or the next message's."""
+        return bytes(self._buffer)
+
+    def next_event(self) -> Event | Signal:
+        """The next event; a refused peer is refused again with the same error."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            if self._reading is _Reading.HEAD:
+                return self._read_head()
+            if self._reading is _Reading.PAUSED:
+                return Signal.PAUSED
+            return self._read_body()
+        except (ProtocolError, OriginError) as error:
+            self._fail(error)
+            raise
+        except h11.RemoteProtocolError as error:
+            # h11 refuses what the judge let pass: no input is known, none may escape.
+            failure = refusal(self.peer, f"HTTP/1.1 state: {error}")
+            self._fail(failure)
+            raise failure from None
+
+    def _fail(self, error: ProtocolError | OriginError) -> None:
+        self._failure = error
+        self._must_close = True
+
+    def _restart(self) -> None:
+        """Forget the exchange that has ended."""
+        self._reading = _Reading.HEAD
+        self._sends_body = False
+
+    def _pause_for_ever(self) -> None:
+        """The bytes that follow are not HTTP: `leftover` has those that came."""
+        self._reading = _Reading.PAUSED
+        self._must_close = True
+
+    # --- heads ------------------------------------------------------------------------
+
+    def _take_head(self) -> bytes | None:
+        """The next whole head, or None while it is not there."""
+        end = self._buffer.find(b"\r\n\r\n", max(self._judged - 3, 0), MAX_HEAD_BYTES)
+        if end < 0:
+            judge_partial_head(self._buffer, self._judged, self.peer)
+            self._judged = len(self._buffer)
+            return None
+        head = bytes(memoryview(self._buffer)[: end + 4])
+        del self._buffer[: end + 4]
+        self._judged = 0
+        return head
+
+    @abstractmethod
+    def _read_head(self) -> Event | Signal: ...
+
+    @abstractmethod
+    def _cut_short(self, where: str) -> ProtocolError | OriginError:
+        """The error for an end of input inside a message."""
+
+    def _tell_engine(self, head: bytes) -> None:
+        self._engine.receive_data(head)
+        self._engine.next_event()
+
+    def _expect_body(self, head: RequestHead | ResponseHead, framing: Framing) -> None:
+        self._guard = None
+        self._rest = 0
+        if not head.has_body:
+            self._reading = _Reading.LENGTH
+        elif framing.is_chunked:
+            self._reading = _Reading.CHUNKED
+            self._guard = ChunkGuard(self.peer)
+        elif framing.length is not None:
+            self._reading = _Reading.LENGTH
+            self._rest = framing.length
+        else:
+            self._reading = _Reading.UNTIL_CLOSE
+
+    # --- bodies -----------------------------------------------------------------------
+
+    def _read_body(self) -> Event | Signal:
+        while True:
+            event = self._engine.next_event()
+            if isinstance(event, h11.Data):
+                return Data(bytes(event.data))
+            if isinstance(event, h11.EndOfMessage):
+                self._reading = _Reading.PAUSED
+                return End(self._trailers())
+            if not self._feed_body():
+                if self._is_eof:
+                    raise self._cut_short("in the middle of a body")
+                return Signal.NEED_DATA
+
+    def _trailers(self) -> Headers | None:
+        return None if self._guard is None else self._guard.trailers
+
+    def _feed_body(self) -> bool:
+        """Give h11 what has come of the body; False when nothing has."""
+        if self._guard is not None:
+            return self._feed_chunks(self._guard)
+        size = len(self._buffer)
+        if self._reading is _Reading.LENGTH:
+            size = min(size, self._rest)
+            self._rest -= size
+        elif not size and self._is_eof:
+            self._engine.receive_data(b"")
+            return True
+        if not size:
+            return False
+        self._engine.receive_data(bytes(memoryview(self._buffer)[:size]))
+        del self._buffer[:size]
+        return True
+
+    def _feed_chunks(self, guard: ChunkGuard) -> bool:
+        content = guard.walk(self._buffer)
+        if content:
+            self._engine.receive_data(b"%x\r\n%b\r\n" % (len(content), content))
+        if guard.is_done:
+            self._engine.receive_data(b"0\r\n\r\n")
+        return guard.is_done or bool(content)
+
+    # --- sending ----------------------------------------------------------------------
+
+    def data(self, chunk: bytes) -> list[bytes]:
+        """The bytes of a piece of body, `chunk` itself among them uncopied.
+
+        Empty when the message cannot have a body (HEAD, 204, 304, a tunnel).
+        """
+        if not chunk or not self._sends_body:
+            return []
+        return self._tell(h11.Data(data=chunk))
+
+    def end(self, trailers: Headers | None = None) -> bytes:
+        """The bytes that end the message; trailers are sent if it is chunked."""
+        if self._engine.our_state is h11.SWITCHED_PROTOCOL:
+            return b""
+        self._tell(h11.EndOfMessage())
+        is_chunked = self._sends_body and self._sending.is_chunked
+        return last_chunk(trailers, self.author) if is_chunked else b""
+
+    def next_cycle(self) -> None:
+        """Make ready for the next exchange; ProtocolError when there can be none."""
+        if not self._is_whole:
+            raise ProtocolError("this HTTP/1 connection cannot carry another exchange")
+        self._engine.start_next_cycle()
+        self._restart()
+
+    @property
+    def _is_whole(self) -> bool:
+        """Both messages are at their end, and nothing forbids another exchange."""
+        engine = self._engine
+        both = (engine.our_state, engine.their_state)
+        return not self._must_close and both == (h11.DONE, h11.DONE)
+
+    def _tell(self, event: h11.Event) -> list[bytes]:
+        """Let h11 follow what we send; its bytes are used for data only."""
+        try:
+            return self._engine.send_with_data_passthrough(event) or []
+        except h11.LocalProtocolError as error:
+            self._must_close = True
+            raise refusal(self.author, f"cannot be sent by HTTP/1: {error}") from None

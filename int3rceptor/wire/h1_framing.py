@@ -1,0 +1,324 @@
+"""The judge of HTTP/1 heads and trailer sections: raw bytes in, fields and framing out.
+
+Strict where h11 is lenient, because what two parsers read differently is how requests
+are smuggled. It knows nothing of connections, buffers or h11.
+"""
+
+import re
+from enum import Enum
+from typing import NamedTuple, NoReturn
+
+from int3rceptor.errors import ClientProtocolError, OriginProtocolError, ProtocolError
+from int3rceptor.model.headers import Headers, RawHeaders
+from int3rceptor.wire.events import RequestHead, ResponseHead
+from int3rceptor.wire.fields import comma_tokens, is_upgrade
+from int3rceptor.wire.h1_target import judge_target
+
+MAX_HEAD_BYTES = 64 * 1024
+"""One head, start line included: what Chromium sends and nginx is commonly set to."""
+
+MAX_START_LINE_BYTES = 32 * 1024
+"""RFC 9112, 3 asks for 8,000 at least; query strings of real sites reach 16 KiB."""
+
+MAX_FIELDS = 256
+"""Fields in one head: real ones stay under 100; each costs work in every hook."""
+
+MAX_TRAILER_BYTES = 16 * 1024
+"""One trailer section: signatures and gRPC status need far less."""
+
+MAX_TRAILERS = 64
+"""Fields in one trailer section."""
+
+MAX_CONTENT_LENGTH = 2**63 - 1
+"""What fits the signed 64 bits that the next parser may count with."""
+
+
+class Peer(Enum):
+    """Who sent the bytes, which decides who is to blame and what is answered."""
+
+    CLIENT = "client"
+    ORIGIN = "origin"
+
+
+class Framing(NamedTuple):
+    """How a message's body ends, and what Connection says (lower-case options).
+
+    Neither chunked nor a length: no body in a request, until close in a response.
+    """
+
+    length: int | None
+    is_chunked: bool
+    options: frozenset[bytes]
+    is_upgrade: bool
+
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_TEXT = rb"[^\x00-\x08\x0a-\x1f\x7f]*+"  # RFC 9110, 5.5: no control character but TAB
+
+_REQUEST_LINE = re.compile(rb"(%s) ([^\x00-\x20\x7f]++) (HTTP/[0-9.]++)\r\n" % _TOKEN)
+_STATUS_LINE = re.compile(rb"(HTTP/[0-9.]++) ([0-9]{3})(?: (%s))?\r\n" % _TEXT)
+_FIELDS = re.compile(rb"(?:%s:%s\r\n)*+\r\n" % (_TOKEN, _TEXT))
+_ONE_TOKEN = re.compile(_TOKEN)
+_ONE_TEXT = re.compile(_TEXT)
+_LENGTH = re.compile(rb"[0-9]{1,19}")
+_CONTROL = re.compile(
+    rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)",
+)
+_VERSIONS = {b"HTTP/1.1": "HTTP/1.1", b"HTTP/1.0": "HTTP/1.0"}
+_JUDGED = frozenset(
+    (b"connection", b"content-length", b"host", b"transfer-encoding", b"upgrade")
+)
+_NO_OPTIONS: frozenset[bytes] = frozenset()
+
+# RFC 9110, 6.5.1: what frames, routes or steers the connection must come before the
+# body; in a trailer it could only deceive whoever merges trailers into the head.
+FORBIDDEN_TRAILERS = frozenset(
+    (
+        b"connection",
+        b"content-length",
+        b"expect",
+        b"host",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+
+
+def refusal(peer: Peer, message: str, status: int = 400) -> ProtocolError:
+    """The error for a fault of `peer`; `status` is what a client is answered."""
+    if peer is Peer.CLIENT:
+        return ClientProtocolError(message, status=status)
+    return OriginProtocolError(message)
+
+
+def judge_request(head: bytes, scheme: str) -> tuple[RequestHead, Framing]:
+    """Judge a whole request head, from its request line to its empty line.
+
+    `scheme` is the connection's; ClientProtocolError says what is wrong and where.
+    """
+    line = _REQUEST_LINE.match(head)
+    if line is None or line.end() > MAX_START_LINE_BYTES:
+        _refuse_start_line(head, Peer.CLIENT)
+    method, target, number = line.groups()
+    version = _VERSIONS.get(number)
+    if version is None:
+        raise refusal(
+            Peer.CLIENT, f"{number[:20].decode()} is not spoken here in clear text", 505
+        )
+    fields = judge_fields(head, line.end(), Peer.CLIENT)
+    found = _judged_fields(fields)
+    host = _judge_host(found, version)
+    framing = _judge_framing(found, version, Peer.CLIENT)
+    has_body = framing.is_chunked or bool(framing.length)
+    if has_body and method == b"CONNECT":
+        # RFC 9110, 9.3.6: no defined meaning; the bytes after it are the tunnel's.
+        raise ClientProtocolError("a CONNECT request with a body")
+    path, authority, scheme = judge_target(method, target, host, scheme)
+    request = RequestHead(
+        method=method.decode("ascii"),
+        target=path,
+        authority=authority,
+        scheme=scheme,
+        version=version,
+        headers=Headers(fields),
+        has_body=has_body,
+        length=framing.length,
+        is_absolute=method != b"CONNECT" and target[:1] not in (b"/", b"*"),
+    )
+    return request, framing
+
+
+def judge_response(head: bytes, method: str) -> tuple[ResponseHead, Framing]:
+    """Judge a whole response head; `method` is that of the request it answers.
+
+    OriginProtocolError says what is wrong and where.
+    """
+    line = _STATUS_LINE.match(head)
+    if line is None or line.end() > MAX_START_LINE_BYTES:
+        _refuse_start_line(head, Peer.ORIGIN)
+    number, digits, reason = line.groups()
+    version = _VERSIONS.get(number)
+    status = int(digits)
+    if version is None or not 100 <= status <= 599:
+        raise OriginProtocolError(
+            f"unknown version or status: {line[0][:40]!r}",
+        )
+    fields = judge_fields(head, line.end(), Peer.ORIGIN)
+    framing = _judge_framing(_judged_fields(fields), version, Peer.ORIGIN)
+    response = ResponseHead(
+        status=status,
+        reason=reason or b"",
+        version=version,
+        headers=Headers(fields),
+        has_body=may_have_body(method, status) and framing.length != 0,
+        length=framing.length,
+    )
+    return response, framing
+
+
+def may_have_body(method: str, status: int) -> bool:
+    """Whether a response can have a body at all (RFC 9112, 6.3, rules 1 and 2)."""
+    if status < 200 or status in (204, 304) or method == "HEAD":
+        return False
+    return not (method == "CONNECT" and status < 300)
+
+
+def judge_trailers(block: bytes, peer: Peer) -> Headers | None:
+    """Judge a trailer section, its empty line included; None when it is empty."""
+    fields = judge_fields(block, 0, peer, is_trailer=True)
+    for name, _ in fields:
+        if name.lower() in FORBIDDEN_TRAILERS:
+            raise refusal(peer, f"{name[:40].decode()} is not allowed as a trailer")
+    return Headers(fields) if fields else None
+
+
+def judge_partial_head(data: bytearray, start: int, peer: Peer) -> None:
+    """Refuse an unfinished head that can no longer become a valid one.
+
+    Without this a peer that ends its lines with LF alone would wait for a deadline.
+    Bytes before `start` have been looked at already.
+    """
+    judge_bytes(data, start, MAX_HEAD_BYTES, peer)
+    end = data.find(b"\r\n", 0, MAX_START_LINE_BYTES)
+    if end < 0:
+        if len(data) > MAX_START_LINE_BYTES:
+            raise refusal(peer, "the start line is too long", 414)
+    elif start <= end + 1:
+        form = _REQUEST_LINE if peer is Peer.CLIENT else _STATUS_LINE
+        if form.match(data) is None:
+            _refuse_start_line(bytes(data[: end + 2]), peer)
+    if len(data) > MAX_HEAD_BYTES:
+        raise refusal(peer, f"the head is larger than {MAX_HEAD_BYTES} bytes", 431)
+
+
+def judge_bytes(data: bytearray, start: int, end: int, peer: Peer) -> None:
+    """Refuse what no head and no trailer section may hold, wherever it stands."""
+    if wrong := _CONTROL.search(data, max(start - 1, 0), end):
+        number = data.count(b"\r\n", 0, wrong.start()) + 1
+        what = "bare CR or LF" if wrong[0] in b"\r\n" else "a control character"
+        raise refusal(peer, f"{what} in line {number}")
+
+
+def judge_fields(
+    block: bytes, start: int, peer: Peer, *, is_trailer: bool = False
+) -> RawHeaders:
+    """The fields from `start` to the end of `block`, which is an empty line."""
+    if _FIELDS.fullmatch(block, start) is None:
+        _refuse_fields(block, start, peer, "trailers" if is_trailer else "head")
+    limit = MAX_TRAILERS if is_trailer else MAX_FIELDS
+    lines = block[start:-4].split(b"\r\n") if len(block) - start > 2 else []
+    if len(lines) > limit:
+        raise refusal(peer, f"more than {limit} header fields", 431)
+    parts = [line.partition(b":") for line in lines]
+    return [(name, value.strip(b" \t")) for name, _, value in parts]
+
+
+def is_field_block(block: bytes, count: int) -> bool:
+    """Whether `block` is `count` sound fields and an empty line."""
+    return _FIELDS.fullmatch(block) is not None and block.count(b"\r\n") == count + 1
+
+
+def _judged_fields(fields: RawHeaders) -> dict[bytes, list[bytes]]:
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in fields:
+        key = name.lower()
+        if key in _JUDGED:
+            found.setdefault(key, []).append(value)
+    return found
+
+
+def _judge_host(found: dict[bytes, list[bytes]], version: str) -> bytes | None:
+    # RFC 9112, 3.2: exactly one in HTTP/1.1; two in any version are two destinations.
+    hosts = found.get(b"host")
+    if hosts is None:
+        if version == "HTTP/1.1":
+            raise ClientProtocolError("an HTTP/1.1 request without a Host field")
+        return None
+    if len(hosts) > 1:
+        raise ClientProtocolError(f"{len(hosts)} Host fields; one is allowed")
+    return hosts[0]
+
+
+def _judge_framing(
+    found: dict[bytes, list[bytes]], version: str, peer: Peer
+) -> Framing:
+    options = _NO_OPTIONS
+    if connection := found.get(b"connection"):
+        options = frozenset(comma_tokens(connection))
+    upgrades = is_upgrade(options, found.get(b"upgrade", []))
+    length = found.get(b"content-length")
+    codings = found.get(b"transfer-encoding")
+    if codings is None:
+        number = None if length is None else _judge_length(length, peer)
+        return Framing(number, False, options, upgrades)
+    # RFC 9112, 6.1: both is the classic smuggling vector, and HTTP/1.0 has no
+    # Transfer-Encoding: whoever sends it there is framed differently by others.
+    if length is not None:
+        raise refusal(peer, "both Transfer-Encoding and Content-Length")
+    if version == "HTTP/1.0":
+        raise refusal(peer, "Transfer-Encoding in an HTTP/1.0 message")
+    _judge_codings(codings, peer)
+    return Framing(None, True, options, upgrades)
+
+
+def _judge_length(values: list[bytes], peer: Peer) -> int:
+    # RFC 9112, 6.3, rule 5 would allow equal repeats; nobody honest sends them.
+    if len(values) > 1:
+        raise refusal(peer, f"{len(values)} Content-Length fields; one is allowed")
+    if not _LENGTH.fullmatch(values[0]):
+        raise refusal(peer, f"invalid Content-Length {values[0][:40]!r}")
+    length = int(values[0])
+    if length > MAX_CONTENT_LENGTH:
+        raise refusal(peer, f"Content-Length {length} is out of range")
+    return length
+
+
+def _judge_codings(values: list[bytes], peer: Peer) -> None:
+    # RFC 9112, 6.1 and 7: `chunked` alone. Another coding before a final chunked is
+    # legal but nobody sends it, and removing it would be a second body parser: 501.
+    codings = [c.strip(b" \t").lower() for c in b",".join(values).split(b",")]
+    if codings == [b"chunked"]:
+        return
+    shown = b", ".join(values)[:60]
+    if codings[-1] != b"chunked" or codings.count(b"chunked") > 1 or b"" in codings:
+        raise refusal(
+            peer, f"Transfer-Encoding {shown!r} does not end in exactly one chunked"
+        )
+    raise refusal(peer, f"Transfer-Encoding {shown!r} is not supported", 501)
+
+
+def _refuse_start_line(head: bytes, peer: Peer) -> NoReturn:
+    line = head.partition(b"\r\n")[0]
+    if len(line) > MAX_START_LINE_BYTES - 2:
+        raise refusal(peer, "the start line is too long", 414)
+    form = "METHOD target HTTP/1.1" if peer is Peer.CLIENT else "HTTP/1.1 200 reason"
+    raise refusal(peer, f"the start line is not {form!r}: {line[:80]!r}")
+
+
+def _refuse_fields(block: bytes, start: int, peer: Peer, section: str) -> NoReturn:
+    first = 1 if start == 0 else 2
+    for number, line in enumerate(block[start:-4].split(b"\r\n"), first):
+        if problem := _field_problem(line):
+            raise refusal(peer, f"{problem} in line {number} of the {section}")
+    raise refusal(peer, f"malformed fields in the {section}")
+
+
+def _field_problem(line: bytes) -> str:
+    if b"\r" in line or b"\n" in line:
+        return "bare CR or LF"  # RFC 9112, 2.2
+    if line[:1] in (b" ", b"\t"):
+        return "a folded line"  # RFC 9112, 5.2
+    name, colon, value = line.partition(b":")
+    if not colon:
+        return f"no colon after {name[:40]!r}"
+    if name != name.rstrip(b" \t"):
+        return f"space before the colon of {name[:40]!r}"  # RFC 9112, 5.1
+    if not _ONE_TOKEN.fullmatch(name):
+        return f"the invalid name {name[:40]!r}"
+    if not _ONE_TEXT.fullmatch(value):
+        return f"a control character in the value of {name[:40].decode()}"
+    return ""

@@ -1,0 +1,323 @@
+"""HTTP/2 field lists judged and turned into heads, and heads turned into field lists.
+
+RFC 9113, 8.2 and 8.3. It knows no frames; a StreamFault costs one stream, never more.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
+
+from hpack import NeverIndexedHeaderTuple
+
+from int3rceptor.errors import ClientProtocolError
+from int3rceptor.model.body import Body
+from int3rceptor.model.headers import Headers, RawHeaders, to_bytes, to_text
+from int3rceptor.model.message import (
+    DEFAULT_PORTS,
+    Informational,
+    Request,
+    Response,
+    format_authority,
+)
+from int3rceptor.wire.authority import parse_authority
+from int3rceptor.wire.events import RequestHead, ResponseHead
+from int3rceptor.wire.fields import accepts_trailers, end_to_end
+from int3rceptor.wire.h2_faults import StreamFault
+from int3rceptor.wire.h2_limits import MAX_FIELDS
+
+Fields = Sequence[tuple[bytes, bytes]]
+
+VERSION = "HTTP/2"
+
+FIELD_OVERHEAD_BYTES = 32
+"""What each field counts beside its bytes (RFC 9113, 6.5.2)."""
+
+MAX_LENGTH_DIGITS = 19
+"""Digits of a Content-Length: 2**63 has 19."""
+
+MAX_INDEXED_COOKIE_BYTES = 20
+"""A shorter Cookie could be guessed through the compression (RFC 7541, 7.1.3)."""
+
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
+_METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_STATUS = re.compile(rb"[1-9][0-9][0-9]")
+# RFC 9113, 8.2.1; the other control characters by RFC 9110, 5.5.
+_BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]|\A[ \t]|[ \t]\Z")
+_BAD_PATH = re.compile(rb"[\x00-\x20\x7f]")
+
+# RFC 9113, 8.2.2.
+_CONNECTION_SPECIFIC = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+_REQUEST_PSEUDO = frozenset((b":method", b":scheme", b":authority", b":path"))
+_RESPONSE_PSEUDO = frozenset((b":status",))
+_NO_PSEUDO: frozenset[bytes] = frozenset()
+_CONNECT_PSEUDO = {b":method", b":authority"}
+
+NO_CONTENT_STATUS = frozenset((204, 304))
+
+
+def request_head(fields: Fields, *, ended: bool, max_bytes: int) -> RequestHead:
+    """A request's head; `ended` says that no body follows."""
+    check_size(fields, max_bytes)
+    pseudo, raw = _split(fields, _REQUEST_PSEUDO)
+    method = pseudo.get(b":method", b"")
+    if not _METHOD.fullmatch(method):
+        _refuse(f"the method {method[:40]!r} is not a token")
+    headers = Headers(raw)
+    length = _content_length(headers)
+    if method == b"CONNECT":
+        target, authority, scheme = _judge_connect(pseudo)
+    else:
+        target, authority, scheme = _judge_target(method, pseudo, headers)
+    if ended and length:
+        _refuse(f"Content-Length {length} on a request without a body")
+    return RequestHead(
+        method=method.decode("ascii"),
+        target=target,
+        authority=authority,
+        scheme=scheme,
+        version=VERSION,
+        headers=headers,
+        has_body=not ended,
+        length=length,
+        is_absolute=method != b"CONNECT",
+    )
+
+
+def response_head(
+    fields: Fields, *, method: str, ended: bool, max_bytes: int
+) -> ResponseHead:
+    """A response's head, informational ones included; `method` is its request's."""
+    check_size(fields, max_bytes)
+    pseudo, raw = _split(fields, _RESPONSE_PSEUDO)
+    code = pseudo.get(b":status", b"")
+    if not _STATUS.fullmatch(code):
+        _refuse(f"the status {code[:40]!r} is not three digits")
+    status = int(code)
+    headers = Headers(raw)
+    length = _content_length(headers)
+    if status < 200:
+        # RFC 9113, 8.1 and 8.6: no END_STREAM yet, and no 101 at all.
+        if ended or status == 101:
+            _refuse(f"an informational response {status} that HTTP/2 does not have")
+    elif ended and length and method != "HEAD" and status not in NO_CONTENT_STATUS:
+        _refuse(f"Content-Length {length} on a response without a body")
+    has_body = not (
+        ended or method == "HEAD" or status < 200 or status in NO_CONTENT_STATUS
+    )
+    return ResponseHead(
+        status=status,
+        reason=b"",
+        version=VERSION,
+        headers=headers,
+        has_body=has_body,
+        length=length,
+    )
+
+
+def trailers(fields: Fields, *, max_bytes: int) -> Headers:
+    """A trailer section (RFC 9113, 8.1; RFC 9110, 6.5.1)."""
+    check_size(fields, max_bytes)
+    _, raw = _split(fields, _NO_PSEUDO)
+    for name, _ in raw:
+        if name in (b"content-length", b"host"):
+            _refuse(f"{name.decode()} among the trailers")
+    return Headers(raw)
+
+
+def check_size(fields: Fields, max_bytes: int) -> None:
+    """Refuse a list above `max_bytes` as RFC 9113, 6.5.2 counts, or MAX_FIELDS."""
+    size = FIELD_OVERHEAD_BYTES * len(fields)
+    for name, value in fields:
+        size += len(name) + len(value)
+    if size > max_bytes or len(fields) > MAX_FIELDS:
+        raise StreamFault(
+            f"a header list of {size} bytes in {len(fields)} fields;"
+            f" {max_bytes} bytes in {MAX_FIELDS} fields are allowed",
+            status=431,
+        )
+
+
+def _split(
+    fields: Fields, allowed: frozenset[bytes]
+) -> tuple[dict[bytes, bytes], RawHeaders]:
+    """Pseudo-headers, which come first and once each, and the regular fields."""
+    pseudo: dict[bytes, bytes] = {}
+    raw: RawHeaders = []
+    for name, value in fields:
+        if _BAD_VALUE.search(value):
+            _refuse(f"a control character or space around the value of {name[:40]!r}")
+        if name.startswith(b":"):
+            if raw or name in pseudo or name not in allowed:
+                _refuse(f"{name[:40]!r} is misplaced, repeated or unknown")
+            pseudo[name] = value
+            continue
+        if not _NAME.fullmatch(name):
+            _refuse(f"the field name {name[:40]!r} is not a lower-case token")
+        if name in _CONNECTION_SPECIFIC or (name == b"te" and value != b"trailers"):
+            _refuse(f"the field {name.decode()} does not exist in HTTP/2")
+        raw.append((name, value))
+    return pseudo, raw
+
+
+def _judge_connect(pseudo: dict[bytes, bytes]) -> tuple[bytes, str, str]:
+    # RFC 9113, 8.5: authority only.
+    if pseudo.keys() != _CONNECT_PSEUDO:
+        _refuse("CONNECT needs :authority, and neither :scheme nor :path")
+    target = pseudo[b":authority"]
+    if not target.rpartition(b":")[2].isdigit():
+        _refuse("CONNECT needs a port in its :authority")
+    authority = _checked_authority(target, "https")
+    return target, authority, "https"
+
+
+def _judge_target(
+    method: bytes, pseudo: dict[bytes, bytes], headers: Headers
+) -> tuple[bytes, str, str]:
+    # RFC 9113, 8.3.1.
+    scheme = pseudo.get(b":scheme", b"").lower()
+    if scheme not in (b"http", b"https"):
+        _refuse(f"the scheme {scheme[:40]!r} is neither http nor https")
+    path = pseudo.get(b":path", b"")
+    if _BAD_PATH.search(path):
+        _refuse("a space or control character in :path")
+    if not path.startswith(b"/") and not (path == b"*" and method == b"OPTIONS"):
+        _refuse(f":path {path[:40]!r} is not a path")
+    text = scheme.decode("ascii")
+    return path, _authority(pseudo, headers, text), text
+
+
+def _authority(pseudo: dict[bytes, bytes], headers: Headers, scheme: str) -> str:
+    hosts = headers.get_all_bytes(b"host")
+    if len(hosts) > 1:
+        _refuse("more than one Host")
+    named = pseudo.get(b":authority")
+    if named is None:
+        if not hosts:
+            _refuse("neither :authority nor Host")
+        return _checked_authority(hosts[0], scheme)
+    authority = _checked_authority(named, scheme)
+    if hosts and hosts[0] != named and not _same(hosts[0], named, scheme):
+        _refuse("Host and :authority name different hosts")
+    return authority
+
+
+def _checked_authority(value: bytes, scheme: str) -> str:
+    try:
+        parse_authority(value, DEFAULT_PORTS[scheme])
+    except ClientProtocolError as error:
+        raise StreamFault(str(error)) from None
+    return to_text(value)
+
+
+def _same(one: bytes, other: bytes, scheme: str) -> bool:
+    port = DEFAULT_PORTS[scheme]
+    try:
+        return parse_authority(one.lower(), port) == parse_authority(
+            other.lower(), port
+        )
+    except ClientProtocolError:
+        return False
+
+
+def _content_length(headers: Headers) -> int | None:
+    values = [value for name, value in headers.raw if name == b"content-length"]
+    if not values:
+        return None
+    value = values[0]
+    if len(values) > 1 or not value.isdigit() or len(value) > MAX_LENGTH_DIGITS:
+        _refuse(f"Content-Length {b', '.join(values)[:40]!r} is not one number")
+    return int(value)
+
+
+def _refuse(reason: str) -> NoReturn:
+    raise StreamFault(reason)
+
+
+# --- outbound -------------------------------------------------------------------------
+
+
+def request_fields(request: Request) -> RawHeaders:
+    """The field list of a request."""
+    authority = request.authority or format_authority(
+        request.host, request.port, request.scheme
+    )
+    fields = [(b":method", to_bytes(request.method))]
+    if request.method != "CONNECT":
+        fields.append((b":scheme", to_bytes(request.scheme)))
+    # RFC 9113, 8.3.1: :authority, and so no Host.
+    fields.append((b":authority", to_bytes(authority)))
+    if request.method != "CONNECT":
+        fields.append((b":path", request.target or b"/"))
+    raw = _with_length(end_to_end(request.headers), request.body)
+    fields += _encodable(field for field in raw if field[0].lower() != b"host")
+    if accepts_trailers(request.headers):
+        # RFC 9113, 8.2.2: the one value that TE may have. gRPC servers ask for it.
+        fields.append((b"te", b"trailers"))
+    return fields
+
+
+def response_fields(response: Response, *, method: str) -> RawHeaders:
+    """The field list of a final response to a request of this method."""
+    raw = end_to_end(response.headers)
+    if method != "HEAD" and response.status != 304:
+        # There Content-Length tells of the body that is not sent (RFC 9110, 8.6).
+        raw = _with_length(raw, response.body)
+    return [
+        (b":status", b"%03d" % response.status),
+        *_encodable(raw),
+    ]
+
+
+def informational_fields(response: Informational) -> RawHeaders:
+    """The field list of a 1xx response."""
+    return [
+        (b":status", b"%03d" % response.status),
+        *_encodable(end_to_end(response.headers)),
+    ]
+
+
+def trailer_fields(section: Headers) -> RawHeaders:
+    """The field list of a trailer section."""
+    return _encodable(end_to_end(section))
+
+
+def _with_length(raw: RawHeaders, body: Body) -> RawHeaders:
+    """`raw` with a Content-Length that is true, or with none.
+
+    END_STREAM frames the body here; a wrong length would make the message malformed
+    (RFC 9113, 8.1.1). None is added where none was: the empty body of a GET has none.
+    """
+    length = body.length if body.content is None else len(body.content)
+    kept: RawHeaders = []
+    is_missing = bool(body.content)
+    for name, value in raw:
+        if len(name) != 14 or name.lower() != b"content-length":
+            kept.append((name, value))
+        elif length is not None:
+            kept.append((name, b"%d" % length))
+            length, is_missing = None, False  # once
+    if is_missing:
+        kept.append((b"content-length", b"%d" % len(body.content or b"")))
+    return kept
+
+
+def _encodable(raw: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
+    """Lower-case names; what is secret and guessable stays out of the HPACK table."""
+    fields: RawHeaders = []
+    for name, value in raw:
+        key = name.lower()
+        if key == b"authorization" or (
+            key == b"cookie" and len(value) < MAX_INDEXED_COOKIE_BYTES
+        ):
+            fields.append(NeverIndexedHeaderTuple(key, value))
+        else:
+            fields.append((key, value))
+    return fields

@@ -1,0 +1,113 @@
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from benchmarks.measure import BenchmarkError, reset_peak, spawn, stop, usage
+
+if not sys.platform.startswith("linux"):
+    pytest.skip("the benchmarks read /proc", allow_module_level=True)
+
+CORE = min(os.sched_getaffinity(0))
+MIB = 1024**2
+# Reads a command a line, does it, and says so: nothing here waits for a clock.
+WORKER = """
+import subprocess, sys, time
+kept = []
+for line in sys.stdin:
+    match line.split():
+        case ["burn"]:
+            while time.process_time() < 0.3: pass
+        case ["child"]:
+            subprocess.run([sys.executable, "-c", "while __import__('time')"
+                ".process_time() < 0.3: pass"])
+        case ["keep"]:
+            kept.append(b"x" * (64 << 20))
+        case ["drop"]:
+            kept.clear()
+    print("done", flush=True)
+"""
+
+
+@contextmanager
+def worker() -> Iterator[subprocess.Popen[bytes]]:
+    process = spawn(
+        [sys.executable, "-c", WORKER],
+        CORE,
+        output=subprocess.DEVNULL,
+        talk=True,
+    )
+    try:
+        do(process, "nothing")
+        yield process
+    finally:
+        stop(process)
+
+
+def do(process: subprocess.Popen[bytes], command: str) -> None:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{command}\n".encode())
+    process.stdin.flush()
+    assert process.stdout.readline() == b"done\n"
+
+
+@pytest.mark.parametrize("command", ["burn", "child"])
+def test_cpu_of_the_process_and_of_children_that_have_ended(command: str) -> None:
+    with worker() as process:
+        before = usage(process.pid)
+        do(process, command)
+        spent_s = usage(process.pid).cpu_s - before.cpu_s
+    assert spent_s >= 0.2
+
+
+def test_a_living_child_belongs_to_the_tree(tmp_path: Path) -> None:
+    marker = tmp_path / "ready"
+    child = (
+        f"open({str(marker)!r}, 'w'); kept = b'x' * (64 << 20); print(1, flush=True)"
+    )
+    child += "; __import__('signal').pause()"
+    parent = (
+        f"import subprocess as s, sys; p = s.Popen([sys.executable, '-c', {child!r}])"
+    )
+    parent += "; sys.stdin.read(); p.kill(); p.wait()"
+    process = spawn(
+        [sys.executable, "-c", parent],
+        CORE,
+        output=subprocess.DEVNULL,
+        talk=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"1\n"  # the child shares the pipe
+        assert usage(process.pid).rss_bytes > 64 * MIB
+    finally:
+        stop(process)
+
+
+def test_peak_is_kept_after_the_memory_is_given_back_and_can_be_reset() -> None:
+    with worker() as process:
+        start = usage(process.pid).rss_bytes
+        do(process, "keep")
+        do(process, "drop")
+        after = usage(process.pid)
+        assert after.rss_bytes < start + 32 * MIB
+        assert after.peak_rss_bytes > start + 60 * MIB
+        reset_peak(process.pid)
+        assert usage(process.pid).peak_rss_bytes < start + 32 * MIB
+
+
+def test_a_process_that_is_gone_gives_an_error_not_zero() -> None:
+    with worker() as process:
+        pass
+    with pytest.raises(BenchmarkError, match="is gone"):
+        usage(process.pid)
+
+
+def test_a_program_that_is_not_installed_is_named() -> None:
+    with pytest.raises(BenchmarkError, match="no-such-program: not found"):
+        spawn(["no-such-program"], CORE, output=subprocess.DEVNULL)

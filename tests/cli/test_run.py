@@ -1,0 +1,175 @@
+"""`run` around a proxy that is made up: what is printed, where, and in which order."""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from int3rceptor.app import Ready
+from int3rceptor.cli import run as run_module
+from int3rceptor.cli.run import INSECURE_LINES, curl_line, format_address, run
+from int3rceptor.config.model import Config
+from int3rceptor.errors import ConfigError
+from int3rceptor.hooks.dispatcher import Dispatcher, Listener
+from int3rceptor.hooks.points import HookPoint
+from tests.cli.test_live import a_flow, no_sleep
+
+READY = Ready(
+    listen=("127.0.0.1", 4711),
+    ca_path=Path("/data dir/ca.pem"),
+    ca_fingerprint="AA:BB",
+    notes=("one plugin waits for a grant\x1b",),
+)
+
+
+async def fake_serve(
+    config: Config,
+    *,
+    on_ready: Callable[[Ready], None],
+    listeners: Sequence[Listener] = (),
+) -> None:
+    """Gets ready, carries one exchange, logs a line and stops."""
+    on_ready(READY)
+    dispatcher = Dispatcher(sleep=no_sleep)
+    for listener in listeners:
+        dispatcher.add(listener)
+    await dispatcher.dispatch(HookPoint.CAPTURE, a_flow())
+    logging.getLogger("int3rceptor.proxy").warning("odd on port %d", 4711)
+
+
+@pytest.fixture(autouse=True)
+def served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "serve", fake_serve)
+
+
+def printed(
+    capfd: pytest.CaptureFixture[str], config: Config
+) -> tuple[list[str], list[str]]:
+    """The lines on standard output and on standard error."""
+    run(config)
+    shown = capfd.readouterr()
+    return shown.out.splitlines(), shown.err.splitlines()
+
+
+def test_ready_line_is_first_and_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    out, err = printed(capfd, Config())
+
+    curl = "curl --proxy http://127.0.0.1:4711 --cacert '/data dir/ca.pem'"
+    assert out[:4] == [
+        "listening on 127.0.0.1:4711",
+        "CA certificate: /data dir/ca.pem",
+        "  SHA-256 AA:BB",
+        f"try: {curl} https://example.com/",
+    ]
+    assert out[4] == r"one plugin waits for a grant\x1b"
+    assert "https://example.com/a?b=1 200" in out[5]
+    assert err == ["int3rceptor: warning: odd on port 4711"]
+
+
+def test_quiet_keeps_the_ready_line(capfd: pytest.CaptureFixture[str]) -> None:
+    out, _ = printed(capfd, Config(quiet=True))
+
+    assert out == ["listening on 127.0.0.1:4711"]
+
+
+def test_every_line_is_json_when_asked_for(capfd: pytest.CaptureFixture[str]) -> None:
+    config = Config(log_format="json", insecure_upstream=True)
+
+    out, err = printed(capfd, config)
+
+    records = [json.loads(line) for line in out + err]
+    types = [record["type"] for record in records]
+    assert types == ["ready", "exchange", "log", "log", "log"]
+    assert records[0]["message"] == "listening on 127.0.0.1:4711"
+    # A script that waits for the ready line finds it in this form too.
+    assert "listening on 127.0.0.1:4711" in out[0]
+
+
+@pytest.mark.parametrize("is_quiet", [False, True])
+def test_insecure_upstream_is_loud(
+    is_quiet: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _, err = printed(capfd, Config(insecure_upstream=True, quiet=is_quiet))
+
+    assert err[: len(INSECURE_LINES)] == list(INSECURE_LINES)
+
+
+def test_failed_start_is_passed_on_after_the_log(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def failing(*_config: Config, **_callbacks: object) -> None:
+        logging.getLogger("int3rceptor").warning("first this")
+        raise ConfigError("port in use")
+
+    monkeypatch.setattr(run_module, "serve", failing)
+
+    with pytest.raises(ConfigError, match="port in use"):
+        run(Config())
+    assert capfd.readouterr().err == "int3rceptor: warning: first this\n"
+
+
+def loop_of_a_run(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The module of the event loop that `run` chose."""
+    found: list[str] = []
+
+    async def looking(*_config: Config, **_callbacks: object) -> None:
+        found.append(type(asyncio.get_running_loop()).__module__)
+
+    monkeypatch.setattr(run_module, "serve", looking)
+    run(Config())
+    return found[0]
+
+
+def test_runs_on_uvloop_where_it_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("uvloop")
+
+    assert loop_of_a_run(monkeypatch).startswith("uvloop")
+
+
+def test_runs_on_asyncio_where_uvloop_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+
+    assert loop_of_a_run(monkeypatch).startswith("asyncio")
+
+
+@pytest.mark.parametrize(
+    ("host", "proxy"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:1"),
+        ("0.0.0.0", "http://127.0.0.1:1"),  # noqa: S104  # printed, not bound
+        ("::", "'http://[::1]:1'"),
+        ("192.0.2.7", "http://192.0.2.7:1"),
+    ],
+)
+def test_curl_line_can_be_pasted(host: str, proxy: str) -> None:
+    ready = Ready(
+        listen=(host, 1), ca_path=Path("/ca.pem"), ca_fingerprint="", notes=()
+    )
+
+    assert curl_line(ready) == (
+        f"curl --proxy {proxy} --cacert /ca.pem https://example.com/"
+    )
+
+
+def test_ipv6_addresses_have_brackets() -> None:
+    assert format_address("::1", 80) == "[::1]:80"
+
+
+def test_colours_on_a_terminal_unless_refused(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "isatty", lambda _descriptor: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    coloured, _ = printed(capfd, Config())
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain, _ = printed(capfd, Config())
+
+    assert "\x1b[" in coloured[5]
+    assert "\x1b[" not in "".join(plain)

@@ -1,0 +1,45 @@
+"""What holds for every test: which event loops it runs on, and that it tidies up."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import settings
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+LOOPS: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
+try:
+    from uvloop import new_event_loop
+except ImportError:  # Windows and PyPy: plain asyncio is all there is
+    pass
+else:
+    LOOPS["uvloop"] = new_event_loop
+
+TESTS = Path(__file__).parent
+# These rooms touch sockets and TLS, where the two loops differ: each test runs on both.
+BOTH_LOOPS = [TESTS / room for room in ("net", "tls", "proxy", "app")]
+EXIT_S = 5.0
+
+# A deadline in wall clock fails on a busy machine; the time-out per test stays.
+settings.register_profile("int3rceptor", deadline=None, print_blob=True)
+settings.load_profile("int3rceptor")
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
+    """Plain asyncio everywhere, and uvloop too where the loop matters."""
+    if any(map(item.path.is_relative_to, BOTH_LOOPS)):
+        return LOOPS
+    return {"asyncio": asyncio.new_event_loop}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_left() -> Iterator[None]:
+    """Every process that a test started has ended when the last test has."""
+    before = set(psutil.Process().children())
+    yield
+    started = set(psutil.Process().children()) - before
+    _, alive = psutil.wait_procs(started, timeout=EXIT_S)
+    assert not alive, f"left running: {[' '.join(left.cmdline()) for left in alive]}"

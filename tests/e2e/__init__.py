@@ -1,0 +1,1 @@
+"""The whole proxy, as a process, between real clients and real origins."""

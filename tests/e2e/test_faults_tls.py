@@ -1,0 +1,182 @@
+"""Origins whose TLS or HTTP/2 is bad: the page inside the intercepted connection."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.asking import ask_secure, check_alive, check_page
+from tests.support.clients import Proxy, h2_client
+from tests.support.h1_peer import H1Peer, response
+from tests.support.h2_origin import H2Origin
+from tests.support.h2_peer import H2Stream
+from tests.support.origin_tls import OriginTls
+from tests.support.origins import (
+    AnsweringOrigin,
+    ScriptedOrigin,
+    fixed,
+)
+from tests.support.process import ProxyProcess
+
+
+@pytest.fixture
+def proxy(impatient_proxy: ProxyProcess) -> ProxyProcess:
+    return impatient_proxy
+
+
+@pytest.fixture(autouse=True)
+async def still_serves(proxy: ProxyProcess) -> AsyncIterator[None]:
+    yield
+    await check_alive(proxy)
+
+
+BAD_CERTIFICATES = {
+    "expired": "expired",
+    "not-yet-valid": "not valid before",
+    "other-host": "elsewhere.test",
+    "self-signed": "signed by itself",
+    "untrusted-root": "not trusted",
+    "incomplete-chain": "chain",
+}
+
+
+@pytest.mark.parametrize("kind", OriginTls.BAD)
+async def test_certificate_that_must_not_be_accepted(
+    proxy: Proxy, origin_tls: OriginTls, kind: str
+) -> None:
+    tls = origin_tls.server(["http/1.1"], kind)
+
+    async with AnsweringOrigin(fixed(response(b"secret")), tls=tls) as origin:
+        answer = await ask_secure(proxy, origin.netloc)
+
+        assert not origin.requests
+    check_page(answer, 502, "certificate", BAD_CERTIFICATES[kind])
+
+
+@pytest.mark.parametrize("kind", OriginTls.BAD)
+async def test_certificate_that_must_not_be_accepted_over_http2(
+    proxy: Proxy, origin_tls: OriginTls, kind: str
+) -> None:
+    async def refuse(stream: H2Stream) -> None:
+        await stream.respond(200, b"secret")
+
+    async with (
+        H2Origin(refuse, tls=origin_tls.server(["h2"], kind)) as origin,
+        # A failed probe offers both versions, so HTTP/2 it is.
+        h2_client(proxy, origin.netloc) as client,
+    ):
+        stream = await client.request("GET", origin.netloc, "/")
+
+        assert not origin.streams
+    assert stream.status == 502
+    assert BAD_CERTIFICATES[kind] in stream.text
+
+
+async def silent(peer: H1Peer) -> None:
+    await peer.read_to_end()
+
+
+async def test_origin_that_speaks_tls_1_0_only(
+    proxy: Proxy, origin_tls: OriginTls
+) -> None:
+    tls = origin_tls.server_tls_1_0()
+
+    async with ScriptedOrigin(silent, tls=tls) as origin:
+        answer = await ask_secure(proxy, origin.netloc)
+
+    check_page(answer, 502, "tls", "old")
+
+
+async def test_origin_that_speaks_no_tls(proxy: Proxy) -> None:
+    async def plain(peer: H1Peer) -> None:
+        await peer.read()
+        await peer.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    async with ScriptedOrigin(plain) as origin:
+        answer = await ask_secure(proxy, origin.netloc)
+
+    check_page(answer, 502, "tls")
+
+
+async def test_origin_that_never_finishes_its_handshake(proxy: Proxy) -> None:
+    async with ScriptedOrigin(silent) as origin:
+        answer = await ask_secure(proxy, origin.netloc)
+
+    assert answer.status in (502, 504)
+    check_page(answer, answer.status, "time", "handshake")
+
+
+async def test_http2_origin_that_resets_every_stream(
+    proxy: Proxy, origin_tls: OriginTls
+) -> None:
+    async def refuse(stream: H2Stream) -> None:
+        await stream.reset(2)
+
+    async with (
+        H2Origin(refuse, tls=origin_tls.server(["h2"])) as origin,
+        h2_client(proxy, origin.netloc) as client,
+    ):
+        stream = await client.request("GET", origin.netloc, "/")
+
+    assert stream.status == 502 or stream.reset_code is not None
+
+
+async def test_http2_origin_that_closes_without_a_word(
+    proxy: Proxy, origin_tls: OriginTls
+) -> None:
+    async def hang_up(stream: H2Stream) -> None:
+        stream.peer._writer.transport.abort()
+
+    async with (
+        H2Origin(hang_up, tls=origin_tls.server(["h2"])) as origin,
+        h2_client(proxy, origin.netloc) as client,
+    ):
+        stream = await client.request("GET", origin.netloc, "/")
+
+    assert stream.status == 502
+
+
+async def test_http2_origin_that_never_answers(
+    proxy: Proxy, origin_tls: OriginTls
+) -> None:
+    async def hang(stream: H2Stream) -> None:
+        await asyncio.Event().wait()
+
+    async with (
+        H2Origin(hang, tls=origin_tls.server(["h2"])) as origin,
+        h2_client(proxy, origin.netloc) as client,
+    ):
+        stream = await client.request("GET", origin.netloc, "/")
+
+        assert len(origin.streams) == 1
+    assert stream.status == 504
+
+
+async def test_http2_origin_that_sends_garbage(
+    proxy: Proxy, origin_tls: OriginTls
+) -> None:
+    async def spew(stream: H2Stream) -> None:
+        await stream.peer.send_raw(b"\xff" * 10_000)
+
+    async with (
+        H2Origin(spew, tls=origin_tls.server(["h2"])) as origin,
+        h2_client(proxy, origin.netloc) as client,
+    ):
+        stream = await client.request("GET", origin.netloc, "/")
+
+    assert stream.status == 502
+
+
+async def test_insecure_upstream_is_loud_and_works(
+    tmp_path_factory: pytest.TempPathFactory, origin_tls: OriginTls
+) -> None:
+    folder = tmp_path_factory.mktemp("insecure")
+    tls = origin_tls.server(["http/1.1"], "self-signed")
+
+    with ProxyProcess(folder, "--insecure-upstream") as running:
+        async with AnsweringOrigin(fixed(response()), tls=tls) as origin:
+            answer = await ask_secure(running, origin.netloc)
+        warned = [line for line in running.stderr if "insecure" in line.lower()]
+
+    assert answer.text == "ok"
+    assert warned

@@ -1,0 +1,201 @@
+"""Flows, instances and a probe for the tests of the plugins room. No sockets."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from int3rceptor.hooks.dispatcher import Dispatcher
+from int3rceptor.hooks.points import HookPoint
+from int3rceptor.hooks.verdicts import Verdict
+from int3rceptor.model.body import Body
+from int3rceptor.model.flow import ClientInfo, Flow, TlsInfo
+from int3rceptor.model.headers import Headers
+from int3rceptor.model.message import Request, Response
+from int3rceptor.plugins.abi import FUNCTIONS
+from int3rceptor.plugins.boundary import Fault
+from int3rceptor.plugins.callers import MakerFactory
+from int3rceptor.plugins.codes import ALL_PERMISSIONS, LogLevel, Permission
+from int3rceptor.plugins.engine import compile_module
+from int3rceptor.plugins.fastcall import FastMaker
+from int3rceptor.plugins.host import Surroundings
+from int3rceptor.plugins.inspection import inspect_module, require_loadable
+from int3rceptor.plugins.instance import PluginCode, PluginInstance
+from int3rceptor.plugins.manifest import Limits
+from int3rceptor.plugins.stockcall import StockMaker
+
+ROOT = Path(__file__).parents[2]
+GUESTS = ROOT / "tests" / "guests"
+EXAMPLES = ROOT / "guest-plugins"
+
+FACTORIES: dict[str, MakerFactory] = {"fast": FastMaker, "stock": StockMaker}
+PAGE = 65_536
+RESULT_AT = 128
+DATA_AT = 1024
+
+
+def make_flow(*, has_response: bool = True, body: bytes = b"body") -> Flow:
+    """An exchange with something in every place that a guest can look at."""
+    request = Request(
+        method="POST",
+        scheme="https",
+        host="api.example.com",
+        port=8443,
+        target=b"/path?q=\xff",
+        authority="api.example.com:8443",
+        version="HTTP/1.1",
+        headers=Headers(
+            [
+                (b"Host", b"api.example.com:8443"),
+                (b"Accept", b"text/html"),
+                (b"accept", b"text/plain"),
+                (b"X-Bytes", b"caf\xe9"),
+            ]
+        ),
+        body=Body(body, trailers=Headers([(b"X-Sum", b"42")])),
+    )
+    tls = TlsInfo(version="TLSv1.3", cipher="x", alpn="h2", sni="sni.example.com")
+    client = ClientInfo(
+        address=("127.0.0.1", 5555), connect_host="connect.example.com", tls=tls
+    )
+    flow = Flow(client=client, request=request, rule="a rule")
+    if has_response:
+        flow.response = Response(
+            status=200,
+            reason=b"OK",
+            version="HTTP/2",
+            headers=Headers([(b"set-cookie", b"a=1"), (b"Set-Cookie", b"b=2")]),
+            body=Body(body),
+        )
+    return flow
+
+
+def guest(name: str) -> bytes:
+    """A kept .wat file of tests/guests."""
+    return (GUESTS / f"{name}.wat").read_bytes()
+
+
+def make_instance(
+    module: bytes,
+    factory: MakerFactory = FastMaker,
+    *,
+    limits: Limits | None = None,
+    config: Mapping[str, str] | None = None,
+    granted: frozenset[Permission] = ALL_PERMISSIONS,
+) -> PluginInstance:
+    """An instance that is not started."""
+    compiled = compile_module(module, "a test's module")
+    info = inspect_module(compiled)
+    require_loadable(info, "a test's module")
+    code = PluginCode(module=compiled, info=info, granted=granted)
+    surroundings = Surroundings(
+        config=config or {}, now_ms=lambda: 1 << 41, random=lambda size: b"r" * size
+    )
+    return PluginInstance(code, limits or Limits(), surroundings, factory)
+
+
+def probe_source(name: str, *, pages: int = 1) -> bytes:
+    """A module whose every hook calls one host function.
+
+    The arguments are read from address 0 on, the result is stored at RESULT_AT.
+    """
+    row = FUNCTIONS[name]
+    params = f"(param {' '.join(['i32'] * len(row.params))})" if row.params else ""
+    loads = "".join(f" (i32.load (i32.const {4 * n}))" for n in range(len(row.params)))
+    hooks = "".join(f' (export "{one.value}" (func $run))' for one in HookPoint)
+    return f"""(module
+      (import "env" "{name}" (func $host {params} (result {row.result})))
+      (memory (export "memory") {pages}){hooks}
+      (func $run (result i32)
+        ({row.result}.store (i32.const {RESULT_AT}) (call $host{loads}))
+        (i32.const 0)))""".encode()
+
+
+class Probe:
+    """Calls one host function from inside a real guest."""
+
+    def __init__(
+        self,
+        name: str,
+        factory: MakerFactory = FastMaker,
+        *,
+        limits: Limits | None = None,
+        config: Mapping[str, str] | None = None,
+        granted: frozenset[Permission] = ALL_PERMISSIONS,
+    ) -> None:
+        self.width = 8 if FUNCTIONS[name].result == "i64" else 4
+        self.instance = make_instance(
+            probe_source(name), factory, limits=limits, config=config, granted=granted
+        )
+
+    def call(
+        self, *args: int | bytes, point: HookPoint = HookPoint.REQUEST, flow: Flow
+    ) -> int:
+        """The status. A bytes argument stands for its address and its length."""
+        result = self.run(*args, point=point, flow=flow)
+        assert not isinstance(result, Fault), result
+        self.verdict: Verdict | None = result
+        return self.status()
+
+    def run(
+        self, *args: int | bytes, point: HookPoint = HookPoint.REQUEST, flow: Flow
+    ) -> Verdict | Fault | None:
+        """Put the arguments into the guest's memory, and run the hook."""
+        running = self.instance._guest or self.instance.start()
+        assert not isinstance(running, Fault), running
+        numbers: list[int] = []
+        at = DATA_AT
+        for one in args:
+            if isinstance(one, bytes):
+                assert running.write(at, one)
+                numbers += [at, len(one)]
+                at += len(one)
+            else:
+                numbers.append(one % (1 << 32))
+        packed = b"".join(number.to_bytes(4, "little") for number in numbers)
+        assert running.write(0, packed)
+        return self.instance.run(point, flow)
+
+    def status(self) -> int:
+        """What the host function answered last."""
+        return int.from_bytes(self.read(RESULT_AT, self.width), "little", signed=True)
+
+    def read(self, address: int, length: int) -> bytes:
+        """The guest's memory after the call."""
+        running = self.instance._guest
+        assert running is not None
+        data = running.read(address, length)
+        assert data is not None
+        return data
+
+
+class LogBook:
+    """A log sink that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, LogLevel, str]] = []
+
+    def __call__(self, plugin: str, level: LogLevel, text: str) -> None:
+        self.lines.append((plugin, level, text))
+
+    def texts(self) -> list[str]:
+        """The texts alone."""
+        return [text for _, _, text in self.lines]
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def make_dispatcher() -> Dispatcher:
+    """A dispatcher whose delays do not wait."""
+
+    async def sleep(_seconds: float) -> None:
+        await asyncio.sleep(0)
+
+    return Dispatcher(sleep=sleep)

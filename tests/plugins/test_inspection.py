@@ -1,0 +1,137 @@
+"""Imports and exports that cannot be loaded, and what is said about them."""
+
+import pytest
+
+from int3rceptor.errors import PluginError
+from int3rceptor.hooks.points import HookPoint
+from int3rceptor.plugins.abi import FUNCTIONS
+from int3rceptor.plugins.codes import Permission
+from int3rceptor.plugins.engine import compile_module
+from int3rceptor.plugins.inspection import (
+    MAX_EXPORTS,
+    ModuleInfo,
+    inspect_module,
+    require_loadable,
+)
+from tests.plugins.support import EXAMPLES
+
+HOOK = '(func (export "on_request") (result i32) (i32.const 0))'
+LOG = '(import "env" "host_log" (func (param i32 i32 i32)))'
+LOG_TYPE = "(i32, i32, i32) -> i32 or no result"
+DROP = '(import "env" "host_drop" (func))'
+MEMORY = '(memory (export "memory") 1)'
+
+
+def inspect(body: str) -> ModuleInfo:
+    return inspect_module(compile_module(f"(module {body})".encode(), "x"))
+
+
+PROBLEMS = [
+    (
+        f'(import "env" "host_fly" (func)) {HOOK}',
+        "imports env.host_fly, which this host does not have",
+    ),
+    (
+        f'(import "wasi_snapshot_preview1" "fd_write" (func)) {HOOK}',
+        "imports wasi_snapshot_preview1.fd_write, which this host does not have",
+    ),
+    (
+        f'(import "env" "host_log" (func (param i32 i32))) {MEMORY} {HOOK}',
+        f"imports env.host_log as (i32, i32) -> nothing; expected {LOG_TYPE}",
+    ),
+    (
+        f'(import "env" "host_get_port" (func (result i64))) {HOOK}',
+        "imports env.host_get_port as () -> i64; expected () -> i32 or no result",
+    ),
+    (
+        f'(import "env" "host_now_ms" (func (result i32))) {HOOK}',
+        "imports env.host_now_ms as () -> i32; expected () -> i64 or no result",
+    ),
+    (
+        f'(import "env" "host_log" (global i32)) {MEMORY} {HOOK}',
+        "imports env.host_log as something that is no function",
+    ),
+    (
+        f'(import "env" "memory" (memory 1)) {HOOK}',
+        "imports env.memory, which this host does not have",
+    ),
+    (
+        f'{DROP} (import "env" "host_drop" (func (result i32))) {HOOK}',
+        "imports env.host_drop twice, with and without result",
+    ),
+    (
+        f'(import "env" "host_log" (func (param i32 i32 i32))) {HOOK}',
+        "imports host_log, which takes addresses, but exports no memory",
+    ),
+    (
+        f'{LOG} (global (export "memory") i32 (i32.const 0)) {HOOK}',
+        "imports host_log, which takes addresses, but exports no memory",
+    ),
+    (
+        '(func (export "on_request") (param i32) (result i32) (i32.const 0))',
+        "exports on_request as (i32) -> i32; expected () -> i32",
+    ),
+    (
+        '(func (export "on_request"))',
+        "exports on_request as () -> nothing; expected () -> i32",
+    ),
+    (
+        f'(func (export "plugin_init") (result i64) (i64.const 0)) {HOOK}',
+        "exports plugin_init as () -> i64; expected () -> i32",
+    ),
+    (
+        '(global (export "on_request") i32 (i32.const 0))',
+        "exports on_request as something that is no function",
+    ),
+    ("", "exports no hook; it needs at least one of on_connect, on_request,"),
+    (
+        "".join(f'(func (export "f{n}"))' for n in range(MAX_EXPORTS + 1)),
+        f"0 imports and {MAX_EXPORTS + 1} exports, but at most",
+    ),
+]
+
+
+@pytest.mark.parametrize(("body", "problem"), PROBLEMS)
+def test_a_problem_is_named_with_what_was_found_and_expected(
+    body: str, problem: str
+) -> None:
+    info = inspect(body)
+    assert any(one.startswith(problem) for one in info.problems), info.problems
+    with pytest.raises(PluginError, match=r"^file\.wasm: "):
+        require_loadable(info, "file.wasm")
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("has_result", [True, False])
+def test_every_function_links_with_and_without_its_result(
+    name: str, has_result: bool
+) -> None:
+    row = FUNCTIONS[name]
+    params = " ".join(["i32"] * len(row.params))
+    result = f"(result {row.result})" if has_result else ""
+    info = inspect(
+        f'(import "env" "{name}" (func (param {params}) {result})) {MEMORY} {HOOK}'
+    )
+    assert info.problems == []
+    assert info.imports == {name: row.result if has_result else ""}
+    assert info.permissions == {row.permission}
+
+
+def test_a_misspelt_hook_is_noted() -> None:
+    info = inspect(f'{HOOK} (func (export "on_requests") (result i32) (i32.const 0))')
+    assert info.problems == []
+    assert info.notes == ["exports on_requests, which is no hook and is never called"]
+
+
+def test_body_functions_ask_for_whole_bodies() -> None:
+    assert not inspect(HOOK).needs_body
+    body = '(import "env" "host_get_body" (func (param i32 i32) (result i32)))'
+    assert inspect(f"{body} {MEMORY} {HOOK}").needs_body
+
+
+def test_the_example_is_read_whole() -> None:
+    path = EXAMPLES / "example-logger" / "example_logger.wasm"
+    info = inspect_module(compile_module(path.read_bytes(), "x"))
+    assert info.has_init
+    assert set(info.hooks) == set(HookPoint)
+    assert info.permissions == {Permission.BASE}

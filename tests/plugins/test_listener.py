@@ -1,0 +1,234 @@
+"""Faults, quarantine, scope and the way off the loop, through a real dispatcher."""
+
+import asyncio
+import inspect
+import logging
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import pytest
+
+from int3rceptor.hooks.dispatcher import Dispatcher
+from int3rceptor.hooks.points import HookPoint
+from int3rceptor.hooks.verdicts import Fail, Verdict
+from int3rceptor.model.flow import Flow
+from int3rceptor.plugins import lane as lane_module
+from int3rceptor.plugins.boundary import Fault, FaultKind
+from int3rceptor.plugins.health import MAX_SLOW_CALLS, QUARANTINE_FAULTS, QUARANTINE_S
+from int3rceptor.plugins.lane import Lane
+from int3rceptor.plugins.listener import Outlets, PluginListener, scope_test
+from int3rceptor.plugins.manifest import Limits, Manifest
+from tests.plugins.support import (
+    Clock,
+    LogBook,
+    guest,
+    make_dispatcher,
+    make_flow,
+    make_instance,
+)
+
+REQUEST = HookPoint.REQUEST
+
+
+class Build(Protocol):
+    """Makes a plugin of a kept module, and a dispatcher that asks it."""
+
+    def __call__(
+        self, name: str, *, manifest: Manifest | None = None, wait_s: float = 5.0
+    ) -> tuple[PluginListener, Dispatcher]: ...
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def book() -> LogBook:
+    return LogBook()
+
+
+@pytest.fixture
+def build(clock: Clock, book: LogBook) -> Iterator[Build]:
+    with ThreadPoolExecutor(2) as executor:
+
+        def make(
+            name: str, *, manifest: Manifest | None = None, wait_s: float = 5.0
+        ) -> tuple[PluginListener, Dispatcher]:
+            manifest = manifest or Manifest(name=name)
+            instance = make_instance(guest(name), limits=manifest.limits)
+            lane = Lane(executor, wait_s)
+            outlets = Outlets(log=book, clock=clock)
+            one = PluginListener(manifest, instance, lane, outlets)
+            dispatcher = make_dispatcher()
+            for listener in one.listeners([REQUEST], needs_body=False):
+                dispatcher.add(listener)
+            return one, dispatcher
+
+        yield make
+
+
+async def test_a_fault_is_recorded_and_the_flow_goes_on(build: Build) -> None:
+    one, dispatcher = build("unreachable")
+    flow = make_flow()
+    assert await dispatcher.dispatch(REQUEST, flow) is None
+    (change,) = flow.changes
+    assert change.author == "unreachable"
+    assert change.what.endswith("trap: unreachable")
+    assert one.stats.faults == {FaultKind.TRAP: 1}
+    assert one.stats.calls == 1
+
+
+async def test_a_guard_that_fails_refuses_the_flow(build: Build) -> None:
+    manifest = Manifest(name="guard", on_error="block")
+    _, dispatcher = build("unreachable", manifest=manifest)
+    verdict = await dispatcher.dispatch(REQUEST, make_flow())
+    assert isinstance(verdict, Fail)
+    assert verdict.author == "guard"
+
+
+async def test_repeated_faults_end_in_quarantine_and_it_ends(
+    build: Build, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, dispatcher = build("unreachable")
+    with caplog.at_level(logging.WARNING, "int3rceptor.plugins"):
+        for _ in range(QUARANTINE_FAULTS + 3):
+            await dispatcher.dispatch(REQUEST, make_flow())
+    assert one.stats.calls == QUARANTINE_FAULTS
+    assert one.stats.skipped == 3
+    said = [one.message for one in caplog.records if "quarantine" in one.message]
+    wanted = "plugin unreachable is in quarantine for 30 s after repeated faults: "
+    assert said == [wanted + "trap: unreachable"]
+    flow = make_flow()
+    await dispatcher.dispatch(REQUEST, flow)
+    assert [change.what for change in flow.changes] == ["skipped: in quarantine"]
+    clock.now += QUARANTINE_S
+    await dispatcher.dispatch(REQUEST, make_flow())
+    assert one.stats.calls == QUARANTINE_FAULTS + 1
+    assert one.quarantine.until == clock.now + 2 * QUARANTINE_S
+
+
+async def test_a_guard_in_quarantine_still_refuses(build: Build) -> None:
+    manifest = Manifest(name="guard", on_error="block")
+    one, dispatcher = build("unreachable", manifest=manifest)
+    for _ in range(QUARANTINE_FAULTS):
+        await dispatcher.dispatch(REQUEST, make_flow())
+    verdict = await dispatcher.dispatch(REQUEST, make_flow())
+    assert verdict == Fail("guard", "in quarantine after repeated faults")
+    assert one.stats.skipped == 1
+
+
+async def test_log_lines_pass_on_in_order_even_of_a_call_that_failed(
+    build: Build, book: LogBook
+) -> None:
+    _, dispatcher = build("counter")
+    for _ in range(4):
+        await dispatcher.dispatch(REQUEST, make_flow())
+    assert book.texts() == ["I", "1", "2", "3", "4"]
+
+
+async def test_a_quick_plugin_is_called_inline(build: Build) -> None:
+    one, _ = build("counter")
+    assert one.ask(REQUEST, make_flow()) is None
+
+
+async def test_a_slow_plugin_leaves_the_loop_and_comes_back(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = Manifest(name="slow", limits=Limits(fuel=100_000_000))
+    one, dispatcher = build("slow", manifest=manifest)
+    for _ in range(MAX_SLOW_CALLS + 1):
+        one.pace.note(1.0)
+    threads: list[str] = []
+    run = one._instance.run
+
+    def seen(point: HookPoint, flow: Flow) -> Verdict | Fault | None:
+        threads.append(threading.current_thread().name)
+        return run(point, flow)
+
+    monkeypatch.setattr(one._instance, "run", seen)
+    await dispatcher.dispatch(REQUEST, make_flow())
+    assert threads != [threading.main_thread().name]
+    one.pace.is_slow = False
+    await dispatcher.dispatch(REQUEST, make_flow())
+    assert threads[1:] == [threading.main_thread().name]
+    assert one.stats.calls == 2
+
+
+async def test_an_inline_call_never_meets_one_in_a_thread(build: Build) -> None:
+    one, _ = build("counter")
+    gate = threading.Event()
+    busy = asyncio.create_task(one._lane.run(gate.wait))
+    await asyncio.sleep(0)
+    answer = one.ask(REQUEST, make_flow())
+    assert inspect.isawaitable(answer)
+    gate.set()
+    assert await busy
+    assert await answer is None
+
+
+async def test_an_overloaded_plugin_fails_the_call_and_not_itself(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_module, "MAX_WAITING", 0)
+    one, dispatcher = build("counter")
+    gate = threading.Event()
+    busy = asyncio.create_task(one._lane.run(gate.wait))
+    await asyncio.sleep(0)
+    for _ in range(QUARANTINE_FAULTS + 1):
+        flow = make_flow()
+        assert await dispatcher.dispatch(REQUEST, flow) is None
+        assert "too many calls were waiting for it" in flow.changes[0].what
+    assert one.stats.faults == {FaultKind.OVERLOADED: QUARANTINE_FAULTS + 1}
+    assert not one.quarantine.until
+    gate.set()
+    assert await busy
+
+
+async def test_the_loop_runs_on_while_a_plugin_computes(build: Build) -> None:
+    limits = Limits(fuel=2_000_000_000, wall_s=10.0)
+    one, _ = build("endless_loop", manifest=Manifest(name="x", limits=limits))
+    one.pace.is_slow = True
+    beats = 0
+    answer = one.ask(REQUEST, make_flow())
+    assert inspect.isawaitable(answer)
+
+    async def ask() -> None:
+        await answer
+
+    job = asyncio.create_task(ask())
+    while not job.done():
+        beats += 1
+        await asyncio.sleep(0.005)
+    assert isinstance(job.exception(), Exception)
+    assert beats > 20
+
+
+@pytest.mark.parametrize(
+    ("globs", "as_reader", "as_guard"),
+    [
+        (("*.example.com",), True, True),
+        (("api.example.com",), False, True),
+        (("API.EXAMPLE.COM",), False, True),
+        (("example.com",), False, False),
+        (("*.example.co",), False, False),
+        (("api.*", "sni.*", "connect.*"), True, True),
+        ((), False, False),
+        (("*.EXAMPLE.com", "[x]"), True, True),
+    ],
+)
+def test_scope_matches_the_strictest(
+    globs: tuple[str, ...], as_reader: bool, as_guard: bool
+) -> None:
+    flow = make_flow()
+    reader = scope_test(globs, is_guard=False)
+    guard = scope_test(globs, is_guard=True)
+    assert reader is not None
+    assert guard is not None
+    assert (reader(flow), guard(flow)) == (as_reader, as_guard)
+
+
+def test_a_scope_of_everything_is_no_test_at_all() -> None:
+    assert scope_test(("a", "*"), is_guard=False) is None

@@ -1,0 +1,117 @@
+"""Manifests: defaults, merging, and a clear line for everything that is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from int3rceptor.errors import PluginError
+from int3rceptor.plugins.codes import Permission
+from int3rceptor.plugins.manifest import (
+    MAX_MANIFEST_BYTES,
+    Limits,
+    Settings,
+    read_manifest,
+)
+
+
+def write(folder: Path, text: str) -> Path:
+    (folder / "demo.toml").write_text(text)
+    return folder / "demo.wasm"
+
+
+def test_without_a_file_everything_has_its_default(tmp_path: Path) -> None:
+    manifest = read_manifest(tmp_path / "demo.wasm", {})
+    assert (manifest.name, manifest.priority, manifest.on_error) == (
+        "demo",
+        100,
+        "skip",
+    )
+    assert manifest.limits == Limits(
+        fuel=1_000_000,
+        host_calls=1_000,
+        host_bytes=1_048_576,
+        wall_s=5.0,
+        memory_bytes=16_777_216,
+    )
+    assert manifest.scope.hosts == ("*",)
+    assert manifest.granted == frozenset()
+
+
+def test_the_config_goes_over_the_file_key_by_key(tmp_path: Path) -> None:
+    module = write(
+        tmp_path,
+        'name = "x"\npriority = 5\n[limits]\nfuel = 7\nwall_s = 1\n[config]\na = "1"',
+    )
+    settings: dict[str, Settings] = {
+        "x": {"limits": {"fuel": 8}, "config": {"b": 2}, "grant": ["change"]},
+        "demo": {"priority": 1},
+    }
+    manifest = read_manifest(module, settings)
+    assert (manifest.priority, manifest.limits.fuel) == (5, 8)
+    assert manifest.limits.wall_s == 1.0
+    assert manifest.config == {"a": "1", "b": 2}
+    assert manifest.granted == {Permission.CHANGE}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("nonsense = 1", "demo.toml: nonsense: no such setting"),
+        ("[limits]\nfuels = 1", "demo.toml: limits.fuels: no such setting"),
+        ("[limits]\nfuel = 0", "demo.toml: limits.fuel: "),
+        ("[limits]\nfuel = 100_000_000_000", "demo.toml: limits.fuel: "),
+        ("[limits]\nwall_s = 3600", "demo.toml: limits.wall_s: "),
+        ("[limits]\nwall_s = nan", "demo.toml: limits.wall_s: "),
+        ('priority = "first"', "demo.toml: priority: "),
+        ('on_error = "explode"', "demo.toml: on_error: "),
+        ('name = "../evil"', "demo.toml: name: "),
+        ('grant = ["change"]', "demo.toml: grant: a manifest cannot grant"),
+        ("= =", "demo.toml: not valid TOML: "),
+        ("[config]\nwhen = 2020-01-01", "demo.toml: config.when"),
+    ],
+)
+def test_what_is_wrong_is_named_with_file_and_key(
+    text: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(PluginError) as caught:
+        read_manifest(write(tmp_path, text), {})
+    assert str(caught.value).startswith(f"{tmp_path}/{message}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mistake_in_the_config_names_its_table(tmp_path: Path) -> None:
+    with pytest.raises(PluginError) as caught:
+        read_manifest(tmp_path / "demo.wasm", {"demo": {"grant": ["all"]}})
+    message = str(caught.value)
+    assert message.startswith(
+        "[plugins.demo] in the config: grant: no permission 'all'"
+    )
+    assert "change-body" in message
+
+
+def test_a_file_that_is_too_large_or_no_text(tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match="larger than"):
+        read_manifest(write(tmp_path, "#" * (MAX_MANIFEST_BYTES + 1)), {})
+    (tmp_path / "demo.toml").write_bytes(b"\xff")
+    with pytest.raises(PluginError, match="not valid TOML"):
+        read_manifest(tmp_path / "demo.wasm", {})
+    (tmp_path / "demo.toml").unlink()
+    (tmp_path / "demo.toml").mkdir()
+    with pytest.raises(PluginError, match="cannot be read"):
+        read_manifest(tmp_path / "demo.wasm", {})
+
+
+def test_the_guests_view_of_its_configuration(tmp_path: Path) -> None:
+    module = write(
+        tmp_path,
+        '[config]\ns = "é"\nn = 1\nf = 1.5\nb = true\nl = ["a", 2]\nt.u = "v"',
+    )
+    assert read_manifest(module, {}).guest_config() == {
+        "": '{"s": "é", "n": 1, "f": 1.5, "b": true, "l": ["a", 2], "t": {"u": "v"}}',
+        "s": "é",
+        "n": "1",
+        "f": "1.5",
+        "b": "true",
+        "l": "a\n2",
+        "t.u": "v",
+    }
