@@ -125,7 +125,7 @@ class Exchanges:
             await self._hand_back(flow, client)
             await answer.settle()
         except BaseException:
-            answer.abort()
+            await answer.aclose()
             raise
         return answer.upgraded
 

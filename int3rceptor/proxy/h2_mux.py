@@ -103,6 +103,9 @@ class H2Mux:
         self._room = asyncio.Event()
         self._room.set()
         self._is_flush_due = False
+        # Now, not in `run`: the preface comes before the first stream's frames.
+        codec.start()
+        self.flush_soon()
 
     async def run(self) -> None:
         """Read until the peer, or an idle deadline, ends the connection.
@@ -110,8 +113,6 @@ class H2Mux:
         ProtocolError when the peer broke the protocol (it has been told so), StreamError
         when the connection broke; returns when it was closed or idle.
         """
-        self.codec.start()
-        self.flush_soon()
         try:
             while data := await self._read():
                 for event in self.codec.receive(data, self.loop.time()):

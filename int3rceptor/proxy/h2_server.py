@@ -16,7 +16,7 @@ from int3rceptor.net.stream import ByteStream
 from int3rceptor.net.tasks import Tasks
 from int3rceptor.proxy.exchange import Exchanges
 from int3rceptor.proxy.failures import refusal_page
-from int3rceptor.proxy.h2_mux import H2Mux
+from int3rceptor.proxy.h2_mux import H2Mux, Inbox
 from int3rceptor.proxy.pages import page
 from int3rceptor.proxy.requests import build_flow
 from int3rceptor.proxy.session import Session
@@ -76,15 +76,16 @@ class H2ServerConnection:
     def _on_event(self, event: H2Event) -> None:
         match event:
             case StreamHead(stream_id=stream_id, head=RequestHead() as head):
+                inbox = self._mux.open_inbox(event, self._limits.client_idle_s)
                 task = self._tasks.spawn(
-                    self._serve_stream(event, head), str(stream_id)
+                    self._serve_stream(stream_id, head, inbox), str(stream_id)
                 )
                 self._streams[stream_id] = task
             case StreamReset(stream_id=stream_id, reason=reason):
                 if reason:
                     log.info("client %s:%d: %s", *self._stream.peer, reason)
-                if inbox := self._mux.inboxes.get(stream_id):
-                    inbox.fail(StreamLost("the client cancelled the stream"))
+                if waiting := self._mux.inboxes.get(stream_id):
+                    waiting.fail(StreamLost("the client cancelled the stream"))
                 if running := self._streams.get(stream_id):
                     running.cancel()
             case StreamRefused(reason=reason):
@@ -92,12 +93,12 @@ class H2ServerConnection:
             case _:
                 pass  # the end of a body is in its inbox, the rest in the codec
 
-    async def _serve_stream(self, event: StreamHead, head: RequestHead) -> None:
-        stream_id = event.stream_id
+    async def _serve_stream(
+        self, stream_id: int, head: RequestHead, inbox: Inbox
+    ) -> None:
         responder = _StreamResponder(self._mux, stream_id)
-        inbox = self._mux.open_inbox(event, self._limits.client_idle_s)
         body = Body(length=head.length)
-        if not event.ended:
+        if head.has_body:
             body = Body(source=inbox, length=head.length)
         try:
             if head.method == "CONNECT":

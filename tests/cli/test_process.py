@@ -104,7 +104,7 @@ def test_signals_stop_it_with_exit_code_0(number: int, tmp_path: Path) -> None:
         proxy.process.send_signal(number)
 
         assert proxy.process.wait(10) == 0
-    assert proxy.stderr == []
+    assert [line for line in proxy.stderr if "stopping" not in line] == []
 
 
 def test_json_mode_prints_nothing_but_json(tmp_path: Path) -> None:
@@ -118,10 +118,13 @@ def test_json_mode_prints_nothing_but_json(tmp_path: Path) -> None:
 
 def test_port_in_use_is_refused(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        line = refused(tmp_path, "--listen", address, "--data-dir", tmp_path, "--quiet")
+        port = taken.getsockname()[1]
+        line = refused(
+            tmp_path, "--listen", f"127.0.0.1:{port}", "--data-dir", tmp_path
+        )
 
-    assert address in line
+    assert "127.0.0.1" in line
+    assert str(port) in line
     assert "in use" in line
 
 

@@ -42,8 +42,8 @@ class Answer(Protocol):
         """After the response's body: let the request's body end too."""
         ...
 
-    def abort(self) -> None:
-        """Give up what remains; without effect once all is over."""
+    async def aclose(self) -> None:
+        """Give up what remains; nobody reads the request's body after this."""
         ...
 
 

@@ -67,7 +67,7 @@ class H1Origin:
         try:
             await exchange.run(pass_on)
         except BaseException:
-            exchange.abort()
+            await exchange.aclose()
             raise
         return exchange
 
@@ -150,19 +150,18 @@ class H1Exchange:
     async def settle(self) -> None:
         """Let the request's body end; a client that waits for a 100 never sends it."""
         if self._is_continue_owed and not self._is_request_sent:
-            self.abort()
+            await self.aclose()
         while len(self._tasks) and not self._is_over:
             await self._tasks.wait(self._connection.deadlines.idle_timeout_s)
         if self._upload_error is not None:
             raise self._upload_error
 
-    def abort(self) -> None:
+    async def aclose(self) -> None:
         """Give up: an HTTP/1.1 exchange can only be ended by its connection."""
-        if self._is_over:
-            return
-        self._is_over = True
-        self._connection.close()
-        self._tasks.cancel()
+        if not self._is_over:
+            self._is_over = True
+            self._connection.close()
+        await self._tasks.close()
 
     # The request's way
 

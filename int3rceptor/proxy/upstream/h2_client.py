@@ -124,7 +124,7 @@ class H2Origin:
         try:
             await exchange.run(is_end=is_end)
         except BaseException:
-            exchange.abort()
+            await exchange.aclose()
             raise
         return exchange
 
@@ -242,22 +242,21 @@ class H2Exchange:
     async def settle(self) -> None:
         """Let the request's body end; a client that waits for a 100 never sends it."""
         if self._is_continue_owed and not self._is_request_sent:
-            self.abort()
+            await self.aclose()
         while len(self._tasks) and not self._is_over:
             await self._tasks.wait(self._connection.deadlines.idle_timeout_s)
         if self._upload_error is not None:
             raise self._upload_error
 
-    def abort(self) -> None:
+    async def aclose(self) -> None:
         """Give up: reset the stream, the connection goes on."""
-        if self._is_over:
-            return
-        self._is_over = True
-        self._tasks.cancel()
-        self._gate.close()
-        self._connection.codec.reset(self._stream_id, H2Code.CANCEL)
-        self._connection.mux.flush_soon()
-        self._connection.ended(self._stream_id)
+        if not self._is_over:
+            self._is_over = True
+            self._gate.close()
+            self._connection.codec.reset(self._stream_id, H2Code.CANCEL)
+            self._connection.mux.flush_soon()
+            self._connection.ended(self._stream_id)
+        await self._tasks.close()
 
     async def _wait(self) -> None:
         wait_s = self._connection.deadlines.first_byte_timeout_s
