@@ -97,7 +97,7 @@ async def running(
             exchanges=Exchanges(loop, hooks, origins, onboarding),
             contexts=ServerContexts(Minter(authority)),
         )
-        listener = ClientListener(services, sock, dialer.local_addresses)
+        listener = ClientListener(services, sock, dialer.open_ends)
         onboarding.listen = f"{listener.address[0]}:{listener.address[1]}"
         housekeeping = Tasks("app")
         stack.push_async_callback(housekeeping.close)

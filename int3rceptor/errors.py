@@ -1,10 +1,10 @@
 """Every error that int3rceptor raises, in one tree.
 
 Int3rceptorError
-├── ConfigError                  a setting, flag, file or CA that cannot be used (exit code 2)
+├── ConfigError                  a setting, flag or file that cannot be used (exit 2)
 │   └── AuthorityError           the CA pair: damaged, unreadable, mismatched, expired
 ├── PluginError                  a module that cannot be loaded
-├── ProtocolError                the peer broke its protocol; carries the answer it deserves
+├── ProtocolError                the peer broke its protocol; carries its answer
 │   ├── ClientProtocolError      answered 400 (or what `status` says)
 │   └── OriginProtocolError      answered 502
 ├── OriginError                  the origin could not be used; answered 502 or 504
@@ -30,7 +30,7 @@ class Int3rceptorError(Exception):
 
 
 class ConfigError(Int3rceptorError):
-    """A setting, flag or file that cannot be used; one line for the user, exit code 2."""
+    """A setting, flag or file that cannot be used; one line for the user, exit 2."""
 
 
 class AuthorityError(ConfigError):

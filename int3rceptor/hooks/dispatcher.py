@@ -23,7 +23,6 @@ from int3rceptor.hooks.verdicts import (
     Verdict,
 )
 from int3rceptor.model.flow import Flow
-from int3rceptor.model.headers import RawHeaders
 from int3rceptor.model.message import Request, Response
 
 log = logging.getLogger("int3rceptor.hooks")
@@ -128,7 +127,7 @@ class Dispatcher:
             answer = listener.call(flow)
             if inspect.isawaitable(answer):
                 answer = await answer
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # a listener may raise anything
             return self._failed(listener, flow, error)
         for what in before.differences(message):
             flow.record(point.value, listener.name, what)
@@ -182,7 +181,7 @@ class _Snapshot:
 
     def __init__(self, message: Request | Response) -> None:
         self.line = _start_line(message)
-        self.fields: RawHeaders = message.headers.raw.copy()
+        self.fields = message.headers.raw.copy()
         self.content = message.body.content
 
     def differences(self, message: Request | Response) -> list[str]:

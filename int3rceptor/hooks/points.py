@@ -1,4 +1,4 @@
-"""The closed list of hook points. Their docstrings are the documentation of the hooks."""
+"""The closed list of hook points. The docstring is the documentation of the hooks."""
 
 from enum import Enum
 

@@ -1,12 +1,15 @@
 """What a listener may answer. None means: continue."""
 
-from collections.abc import Awaitable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from int3rceptor.model.message import Response
 
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
 MAX_DELAY_S = 300.0
-"""Longest delay one listener may ask for: longer than clients wait is a drop in disguise."""
+"""Longest delay that is granted: longer than clients wait is a drop in disguise."""
 
 
 @dataclass(slots=True, frozen=True)

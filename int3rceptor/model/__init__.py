@@ -1,1 +1,1 @@
-"""Values that every room speaks: headers, messages, bodies, flows. No I/O, no policy."""
+"""Values that every room speaks: headers, messages, bodies, flows. No I/O."""

@@ -12,7 +12,7 @@ from int3rceptor.model.message import Request, Response
 _serial = itertools.count(1)
 
 MAX_CHANGES = 256
-"""Changes kept per flow: far above what rules and plugins do, so a loop cannot fill RAM."""
+"""Changes kept per flow: far above what plugins do; a loop cannot fill RAM."""
 
 MAX_TAGS = 64
 """Tags kept per flow, for the same reason."""
@@ -38,7 +38,7 @@ class TlsInfo:
 
 @dataclass(slots=True, kw_only=True)
 class ClientInfo:
-    """The client's connection. `connect_host` is what CONNECT named, if there was one."""
+    """The client's connection. `connect_host` is what CONNECT named, if any did."""
 
     address: tuple[str, int]
     connect_host: str | None = None

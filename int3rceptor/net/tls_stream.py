@@ -10,6 +10,7 @@ two memory buffers. Every operation pumps: try; flush what OpenSSL wants sent; w
 wants to read, feed it what arrives below, and try again.
 """
 
+import contextlib
 import ssl
 from collections.abc import Callable
 
@@ -95,10 +96,9 @@ class TlsStream(ByteStream):
     def send_eof(self) -> bool:
         if not self._is_finished:
             self._is_finished = True
-            try:
+            # It wants the peer's close_notify too: ours is written, all we need.
+            with contextlib.suppress(ssl.SSLError):
                 self._tls.unwrap()
-            except ssl.SSLError:
-                pass  # wants the peer's close_notify: ours is written, all we need
             self._flush()
         return True
 

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Callable
 from typing import cast
 
-from int3rceptor.errors import StreamLost
+from int3rceptor.errors import StreamError, StreamLost
 from int3rceptor.net.gate import Gate
 from int3rceptor.net.stream import (
     MAX_UNREAD_BYTES,
@@ -37,6 +37,8 @@ class TransportStream(asyncio.Protocol, ByteStream):
         self._is_writing_paused = False
         self._at_eof = False
         self._is_lost = False
+        self._is_closing = False
+        self._has_sent_eof = False
         self._readable = Gate(loop)
         self._writable = Gate(loop)
         self._closed = Gate(loop)
@@ -47,7 +49,7 @@ class TransportStream(asyncio.Protocol, ByteStream):
     # The event loop's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=MAX_UNSENT_BYTES)
         self._ssl_object = transport.get_extra_info("ssl_object")
         peer = transport.get_extra_info("peername")
@@ -78,11 +80,13 @@ class TransportStream(asyncio.Protocol, ByteStream):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_lost = True
-        if exc is None:
+        if exc is None and not self._is_closing:
             self._at_eof = True
             self._readable.open()
         else:
-            self._readable.fail(StreamLost(f"connection lost: {exc}"))
+            # Our own close is no end of the peer's bytes either: who reads a body that
+            # ends with the connection must not take it for whole.
+            self._readable.fail(StreamLost(f"connection lost: {exc or 'closed'}"))
         self._writable.fail(StreamLost("connection lost while sending"))
         self._closed.open()
         for gate in (self._readable, self._writable, self._closed):
@@ -99,7 +103,7 @@ class TransportStream(asyncio.Protocol, ByteStream):
         if not self._chunks:
             if self._at_eof:
                 return b""
-            if self._is_lost:
+            if self._is_lost or self._is_closing:
                 raise StreamLost("connection lost")
             await self._readable.wait(timeout_s)
             if not self._chunks:
@@ -120,7 +124,9 @@ class TransportStream(asyncio.Protocol, ByteStream):
             self._unread_bytes += len(data)
 
     def write(self, data: Chunks) -> None:
-        if self._is_lost or self._transport is None:
+        if self._transport is None or self._is_lost or self._is_closing:
+            return
+        if self._has_sent_eof:
             return
         if isinstance(data, bytes):
             self._transport.write(data)
@@ -128,16 +134,17 @@ class TransportStream(asyncio.Protocol, ByteStream):
             self._transport.writelines(data)
 
     async def drain(self, timeout_s: float) -> None:
-        if self._is_lost:
+        if self._is_lost or self._is_closing:
             raise StreamLost("connection lost")
         while self._is_writing_paused:
             await self._writable.wait(timeout_s)
 
     def send_eof(self) -> bool:
-        if self._is_lost or self._transport is None or self._ssl_object is not None:
+        if self._transport is None or self._ssl_object is not None:
             return False
-        if self._transport.is_closing():
+        if self._is_lost or self._is_closing:
             return False
+        self._has_sent_eof = True
         self._transport.write_eof()
         return True
 
@@ -145,12 +152,13 @@ class TransportStream(asyncio.Protocol, ByteStream):
         if self._transport is None or self._is_lost:
             return
         self._on_lost = None
+        self._is_closing = True
         self._transport.close()
         if self._closed.is_awaited:
             return
         try:
             await self._closed.wait(CLOSE_GRACE_S)
-        except Exception:
+        except StreamError:
             self.abort()
         except asyncio.CancelledError:
             self.abort()
@@ -159,6 +167,7 @@ class TransportStream(asyncio.Protocol, ByteStream):
     def abort(self) -> None:
         if self._transport is not None and not self._is_lost:
             self._on_lost = None
+            self._is_closing = True
             self._transport.abort()
 
     @property
@@ -167,7 +176,7 @@ class TransportStream(asyncio.Protocol, ByteStream):
 
     @property
     def is_usable(self) -> bool:
-        return not (self._is_lost or self._at_eof)
+        return not (self._is_lost or self._is_closing or self._at_eof)
 
     @property
     def has_unread(self) -> bool:

@@ -178,9 +178,12 @@ def read_module(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             # One byte past the limit is enough for the compiler's refusal.
-            return file.read(MAX_MODULE_BYTES + 1)
+            data = file.read(MAX_MODULE_BYTES + 1)
     except OSError as error:
         raise PluginError(f"{path}: cannot be read: {error.strerror}") from None
+    if not data:
+        raise PluginError(f"{path}: the file is empty")
+    return data
 
 
 def _modules_in(folder: Path) -> list[Path]:

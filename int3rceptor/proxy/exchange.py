@@ -43,9 +43,9 @@ class Responder(Protocol):
         """Pass on a 1xx response."""
         ...
 
-    async def respond(self, response: Response) -> None:
+    async def respond(self, response: Response, *, is_last: bool = False) -> None:
         """Send the whole response; StreamError when the client is gone, the body's
-        own errors when that breaks off."""
+        own errors when that breaks off. `is_last` closes an HTTP/1 connection."""
         ...
 
     def abort(self) -> None:
@@ -226,7 +226,10 @@ class Exchanges:
             client.abort()
             return
         try:
-            await self._respond(flow, client, failure_page(flow, error))
+            flow.response = failure_page(flow, error)
+            # After broken framing nothing on the connection is to be trusted.
+            is_last = isinstance(error, OriginProtocolError | ClientProtocolError)
+            await client.respond(flow.response, is_last=is_last)
         except StreamError:
             client.abort()
 

@@ -133,11 +133,11 @@ class H1ServerConnection:
             self._is_continue_owed = False
         self._stream.write(self._codec.informational(head))
 
-    async def respond(self, response: Response) -> None:
+    async def respond(self, response: Response, *, is_last: bool = False) -> None:
         """Send the whole response."""
         self.has_started = True
         codec, stream = self._codec, self._stream
-        head = codec.head(response, close=self._must_give_up_request())
+        head = codec.head(response, close=is_last or self._must_give_up_request())
         if response.status == 101:
             stream.write(head)
             return

@@ -110,8 +110,8 @@ class H2Mux:
     async def run(self) -> None:
         """Read until the peer, or an idle deadline, ends the connection.
 
-        ProtocolError when the peer broke the protocol (it has been told so), StreamError
-        when the connection broke; returns when it was closed or idle.
+        Returns when it was closed or idle. ProtocolError when the peer broke the
+        protocol (it has been told so), StreamError when the connection broke.
         """
         try:
             while data := await self._read():

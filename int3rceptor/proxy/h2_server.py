@@ -1,7 +1,7 @@
 """Speaks HTTP/2 with a client: one task per stream, each with its exchange."""
 
-import asyncio
 import logging
+from typing import TYPE_CHECKING
 
 from int3rceptor.config.model import LimitsConfig
 from int3rceptor.errors import (
@@ -22,8 +22,11 @@ from int3rceptor.proxy.requests import build_flow
 from int3rceptor.proxy.session import Session
 from int3rceptor.wire.events import RequestHead
 from int3rceptor.wire.h2 import H2Codec
-from int3rceptor.wire.h2_faults import H2Code
 from int3rceptor.wire.h2_events import H2Event, StreamHead, StreamRefused, StreamReset
+from int3rceptor.wire.h2_faults import H2Code
+
+if TYPE_CHECKING:
+    import asyncio
 
 log = logging.getLogger("int3rceptor.proxy")
 
@@ -138,8 +141,8 @@ class _StreamResponder:
             self._mux.codec.send_informational(self._stream_id, head)
             self._mux.flush_soon()
 
-    async def respond(self, response: Response) -> None:
-        """Send the whole response."""
+    async def respond(self, response: Response, *, is_last: bool = False) -> None:
+        """Send the whole response; what is last here is a stream, not a connection."""
         self.has_started = True
         body = response.body
         is_end = body.is_empty

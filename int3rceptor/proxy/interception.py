@@ -12,7 +12,6 @@ from int3rceptor.proxy.upstream.answer import Origin
 from int3rceptor.proxy.upstream.dial import tls_info
 from int3rceptor.tls.client_hello import ClientHello
 
-
 HTTP1 = ("http/1.1",)
 BOTH = ("h2", "http/1.1")
 

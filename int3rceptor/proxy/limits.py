@@ -1,9 +1,9 @@
 """The proxy room's fixed limits, each with its reason. Settings live in the config."""
 
 MAX_RETRIES = 6
-"""Attempts for a request that no origin can have processed. An origin that closes every
-connection after N requests (nginx's keepalive_requests) refuses all but N of a burst, so
-a burst of 6 N streams still comes through."""
+"""Attempts for a request that no origin can have processed. An origin that closes each
+connection after N requests (nginx's keepalive_requests) refuses all but N of a burst,
+so a burst of 6 N streams still comes through."""
 
 MAX_CONNECTED_HOSTS = 256
 """Origins per plain client connection for which on_connect has been asked. Past it the
@@ -31,7 +31,7 @@ MAX_ALPN_ENTRIES = 4096
 """Origins whose ALPN choice is remembered, 100 bytes each."""
 
 ACCEPT_BATCH = 64
-"""Connections accepted in one turn of the loop, so that a burst cannot starve others."""
+"""Connections accepted in one turn of the loop: a burst must not starve the others."""
 
 BACKLOG = 1024
 """Connections the kernel queues for us: a browser's burst times many browsers."""

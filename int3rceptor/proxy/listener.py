@@ -1,6 +1,5 @@
 """Accepts clients: the socket, the cap on connections, the drain."""
 
-import asyncio
 import errno
 import logging
 import socket
@@ -14,6 +13,7 @@ from int3rceptor.proxy.limits import ACCEPT_BATCH, BACKLOG
 from int3rceptor.proxy.pages import page
 from int3rceptor.proxy.refusals import send_answer
 from int3rceptor.proxy.services import Services
+from int3rceptor.proxy.upstream.dial import Ends
 
 log = logging.getLogger("int3rceptor.proxy")
 
@@ -57,12 +57,12 @@ class Listener:
         self,
         services: Services,
         sock: socket.socket,
-        own_ends: set[tuple[str, int]],
+        open_ends: set[Ends],
     ) -> None:
         self._services = services
         self._loop = services.loop
         self._sock = sock
-        self._own_ends = own_ends
+        self._open_ends = open_ends
         self._tasks = Tasks("client")
         self._connections: set[Connection] = set()
         name = sock.getsockname()
@@ -113,12 +113,13 @@ class Listener:
 
     async def _serve(self, inbound: SocketInbound, sock: socket.socket) -> None:
         limit = self._services.settings.limits.max_connections
-        if inbound.peer in self._own_ends:
+        here = sock.getsockname()
+        if (inbound.peer, (str(here[0]), int(here[1]))) in self._open_ends:
             await self._refuse(
                 inbound,
                 508,
                 "The proxy was asked to reach itself",
-                f"A request named an address of this proxy ({sock.getsockname()[0]} "
+                f"A request named an address of this proxy ({here[0]} "
                 f"port {self.address[1]}) as its origin, which would never end.",
             )
             return
@@ -128,11 +129,11 @@ class Listener:
                 inbound,
                 503,
                 "Too many clients",
-                f"{limit} clients are connected; limits.max_connections sets the limit.",
+                f"{limit} clients are connected: the setting limits.max_connections.",
             )
             return
         client = ClientInfo(address=inbound.peer)
-        connection = Connection(self._services, client, str(sock.getsockname()[0]))
+        connection = Connection(self._services, client, str(here[0]))
         self._connections.add(connection)
         try:
             await connection.serve(inbound)

@@ -12,7 +12,7 @@ from int3rceptor.proxy.pages import document, download
 
 OWN_HOST = "int3rceptor.local"
 
-_STEPS = """
+_STEPS = r"""
 <p>To see HTTPS traffic, a client must trust this proxy's certificate authority
 (<code>{fingerprint}</code>, SHA-256). Trust it only on machines and in profiles that
 you test with: whoever holds its key can read their traffic.</p>
@@ -33,7 +33,8 @@ sudo update-ca-certificates</pre>
 <p>Settings, Privacy &amp; Security, View Certificates, Authorities, Import: ca.pem,
 &ldquo;Trust this CA to identify websites&rdquo;.</p>
 <h2>macOS</h2>
-<pre>sudo security add-trusted-cert -d -k /Library/Keychains/System.keychain ca.pem</pre>
+<pre>sudo security add-trusted-cert -d \
+  -k /Library/Keychains/System.keychain ca.pem</pre>
 <h2>Windows</h2><pre>certutil -addstore root ca.cer</pre>
 <h2>iOS</h2>
 <p>Open ca.mobileconfig in Safari, install it under Settings, General, VPN &amp; Device

@@ -52,7 +52,7 @@ def document(
         f'<meta name=viewport content="width=device-width">'
         f"<title>{_e(title)}</title><style>{_STYLE}</style></head><body>"
         f"<h1>{_e(title)}</h1>{body}"
-        f"<footer>{status} {HTTPStatus(status).phrase}, answered by INT3RCEPTOR</footer>"
+        f"<footer>{status} {HTTPStatus(status).phrase}, by INT3RCEPTOR</footer>"
         f"</body></html>\n"
     )
     return _response(status, "text/html", content, headers)

@@ -184,6 +184,8 @@ async def test_gnutls_cli(proxy: Proxy, nginx: Nginx, home: Path) -> None:
             "localhost",
             home=home,
             stdin=f"{request}Connection: close\r\n\r\n".encode(),
+            # At the end of its input it would leave without waiting for the answer.
+            holds_stdin=True,
         )
 
     assert "The certificate is trusted" in outcome.ok().text

@@ -112,6 +112,12 @@ async def flood_of_1xx(peer: H1Peer) -> None:
         await peer.send(b"HTTP/1.1 102 Processing\r\n\r\n" * 100)
 
 
+def last_get(netloc: str) -> bytes:
+    """A request after which the client wants the connection to end."""
+    head = f"GET http://{netloc}/ HTTP/1.1\r\nHost: {netloc}\r\n"
+    return f"{head}Connection: close\r\n\r\n".encode()
+
+
 def bad(head: bytes) -> Script:
     async def send(peer: H1Peer) -> None:
         await peer.read_request()
@@ -180,10 +186,7 @@ async def test_origin_with_bad_chunks_is_not_passed_on_as_whole(
         await peer.send(head + body)
 
     async with ScriptedOrigin(send) as origin, raw(proxy) as client:
-        url = f"http://{origin.netloc}/"
-        await client.send(
-            f"GET {url} HTTP/1.1\r\nHost: {origin.netloc}\r\n\r\n".encode()
-        )
+        await client.send(last_get(origin.netloc))
         async with asyncio.timeout(ANSWER_S):
             received = await client.read_to_end()
 
@@ -193,10 +196,7 @@ async def test_origin_with_bad_chunks_is_not_passed_on_as_whole(
 
 async def test_origin_that_stops_in_the_middle_of_its_body(proxy: Proxy) -> None:
     async with ScriptedOrigin(silent_after_the_head) as origin, raw(proxy) as client:
-        url = f"http://{origin.netloc}/"
-        await client.send(
-            f"GET {url} HTTP/1.1\r\nHost: {origin.netloc}\r\n\r\n".encode()
-        )
+        await client.send(last_get(origin.netloc))
         async with asyncio.timeout(ANSWER_S):
             received = await client.read_to_end()
 
@@ -205,10 +205,7 @@ async def test_origin_that_stops_in_the_middle_of_its_body(proxy: Proxy) -> None
 
 async def test_flood_of_1xx_is_bounded(proxy: Proxy) -> None:
     async with ScriptedOrigin(flood_of_1xx) as origin, raw(proxy) as client:
-        url = f"http://{origin.netloc}/"
-        await client.send(
-            f"GET {url} HTTP/1.1\r\nHost: {origin.netloc}\r\n\r\n".encode()
-        )
+        await client.send(last_get(origin.netloc))
         async with asyncio.timeout(ANSWER_S):
             received = await client.read_to_end()
 

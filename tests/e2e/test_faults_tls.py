@@ -35,7 +35,7 @@ BAD_CERTIFICATES = {
     "not-yet-valid": "not valid before",
     "other-host": "elsewhere.test",
     "self-signed": "signed by itself",
-    "untrusted-root": "not trusted",
+    "untrusted-root": "neither trusted",
     "incomplete-chain": "chain",
 }
 

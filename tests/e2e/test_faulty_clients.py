@@ -1,6 +1,7 @@
 """Clients that break the rules, stall or vanish: refused clearly, and bounded."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 
 import psutil
@@ -89,7 +90,7 @@ async def test_request_that_must_be_refused(proxy: ProxyProcess, kind: str) -> N
         targets = [request.target for request in origin.requests]
     assert received.startswith(b"HTTP/1.1 400 "), received
     # What followed can no longer be told apart, so the connection is over.
-    assert received.count(b"HTTP/1.1 ") == 1
+    assert len(re.findall(rb"HTTP/1\.1 \d\d\d ", received)) == 1
     assert targets == []
 
 
@@ -127,12 +128,11 @@ async def test_body_that_must_be_refused(
     ("start", "status"),
     [
         (b"GET http://h/ HTTP/2.0\r\nHost: h\r\n\r\n", 505),
-        (b"GET http://h/ HTTP/1.7\r\nHost: h\r\n\r\n", 200),
         (b"GET http://h/" + b"x" * 200_000 + b" HTTP/1.1\r\n\r\n", 414),
         (b"GET http://h/ HTTP/1.1\r\nX-A: " + b"x" * 2_000_000 + b"\r\n\r\n", 431),
         (b"GET ftp://h/ HTTP/1.1\r\nHost: h\r\n\r\n", 400),
     ],
-    ids=["http-2.0", "http-1.7", "long-target", "large-head", "ftp"],
+    ids=["http-2.0", "long-target", "large-head", "ftp"],
 )
 async def test_request_past_a_limit(
     proxy: ProxyProcess, start: bytes, status: int
@@ -185,8 +185,11 @@ async def test_half_a_client_hello_is_let_go(
 
 async def test_client_that_vanishes_in_its_upload(proxy: ProxyProcess) -> None:
     ends: asyncio.Queue[bytes] = asyncio.Queue()
+    begun = asyncio.Event()
 
     async def read_all(peer: H1Peer) -> None:
+        await peer.read_head()
+        begun.set()
         ends.put_nowait(await peer.read_to_end())
 
     async with ScriptedOrigin(read_all) as origin:
@@ -196,11 +199,14 @@ async def test_client_that_vanishes_in_its_upload(proxy: ProxyProcess) -> None:
                     f"POST {origin.url}/ HTTP/1.1\r\nHost: {origin.netloc}\r\n"
                     "Content-Length: 1000\r\n\r\npartial".encode()
                 )
+                async with asyncio.timeout(CLOSE_S):
+                    await begun.wait()
                 if reset:
                     client.reset()
+            # The origin's connection ends too, without a word more than was sent.
             async with asyncio.timeout(CLOSE_S):
-                received = await ends.get()
-            assert received == b"" or received.endswith(b"\r\n\r\npartial")
+                assert await ends.get() in (b"", b"partial")
+            begun.clear()
 
 
 async def test_chunked_upload_cut_off_is_not_completed(proxy: ProxyProcess) -> None:
@@ -318,11 +324,10 @@ async def test_flood_of_control_frames_is_ended(
                     await client.send_raw(flood)
                     if client.is_closed:
                         break
-                await client.wait_until(lambda: client.is_closed)
-        except (OSError, TimeoutError):
+        except OSError:
             pass
+        await client.wait_until(lambda: client.is_closed)
 
-        assert client.goaway or client.is_closed
         if client.goaway:
             assert (
                 int.from_bytes(client.goaway.payload[4:8], "big") == ENHANCE_YOUR_CALM
@@ -366,9 +371,7 @@ async def test_continuation_flood_is_ended(
                 while not client.is_closed and sent < 50_000:
                     await client.send_raw(frame(9, 0, 101, b"\x40\x01a\x01b") * 100)
                     sent += 100
-                await client.wait_until(lambda: client.is_closed)
         except OSError:
             pass
-
-        assert client.is_closed
+        await client.wait_until(lambda: client.is_closed)
     assert sent < 50_000

@@ -266,7 +266,7 @@ async def test_quarantine_is_visible(start_proxy: StartProxy, nginx: Nginx) -> N
 @pytest.mark.parametrize(
     ("content", "word"),
     [
-        (b"", "empty"),
+        (b"", "module"),
         (b"\0asm\1\0\0\0garbage", ""),
         (b"not a module at all", ""),
         ((GUESTS / "huge_memory.wat").read_bytes(), "memory"),

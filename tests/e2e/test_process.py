@@ -169,7 +169,7 @@ def test_bad_flag(tmp_path: Path, arguments: list[str], word: str) -> None:
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        ("listen = 1", "listen"),
+        ("quiet = 'sometimes'", "quiet"),
         ("no_such_key = 1", "no_such_key"),
         ("[tls]\nclient_http2 = 'maybe'", "client_http2"),
         ("[upstream]\nconnect_timeout_s = -1", "connect_timeout_s"),

@@ -59,8 +59,13 @@ async def run(
     variables: Mapping[str, str] | None = None,
     within_s: float = RUN_S,
     cwd: Path | None = None,
+    holds_stdin: bool = False,
 ) -> Outcome:
-    """Run a program to its end, in its own process group; killed past `within_s`."""
+    """Run a program to its end, in its own process group; killed past `within_s`.
+
+    `holds_stdin` keeps its input open until it ends by itself; it may then print no
+    more than a pipe holds.
+    """
     process = await asyncio.create_subprocess_exec(
         *map(str, command),
         stdin=asyncio.subprocess.PIPE,
@@ -72,7 +77,11 @@ async def run(
     )
     try:
         async with asyncio.timeout(within_s):
-            stdout, stderr = await process.communicate(stdin)
+            if holds_stdin:
+                assert process.stdin
+                process.stdin.write(stdin)
+                await process.wait()
+            stdout, stderr = await process.communicate(b"" if holds_stdin else stdin)
     except TimeoutError:
         kill_group(process.pid)
         stdout, stderr = await process.communicate()

@@ -90,9 +90,14 @@ class H1Peer:
             await self.writer.start_tls(context, server_hostname=server_name)
 
     async def send(self, data: bytes) -> None:
+        """Write it all; ConnectionResetError once the peer is gone."""
+        if self.writer.is_closing():
+            raise ConnectionResetError("the peer is gone")
         self.writer.write(data)
         async with asyncio.timeout(READ_S):
             await self.writer.drain()
+        # drain() does not yield while there is room, and a flood would starve the loop.
+        await asyncio.sleep(0)
 
     def send_eof(self) -> None:
         self.writer.write_eof()

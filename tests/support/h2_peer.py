@@ -231,9 +231,14 @@ class H2Peer:
             await self.send_raw(data)
 
     async def send_raw(self, data: bytes) -> None:
+        """Write it all; ConnectionResetError once the peer is gone."""
+        if self._writer.is_closing():
+            raise ConnectionResetError("the peer is gone")
         self._writer.write(data)
         async with asyncio.timeout(WAIT_S):
             await self._writer.drain()
+        # drain() does not yield while there is room, and a flood would starve the pump.
+        await asyncio.sleep(0)
 
     async def ping(self) -> None:
         """A round trip: all that was sent before it has been read by the peer."""

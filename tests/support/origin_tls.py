@@ -6,6 +6,7 @@ Knows the tests' origins, nothing of the proxy.
 import datetime as dt
 import ipaddress
 import ssl
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -183,7 +184,11 @@ class OriginTls:
         """A server that speaks nothing newer than TLS 1.0."""
         context = self.server(())
         context.set_ciphers("ALL:@SECLEVEL=0")
-        context.options |= ssl.OP_NO_TLSv1_3 | ssl.OP_NO_TLSv1_2 | ssl.OP_NO_TLSv1_1
+        with warnings.catch_warnings():
+            # Python warns of what is the very point here.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = ssl.TLSVersion.TLSv1
+            context.maximum_version = ssl.TLSVersion.TLSv1
         return context
 
 

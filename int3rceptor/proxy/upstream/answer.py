@@ -1,10 +1,10 @@
-"""What the upstream rooms give each other: where to go, who carries it, what came back."""
+"""What the upstream files give each other: where to go, and what came back."""
 
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from int3rceptor.model.flow import OriginInfo
-from int3rceptor.model.message import Informational, Request, Response, format_authority
+from int3rceptor.model.message import Informational, Response, format_authority
 from int3rceptor.net.stream import ByteStream
 
 PassOn = Callable[[Informational], None]

@@ -5,6 +5,7 @@ with everything else, and one slow name server must not hold it up.
 """
 
 import asyncio
+import os
 import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,10 @@ BOTH = ("h2", "http/1.1")
 AddrInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]
 
 
+Ends = tuple[tuple[str, int], tuple[str, int]]
+"""A connection's own address, and its peer's."""
+
+
 class Dialer:
     """Makes the streams to origins."""
 
@@ -44,14 +49,14 @@ class Dialer:
         self._contexts = contexts
         self._settings = settings
         self._resolver = ThreadPoolExecutor(RESOLVER_THREADS, "int3rceptor-dns")
-        self.local_addresses: set[tuple[str, int]] = set()
-        """Our ends of the connections that are open: the listener knows by them when
-        the proxy has dialled itself."""
+        self.open_ends: set[Ends] = set()
+        """Both ends of every open connection: the listener knows by them when the
+        proxy has dialled itself, whatever name or address it went by."""
 
     async def tcp(self, host: str, port: int) -> ByteStream:
         """A plain connection; ResolveError, ConnectError or OriginTimeout."""
         sock = await self._connect(host, port)
-        stream = _OriginStream(self._loop, self.local_addresses)
+        stream = _OriginStream(self._loop, self.open_ends)
         await self._loop.create_connection(lambda: stream, sock=sock)
         return stream
 
@@ -88,7 +93,7 @@ class Dialer:
     async def _handshake(
         self, sock: socket.socket, origin: Origin, offered: tuple[str, ...]
     ) -> ByteStream:
-        stream = _OriginStream(self._loop, self.local_addresses)
+        stream = _OriginStream(self._loop, self.open_ends)
         try:
             await self._loop.create_connection(
                 lambda: stream,
@@ -121,7 +126,7 @@ class Dialer:
             ) from error
         except OSError as error:
             raise ConnectError(
-                f"cannot connect to {host} port {port}: {error.strerror or error}",
+                f"cannot connect to {host} port {port}: {_reason(error)}",
                 advice="Check that the server runs and listens on this port.",
                 is_unprocessed=True,
             ) from error
@@ -143,30 +148,36 @@ class Dialer:
         return found
 
 
+def _reason(error: OSError) -> str:
+    """The system's word for it: event loops put an address there instead."""
+    return os.strerror(error.errno).lower() if error.errno else str(error)
+
+
 def _getaddrinfo(host: str, port: int) -> list[AddrInfo]:
     # typeshed also knows of answers for families that a stream socket has not.
-    return cast(list[AddrInfo], socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    return cast(
+        "list[AddrInfo]", socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    )
 
 
 class _OriginStream(TransportStream):
-    """A stream that keeps our end's address listed while it is open."""
+    """A stream that keeps its two ends listed while it is open."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, addresses: set[tuple[str, int]]
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, open_ends: set[Ends]) -> None:
         super().__init__(loop)
-        self._addresses = addresses
-        self._address = ("", 0)
+        self._open_ends = open_ends
+        self._ends: Ends | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
         name = transport.get_extra_info("sockname")
         if isinstance(name, tuple):
-            self._address = (str(name[0]), int(name[1]))
-            self._addresses.add(self._address)
-        super().connection_made(transport)
+            self._ends = ((str(name[0]), int(name[1])), self.peer)
+            self._open_ends.add(self._ends)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._addresses.discard(self._address)
+        if self._ends is not None:
+            self._open_ends.discard(self._ends)
         super().connection_lost(exc)
 
 

@@ -168,15 +168,9 @@ class H2Origin:
 
     def _on_event(self, event: H2Event) -> None:
         match event:
-            case StreamHead(stream_id=stream_id, head=ResponseHead() as head):
-                if exchange := self.exchanges.get(stream_id):
-                    exchange.received(event, head)
-            case StreamEnd(stream_id=stream_id):
-                if exchange := self.exchanges.get(stream_id):
-                    exchange.response_ended()
-            case StreamReset(stream_id=stream_id):
-                if exchange := self.exchanges.get(stream_id):
-                    exchange.fail(self._reset_error(event))
+            case StreamHead() | StreamEnd() | StreamReset():
+                if exchange := self.exchanges.get(event.stream_id):
+                    exchange.on_event(event)
             case PeerGoAway():
                 if self._home is not None:
                     self._home.retire(self)
@@ -186,15 +180,7 @@ class H2Origin:
                 if self._home is not None:
                     self._home.has_room(self)
             case _:
-                pass
-
-    def _reset_error(self, event: StreamReset) -> OriginReset:
-        reason = event.reason or code_name(event.code)
-        return OriginReset(
-            f"{self.origin} cancelled the exchange: {reason}",
-            code=event.code,
-            is_unprocessed=event.is_unprocessed,
-        )
+                pass  # bodies and windows are the mux's
 
 
 class H2Exchange:
@@ -284,8 +270,26 @@ class H2Exchange:
 
     # The connection's side
 
-    def received(self, event: StreamHead, head: ResponseHead) -> None:
-        """A response's head, informational ones included."""
+    def on_event(self, event: StreamHead | StreamEnd | StreamReset) -> None:
+        """What the origin said on this stream."""
+        match event:
+            case StreamHead(head=ResponseHead() as head):
+                self._received(event, head)
+            case StreamEnd():
+                self._response_ended()
+            case StreamReset():
+                reason = event.reason or code_name(event.code)
+                self.fail(
+                    OriginReset(
+                        f"{self._connection.origin} cancelled the exchange: {reason}",
+                        code=event.code,
+                        is_unprocessed=event.is_unprocessed,
+                    )
+                )
+            case _:
+                pass  # a request's head comes to servers only
+
+    def _received(self, event: StreamHead, head: ResponseHead) -> None:
         if head.status < 200:
             if head.status == 100:
                 self._is_continue_owed = False
@@ -308,11 +312,10 @@ class H2Exchange:
             body=body,
         )
         if event.ended:
-            self.response_ended()
+            self._response_ended()
         self._gate.open()
 
-    def response_ended(self) -> None:
-        """The response is whole."""
+    def _response_ended(self) -> None:
         self._is_response_whole = True
         self._end_if_whole()
 

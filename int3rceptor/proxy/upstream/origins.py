@@ -15,7 +15,7 @@ from int3rceptor.proxy.upstream.pool import Connection, Pool, PoolLimits
 from int3rceptor.wire.fields import wants_upgrade
 
 EXPIRY_CHECK_S = 5.0
-"""How often idle connections are looked through: idle_expiry_s is in tens of seconds."""
+"""How often idle connections are looked through: they expire after tens of seconds."""
 
 
 class Origins:

@@ -27,7 +27,7 @@ MAX_WAITERS = 1024
 
 
 ALPN_TRUST_S = 600.0
-"""How long an origin's ALPN choice is believed: servers are reconfigured now and then."""
+"""How long an origin's ALPN choice is believed: servers are reconfigured at times."""
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -147,7 +147,7 @@ class Pool:
                     connection.close()
 
     async def aclose(self) -> None:
-        """Close every connection that is listed; taken ones close with their exchange."""
+        """Close every connection listed; taken ones close with their exchange."""
         for entry in list(self._entries.values()):
             for connection in entry.listed():
                 connection.close()
@@ -246,8 +246,8 @@ class Pool:
         except TimeoutError:
             self._give_back(entry, waiter)
             raise PoolExhausted(
-                f"none of {entry.open} connections to {entry.origin} became free within "
-                f"{self._limits.wait_s:g} s",
+                f"none of {entry.open} connections to {entry.origin} became free "
+                f"within {self._limits.wait_s:g} s",
                 advice="Raise upstream.max_connections_per_origin, or ask for less.",
             ) from None
         except asyncio.CancelledError:
