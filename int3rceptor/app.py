@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from int3rceptor.config.model import Config
 from int3rceptor.errors import PluginError
 from int3rceptor.hooks.dispatcher import Dispatcher, Listener
+from int3rceptor.net.descriptors import raise_limit
 from int3rceptor.net.tasks import Tasks
 from int3rceptor.proxy.exchange import Exchanges
 from int3rceptor.proxy.listener import Listener as ClientListener
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("int3rceptor.app")
 plugin_log = logging.getLogger("int3rceptor.plugins.log")
+
+SPARE_DESCRIPTORS = 64
+"""Open files besides connections: the loop's own, plugins, the CA's lock."""
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -62,7 +66,6 @@ async def serve(
     async with running(config, listeners) as ready:
         on_ready(ready)
         await stop.wait()
-        log.info("stopping: exchanges may take %g s to end", config.limits.drain_s)
 
 
 @contextlib.asynccontextmanager
@@ -81,7 +84,7 @@ async def running(
         )
         for one in listeners:
             hooks.add(one)
-        notes = [*authority.warnings]
+        notes = [*authority.warnings, *_descriptors(config)]
         notes += await _load_plugins(config, hooks, stack)
 
         dialer = Dialer(loop, contexts, config.upstream)
@@ -102,7 +105,7 @@ async def running(
         housekeeping = Tasks("app")
         stack.push_async_callback(housekeeping.close)
         housekeeping.start(origins.expire_forever(), "expiry")
-        listener.start()
+        await listener.start()
         stack.push_async_callback(listener.stop, config.limits.drain_s)
         # What was made so far lives as long as the process: the collector need not
         # look at it again and again.
@@ -113,6 +116,21 @@ async def running(
             ca_fingerprint=authority.fingerprint_sha256,
             notes=tuple(notes),
         )
+
+
+def _descriptors(config: Config) -> list[str]:
+    """Make room for the connections that the settings allow; a line if it lacks."""
+    clients, origins = config.limits.max_connections, config.upstream.max_connections
+    wanted = clients + origins + SPARE_DESCRIPTORS
+    allowed = raise_limit(wanted)
+    if allowed is None or allowed >= wanted:
+        return []
+    note = (
+        f"the system allows {allowed} open files, the settings {clients} clients and "
+        f"{origins} origin connections: raise the limit (ulimit -n {wanted}) or lower "
+        "limits.max_connections"
+    )
+    return [note]
 
 
 def _origin_contexts(config: Config) -> OriginContexts:
@@ -173,12 +191,16 @@ def _loaded_note(plugin: "LoadedPlugin") -> str:
     )
 
 
-_PLUGIN_LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
+_PLUGIN_LEVELS = (
+    (logging.DEBUG, "DEBUG"),
+    (logging.INFO, "INFO"),
+    (logging.WARNING, "WARN"),
+    (logging.ERROR, "ERROR"),
+)
 
 
 def _log_plugin_line(name: str, level: int, text: str) -> None:
     """A line that a plugin wrote; `level` is a LogLevel of the plugin interface."""
-    number = _PLUGIN_LEVELS[level]
+    number, shown = _PLUGIN_LEVELS[level]
     if plugin_log.isEnabledFor(number):
-        shown = logging.getLevelName(number)
         plugin_log.log(number, "plugin %s: %s %s", name, shown, text)

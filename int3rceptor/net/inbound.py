@@ -99,9 +99,12 @@ class SocketInbound:
     async def consume(self, count: int) -> None:
         while count:
             try:
-                count -= len(self._sock.recv(count))
+                taken = self._sock.recv(count)
             except OSError as error:
                 raise StreamLost(f"connection lost: {error}") from error
+            if not taken:
+                raise StreamLost("connection lost")
+            count -= len(taken)
 
     async def send(self, data: bytes, timeout_s: float) -> None:
         try:

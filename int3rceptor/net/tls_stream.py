@@ -10,6 +10,7 @@ two memory buffers. Every operation pumps: try; flush what OpenSSL wants sent; w
 wants to read, feed it what arrives below, and try again.
 """
 
+import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable
@@ -32,20 +33,27 @@ class TlsStream(ByteStream):
         self._pushed_back = b""
         self._at_eof = False
         self._is_finished = False
+        self._is_aborted = False
 
     @classmethod
     async def accept(
         cls, below: ByteStream, context: ssl.SSLContext, timeout_s: float
     ) -> "TlsStream":
-        """Do the server's side of the handshake; ssl.SSLError when it fails."""
+        """Do the server's side of the handshake; ssl.SSLError when it fails.
+
+        StreamTimeout when all of it takes longer than `timeout_s`.
+        """
         stream = cls(below, context)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
         while True:
             try:
                 stream._tls.do_handshake()
             except ssl.SSLWantReadError:
                 stream._flush()
-                await below.drain(timeout_s)
-                await stream._feed(timeout_s)
+                # One deadline for all reads: a byte a second must not keep it going.
+                await below.drain(deadline - loop.time())
+                await stream._feed(deadline - loop.time())
                 if stream._at_eof:
                     raise StreamLost("the client left during the handshake") from None
             except ssl.SSLError:
@@ -69,7 +77,7 @@ class TlsStream(ByteStream):
                 if self._at_eof:
                     return b""
                 await self._feed(timeout_s)
-            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            except ssl.SSLZeroReturnError:
                 self._at_eof = True
                 return b""
             except ssl.SSLError as error:
@@ -85,20 +93,30 @@ class TlsStream(ByteStream):
     def write(self, data: Chunks) -> None:
         if self._is_finished:
             return
-        for piece in (data,) if isinstance(data, bytes) else data:
-            if piece:
-                self._tls.write(piece)
+        try:
+            for piece in (data,) if isinstance(data, bytes) else data:
+                if piece:
+                    self._tls.write(piece)
+        except ssl.SSLError:
+            # A fatal alert ended the session: what is written goes nowhere, as on a
+            # connection that is lost.
+            self.abort()
         self._flush()
 
     async def drain(self, timeout_s: float) -> None:
         await self._below.drain(timeout_s)
 
     def send_eof(self) -> bool:
+        if self._is_aborted:
+            return False
         if not self._is_finished:
             self._is_finished = True
-            # It wants the peer's close_notify too: ours is written, all we need.
+            # unwrap() also looks for the peer's close_notify, and would throw away the
+            # data before it: there is nothing to see meanwhile.
+            unread = self._incoming.read()
             with contextlib.suppress(ssl.SSLError):
                 self._tls.unwrap()
+            self._incoming.write(unread)
             self._flush()
         return True
 
@@ -107,7 +125,7 @@ class TlsStream(ByteStream):
         await self._below.aclose()
 
     def abort(self) -> None:
-        self._is_finished = True
+        self._is_finished = self._is_aborted = True
         self._below.abort()
 
     @property
@@ -120,7 +138,8 @@ class TlsStream(ByteStream):
 
     @property
     def has_unread(self) -> bool:
-        return bool(self._pushed_back) or self._tls.pending() > 0
+        waiting = self._tls.pending() or self._incoming.pending
+        return bool(self._pushed_back or waiting) or self._below.has_unread
 
     @property
     def ssl_object(self) -> ssl.SSLObject | None:
@@ -136,8 +155,5 @@ class TlsStream(ByteStream):
 
     async def _feed(self, timeout_s: float) -> None:
         data = await self._below.read(timeout_s)
-        if data:
-            self._incoming.write(data)
-        else:
-            self._incoming.write_eof()
-            self._at_eof = True
+        self._incoming.write(data)
+        self._at_eof = not data

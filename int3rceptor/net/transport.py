@@ -38,6 +38,7 @@ class TransportStream(asyncio.Protocol, ByteStream):
         self._at_eof = False
         self._is_lost = False
         self._is_closing = False
+        self._is_aborted = False
         self._has_sent_eof = False
         self._readable = Gate(loop)
         self._writable = Gate(loop)
@@ -80,13 +81,13 @@ class TransportStream(asyncio.Protocol, ByteStream):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_lost = True
-        if exc is None and not self._is_closing:
+        if exc is None and not self._is_aborted:
             self._at_eof = True
             self._readable.open()
         else:
-            # Our own close is no end of the peer's bytes either: who reads a body that
-            # ends with the connection must not take it for whole.
-            self._readable.fail(StreamLost(f"connection lost: {exc or 'closed'}"))
+            # An abort is no end of the peer's bytes either: who reads a body that ends
+            # with the connection must not take it for whole.
+            self._readable.fail(StreamLost(f"connection lost: {exc or 'aborted'}"))
         self._writable.fail(StreamLost("connection lost while sending"))
         self._closed.open()
         for gate in (self._readable, self._writable, self._closed):
@@ -103,7 +104,7 @@ class TransportStream(asyncio.Protocol, ByteStream):
         if not self._chunks:
             if self._at_eof:
                 return b""
-            if self._is_lost or self._is_closing:
+            if self._is_lost or self._is_aborted:
                 raise StreamLost("connection lost")
             await self._readable.wait(timeout_s)
             if not self._chunks:
@@ -167,7 +168,7 @@ class TransportStream(asyncio.Protocol, ByteStream):
     def abort(self) -> None:
         if self._transport is not None and not self._is_lost:
             self._on_lost = None
-            self._is_closing = True
+            self._is_closing = self._is_aborted = True
             self._transport.abort()
 
     @property

@@ -1,13 +1,16 @@
 """Accepts clients: the socket, the cap on connections, the drain."""
 
+import asyncio
 import errno
 import logging
 import socket
+from collections.abc import Callable
 
 from int3rceptor.errors import ConfigError
 from int3rceptor.model.flow import ClientInfo
-from int3rceptor.net.inbound import SocketInbound
+from int3rceptor.net.inbound import Inbound, SocketInbound, StreamInbound
 from int3rceptor.net.tasks import Tasks
+from int3rceptor.net.transport import TransportStream
 from int3rceptor.proxy.connection import Connection
 from int3rceptor.proxy.limits import ACCEPT_BATCH, BACKLOG
 from int3rceptor.proxy.pages import page
@@ -21,6 +24,9 @@ FULL_PAUSE_S = 0.1
 """How long accepting rests when the process has no file descriptors left."""
 
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+Address = tuple[str, int]
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -65,21 +71,37 @@ class Listener:
         self._open_ends = open_ends
         self._tasks = Tasks("client")
         self._connections: set[Connection] = set()
-        name = sock.getsockname()
-        self.address = (str(name[0]), int(name[1]))
+        self._server: asyncio.Server | None = None
+        self.address = _address(sock.getsockname())
 
-    def start(self) -> None:
-        """Begin to accept."""
-        self._loop.add_reader(self._sock, self._accept)
+    async def start(self) -> None:
+        """Begin to accept.
+
+        An event loop that cannot watch sockets (Windows' proactor) accepts by itself;
+        what clients say first is then read instead of peeked at.
+        """
+        try:
+            self._loop.add_reader(self._sock, self._accept)
+        except NotImplementedError:
+            self._server = await self._loop.create_server(
+                lambda: _AcceptedStream(self._loop, self._accepted), sock=self._sock
+            )
 
     async def stop(self, drain_s: float) -> None:
         """Accept no more; let exchanges end for `drain_s` seconds, then cut them."""
-        self._loop.remove_reader(self._sock)
-        self._sock.close()
+        if self._server is not None:
+            self._server.close()
+        else:
+            self._loop.remove_reader(self._sock)
+            self._sock.close()
         for connection in list(self._connections):
             connection.drain()
-        await self._tasks.wait(drain_s)
+        if self._tasks and not await self._tasks.wait(drain_s):
+            log.warning("cutting %d connections that did not end", len(self._tasks))
         await self._tasks.close()
+
+    def _accepted(self, stream: TransportStream, here: Address) -> None:
+        self._tasks.start(self._serve(StreamInbound(stream), here), "serve")
 
     def _accept(self) -> None:
         for _ in range(ACCEPT_BATCH):
@@ -96,10 +118,11 @@ class Listener:
                 sock.setblocking(False)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 inbound = SocketInbound(self._loop, sock)
+                here = _address(sock.getsockname())
             except OSError:
                 sock.close()  # reset before it was served
                 continue
-            self._tasks.start(self._serve(inbound, sock), "serve")
+            self._tasks.start(self._serve(inbound, here), "serve")
 
     def _rest(self, error: OSError) -> None:
         """Without descriptors, accepting would spin: look again in a moment."""
@@ -111,10 +134,9 @@ class Listener:
         if self._sock.fileno() >= 0:
             self._loop.add_reader(self._sock, self._accept)
 
-    async def _serve(self, inbound: SocketInbound, sock: socket.socket) -> None:
+    async def _serve(self, inbound: Inbound, here: Address) -> None:
         limit = self._services.settings.limits.max_connections
-        here = sock.getsockname()
-        if (inbound.peer, (str(here[0]), int(here[1]))) in self._open_ends:
+        if (inbound.peer, here) in self._open_ends:
             await self._refuse(
                 inbound,
                 508,
@@ -133,7 +155,7 @@ class Listener:
             )
             return
         client = ClientInfo(address=inbound.peer)
-        connection = Connection(self._services, client, str(here[0]))
+        connection = Connection(self._services, client, here[0])
         self._connections.add(connection)
         try:
             await connection.serve(inbound)
@@ -141,6 +163,26 @@ class Listener:
             self._connections.discard(connection)
 
     async def _refuse(
-        self, inbound: SocketInbound, status: int, title: str, text: str
+        self, inbound: Inbound, status: int, title: str, text: str
     ) -> None:
         await send_answer(inbound, page(status, title, text))
+
+
+class _AcceptedStream(TransportStream):
+    """A stream that the event loop accepted; announces itself."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        accepted: Callable[[TransportStream, Address], None],
+    ) -> None:
+        super().__init__(loop)
+        self._accepted = accepted
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._accepted(self, _address(transport.get_extra_info("sockname")))
+
+
+def _address(name: tuple[str, int] | tuple[str, int, int, int]) -> Address:
+    return str(name[0]), int(name[1])

@@ -72,6 +72,8 @@ class H2Origin:
 async def answer(stream: H2Stream) -> None:
     """The plainest handler: read the whole request, say what came."""
     await stream.wait_over()
+    if stream.reset_code is not None:
+        return
     names = b",".join(name for name, _ in stream.headers)
     await stream.respond(
         200, b"%s %d bytes" % (stream.path, len(stream.body)), [(b"x-saw", names)]

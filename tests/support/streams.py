@@ -10,6 +10,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from int3rceptor.net.inbound import SocketInbound, StreamInbound
 from int3rceptor.net.stream import ByteStream
@@ -83,7 +84,8 @@ async def stream_pair(kind: str, tls: OriginTls) -> AsyncIterator[Pair]:
         yield pair
     finally:
         pair.ours.abort()
-        await pair.theirs.aclose()
+        pair.theirs.writer.transport.abort()
+        await turns()
 
 
 @contextlib.asynccontextmanager
@@ -102,6 +104,16 @@ async def half_closing_tls(
     finally:
         below.abort()
         await peer.aclose()
+
+
+def stop_reading(peer: H1Peer) -> None:
+    """Let the peer take nothing more from the network."""
+    cast("asyncio.Transport", peer.writer.transport).pause_reading()
+
+
+def go_on_reading(peer: H1Peer) -> None:
+    """After `stop_reading`."""
+    cast("asyncio.Transport", peer.writer.transport).resume_reading()
 
 
 async def read_exactly(stream: ByteStream, size: int, timeout_s: float = 10.0) -> bytes:

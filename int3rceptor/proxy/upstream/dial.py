@@ -75,12 +75,11 @@ class Dialer:
                 raise failure.as_error() from error
         return await self.tls(origin, may_use_h2=True)
 
-    def remember(self, origin: Origin, stream: ByteStream, *, used_h2: bool) -> None:
+    def remember(self, stream: ByteStream) -> None:
         """Keep the TLS session of a connection that has answered, for the next one."""
-        if stream.ssl_object is not None:
-            self._context(origin, BOTH if used_h2 else HTTP1_ONLY).remember(
-                stream.ssl_object
-            )
+        if isinstance(stream, _OriginStream) and stream.context is not None:
+            assert stream.ssl_object is not None
+            stream.context.remember(stream.ssl_object)
 
     def close(self) -> None:
         """Let the resolver threads end."""
@@ -94,11 +93,12 @@ class Dialer:
         self, sock: socket.socket, origin: Origin, offered: tuple[str, ...]
     ) -> ByteStream:
         stream = _OriginStream(self._loop, self.open_ends)
+        stream.context = self._context(origin, offered)
         try:
             await self._loop.create_connection(
                 lambda: stream,
                 sock=sock,
-                ssl=self._context(origin, offered),
+                ssl=stream.context,
                 server_hostname=origin.sni or origin.host,
                 ssl_handshake_timeout=self._settings.tls_timeout_s,
                 ssl_shutdown_timeout=TLS_SHUTDOWN_S,
@@ -167,6 +167,7 @@ class _OriginStream(TransportStream):
         super().__init__(loop)
         self._open_ends = open_ends
         self._ends: Ends | None = None
+        self.context: OriginContext | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

@@ -123,9 +123,8 @@ class Origins:
     def _keep_facts(
         self, connection: Connection, request: Request, answer: Answer, owner: object
     ) -> None:
-        if not connection.is_reused and connection.tls is not None:
-            used_h2 = connection.tls.alpn == "h2"
-            self._dialer.remember(connection.origin, connection.stream, used_h2=used_h2)
+        if not answer.info.is_reused:
+            self._dialer.remember(connection.stream)
         # RFC 4559, 6: these schemes authenticate the connection, not the request.
         offers = answer.response.headers.get_all("www-authenticate")
         given = request.headers.get_all("authorization")

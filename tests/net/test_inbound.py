@@ -1,0 +1,207 @@
+"""Peeking, taking and answering, of a fresh socket and of an open stream alike."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from int3rceptor.errors import StreamLost, StreamTimeout
+from int3rceptor.net.inbound import Inbound, SocketInbound, StreamInbound
+from tests.support.bio_tls import BioTls
+from tests.support.h1_peer import H1Peer
+from tests.support.origin_tls import OriginTls
+from tests.support.streams import inbound_pair, read_exactly, stuck, turns
+
+WAIT_S = 10.0
+SOON_S = 0.05
+HANDSHAKE_S = 10.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Ends:
+    inbound: Inbound
+    theirs: H1Peer
+
+
+@pytest.fixture(params=["socket", "stream"])
+async def ends(request: pytest.FixtureRequest) -> AsyncIterator[Ends]:
+    async with inbound_pair() as (fresh, theirs):
+        inbound: Inbound = fresh
+        if request.param == "stream":
+            inbound = StreamInbound(await fresh.to_stream())
+        yield Ends(inbound=inbound, theirs=theirs)
+        inbound.abort()
+
+
+async def test_peeking_takes_nothing(ends: Ends) -> None:
+    await ends.theirs.send(b"hello")
+
+    assert await ends.inbound.peek(5, WAIT_S) == b"hello"
+    assert await ends.inbound.peek(1, WAIT_S) == b"hello"
+    stream = await ends.inbound.to_stream()
+    assert await read_exactly(stream, 5) == b"hello"
+
+
+async def test_peek_waits_until_enough_is_there(ends: Ends) -> None:
+    peeking = asyncio.create_task(ends.inbound.peek(6, WAIT_S))
+    for piece in (b"ab", b"cd", b"ef"):
+        await turns()
+        assert not peeking.done()
+        await ends.theirs.send(piece)
+
+    assert await peeking == b"abcdef"
+
+
+async def test_peek_gives_less_only_at_the_end(ends: Ends) -> None:
+    await ends.theirs.send(b"abc")
+    ends.theirs.send_eof()
+
+    assert await ends.inbound.peek(10, WAIT_S) == b"abc"
+    await ends.inbound.consume(3)
+    assert await ends.inbound.peek(1, WAIT_S) == b""
+
+
+async def test_peek_gives_up_at_its_deadline_and_keeps_what_came(ends: Ends) -> None:
+    await ends.theirs.send(b"abc")
+    with pytest.raises(StreamTimeout):
+        await ends.inbound.peek(4, SOON_S)
+
+    assert await ends.inbound.peek(3, WAIT_S) == b"abc"
+    await ends.theirs.send(b"d")
+    assert await ends.inbound.peek(4, WAIT_S) == b"abcd"
+
+
+async def test_a_cancelled_peek_loses_nothing(ends: Ends) -> None:
+    await ends.theirs.send(b"abc")
+    assert await stuck(ends.inbound.peek(4, WAIT_S), SOON_S)
+
+    assert await ends.inbound.peek(3, WAIT_S) == b"abc"
+
+
+async def test_after_a_peek_for_many_one_byte_is_enough(ends: Ends) -> None:
+    # SO_RCVLOWAT would keep the stream asleep until so many bytes are there.
+    with pytest.raises(StreamTimeout):
+        await ends.inbound.peek(1000, SOON_S)
+    stream = await ends.inbound.to_stream()
+    await ends.theirs.send(b"x")
+
+    assert await stream.read(WAIT_S) == b"x"
+
+
+async def test_a_reset_is_a_lost_stream(ends: Ends) -> None:
+    peeking = asyncio.create_task(ends.inbound.peek(1, WAIT_S))
+    await turns()
+    ends.theirs.reset()
+
+    with pytest.raises(StreamLost):
+        await peeking
+
+
+async def test_consume_takes_exactly_so_many(ends: Ends) -> None:
+    await ends.theirs.send(b"CONNECT\r\n\r\nrest")
+    await ends.inbound.peek(15, WAIT_S)
+    await ends.inbound.consume(11)
+
+    assert await ends.inbound.peek(4, WAIT_S) == b"rest"
+    stream = await ends.inbound.to_stream()
+    assert await read_exactly(stream, 4) == b"rest"
+
+
+async def test_consume_ends_when_there_is_less(ends: Ends) -> None:
+    await ends.theirs.send(b"abc")
+    ends.theirs.send_eof()
+    await ends.inbound.peek(4, WAIT_S)
+
+    async with asyncio.timeout(WAIT_S):
+        with pytest.raises(StreamLost):
+            await ends.inbound.consume(4)
+
+
+async def test_an_answer_in_the_clear_comes_first(ends: Ends) -> None:
+    await ends.inbound.send(b"200 ", WAIT_S)
+    stream = await ends.inbound.to_stream()
+    stream.write(b"then more")
+
+    assert await ends.theirs.read_exactly(13) == b"200 then more"
+
+
+async def test_abort_ends_the_connection(ends: Ends) -> None:
+    ends.inbound.abort()
+
+    assert await ends.theirs.read_to_end() == b""
+
+
+async def test_it_knows_the_client(ends: Ends) -> None:
+    assert ends.inbound.peer == ends.theirs.writer.get_extra_info("sockname")
+
+
+async def test_tls_begins_with_the_hello_that_was_peeked(
+    ends: Ends, origin_tls: OriginTls
+) -> None:
+    theirs = BioTls(ends.theirs, origin_tls.ca, "localhost")
+    hello = theirs.hello()
+    await ends.theirs.send(b"CONNECT\r\n" + hello)
+    await ends.inbound.peek(9, WAIT_S)
+    await ends.inbound.consume(9)
+    assert await ends.inbound.peek(len(hello), WAIT_S) == hello
+
+    async with asyncio.TaskGroup() as group:
+        secured = group.create_task(
+            ends.inbound.to_tls(origin_tls.server(), HANDSHAKE_S)
+        )
+        group.create_task(theirs.handshake())
+
+    await theirs.send(b"secret")
+    assert await secured.result().read(WAIT_S) == b"secret"
+    secured.result().abort()
+
+
+async def test_a_client_that_speaks_no_tls_fails_the_handshake(
+    ends: Ends, origin_tls: OriginTls
+) -> None:
+    await ends.theirs.send(b"GET / HTTP/1.1\r\n\r\n")
+
+    with pytest.raises(ssl.SSLError):
+        await ends.inbound.to_tls(origin_tls.server(), HANDSHAKE_S)
+
+
+async def test_a_client_that_leaves_in_the_handshake_is_lost(
+    ends: Ends, origin_tls: OriginTls
+) -> None:
+    hello = BioTls(ends.theirs, origin_tls.ca, "localhost").hello()
+    await ends.theirs.send(hello[:50])
+    ends.theirs.reset()
+
+    with pytest.raises(StreamLost):
+        await ends.inbound.to_tls(origin_tls.server(), HANDSHAKE_S)
+
+
+async def test_a_client_that_is_silent_in_the_handshake_is_given_up(
+    ends: Ends, origin_tls: OriginTls
+) -> None:
+    hello = BioTls(ends.theirs, origin_tls.ca, "localhost").hello()
+    await ends.theirs.send(hello[:50])
+
+    with pytest.raises((StreamLost, StreamTimeout)):
+        await ends.inbound.to_tls(origin_tls.server(), SOON_S)
+
+
+async def test_a_large_hello_is_peeked_whole() -> None:
+    data = bytes(60_000)
+    async with inbound_pair() as (inbound, theirs):
+        assert isinstance(inbound, SocketInbound)
+        sending = asyncio.create_task(theirs.send(data))
+
+        assert await inbound.peek(len(data), WAIT_S) == data
+        await sending
+
+
+async def test_a_client_that_takes_nothing_is_not_waited_for() -> None:
+    async with inbound_pair() as (inbound, _):
+        with contextlib.suppress(StreamLost):
+            for _ in range(1000):
+                await inbound.send(bytes(65536), WAIT_S)
+            raise AssertionError("more was sent than any buffer holds")
