@@ -6,6 +6,7 @@ Python function. A point without listeners costs one attribute test.
 
 import inspect
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -53,6 +54,16 @@ class Listener:
     on_error: Literal["skip", "block"] = "skip"
 
 
+_AT_A_MESSAGE = (Respond, Drop, Delay, Fail)
+_ALLOWED: dict[HookPoint, tuple[type[Verdict], ...]] = {
+    HookPoint.CONNECT: (*_AT_A_MESSAGE, PassThrough),
+    HookPoint.REQUEST: _AT_A_MESSAGE,
+    HookPoint.RESPONSE: _AT_A_MESSAGE,
+    HookPoint.CAPTURE: (Drop, Fail),
+    HookPoint.RULE_MATCH: _AT_A_MESSAGE,
+}
+
+
 class Dispatcher:
     """The listeners of one proxy, by point.
 
@@ -89,8 +100,7 @@ class Dispatcher:
     def needs_body(self, point: HookPoint, flow: Flow) -> bool:
         """Whether a listener that applies to this flow declared that it needs it."""
         return any(
-            one.needs_body and (one.applies is None or one.applies(flow))
-            for one in self._listeners[point]
+            one.needs_body and _applies(one, flow) for one in self._listeners[point]
         )
 
     async def dispatch(self, point: HookPoint, flow: Flow) -> Answer:
@@ -100,14 +110,11 @@ class Dispatcher:
         recorded in the flow with its author.
         """
         for listener in self._listeners[point]:
-            if listener.applies is not None and not listener.applies(flow):
-                continue
             verdict = await self._ask(listener, flow)
-            if isinstance(verdict, Hold):
-                flow.record(point.value, listener.name, "held")
-                verdict = await verdict.release
             if isinstance(verdict, Delay):
-                seconds = min(max(verdict.seconds, 0.0), MAX_DELAY_S)
+                # Not min(max()): that lets NaN through, and a sleep of NaN never ends.
+                wanted = verdict.seconds
+                seconds = min(wanted, MAX_DELAY_S) if wanted > 0 else 0.0
                 flow.record(point.value, listener.name, f"delayed by {seconds:g} s")
                 await self._sleep(seconds)
                 continue
@@ -118,19 +125,32 @@ class Dispatcher:
 
     async def _ask(self, listener: Listener, flow: Flow) -> Answer:
         point = listener.point
-        message = flow.response if point is HookPoint.RESPONSE else flow.request
-        assert message is not None
+        try:
+            if listener.applies is not None and not listener.applies(flow):
+                return None
+        except Exception as error:  # noqa: BLE001  # a listener may raise anything
+            return self._failed(listener, flow, error)
+        message = _message(point, flow)
         if listener.needs_body and not message.body.is_whole:
             await self._make_whole(message, listener, flow)
         before = _Snapshot(message)
         try:
-            answer = listener.call(flow)
-            if inspect.isawaitable(answer):
-                answer = await answer
+            answer = await self._call(listener, flow)
         except Exception as error:  # noqa: BLE001  # a listener may raise anything
-            return self._failed(listener, flow, error)
-        for what in before.differences(message):
+            answer = self._failed(listener, flow, error)
+        # After a failure too: what it had changed by then stays changed.
+        for what in before.differences(_message(point, flow)):
             flow.record(point.value, listener.name, what)
+        return answer
+
+    async def _call(self, listener: Listener, flow: Flow) -> Answer:
+        called = listener.call(flow)
+        answer = await called if inspect.isawaitable(called) else called
+        while isinstance(answer, Hold):
+            flow.record(listener.point.value, listener.name, "held")
+            answer = await answer.release
+        if answer is not None and not isinstance(answer, _ALLOWED[listener.point]):
+            raise TypeError(f"{answer!r} is no answer to {listener.point.value}")
         return answer
 
     async def _make_whole(
@@ -174,33 +194,56 @@ def describe(verdict: Verdict) -> str:
             return "held"
 
 
+def _applies(listener: Listener, flow: Flow) -> bool:
+    try:
+        return listener.applies is None or listener.applies(flow)
+    except Exception:  # noqa: BLE001  # it fails again, and is told of, when asked
+        return True
+
+
+def _message(point: HookPoint, flow: Flow) -> Request | Response:
+    message = flow.response if point is HookPoint.RESPONSE else flow.request
+    assert message is not None
+    return message
+
+
 class _Snapshot:
     """What a message looked like before a listener saw it."""
 
-    __slots__ = ("content", "fields", "line")
+    __slots__ = ("body", "content", "fields", "line", "replaced")
 
     def __init__(self, message: Request | Response) -> None:
         self.line = _start_line(message)
         self.fields = message.headers.raw.copy()
+        self.body = message.body
         self.content = message.body.content
+        self.replaced = message.body.replaced
 
     def differences(self, message: Request | Response) -> list[str]:
         """One phrase per difference; empty when nothing changed (the common case)."""
         line, fields = _start_line(message), message.headers.raw
         content = message.body.content
         was_read = self.content is None and content is not None
-        is_same_body = content is self.content or was_read
+        is_same_body = (
+            message.body is self.body
+            and message.body.replaced == self.replaced
+            and (content is self.content or was_read)
+        )
         if line == self.line and fields == self.fields and is_same_body:
             return []
         found = []
         if line != self.line:
             found.append(f"{_show(self.line)} -> {_show(line)}")
-        found += [f"- {_field(one)}" for one in self.fields if one not in fields]
-        found += [f"+ {_field(one)}" for one in fields if one not in self.fields]
-        if not is_same_body and content != self.content:
+        gone = list((Counter(self.fields) - Counter(fields)).elements())
+        new = list((Counter(fields) - Counter(self.fields)).elements())
+        found += [f"- {_field(one)}" for one in gone]
+        found += [f"+ {_field(one)}" for one in new]
+        if fields != self.fields and not gone and not new:
+            found.append("header order")
+        if not is_same_body and (content is None or content != self.content):
             size = "a stream" if content is None else f"{len(content)} bytes"
             found.append(f"body replaced by {size}")
-        return found or ["header order"]
+        return found
 
 
 def _start_line(message: Request | Response) -> tuple[object, ...]:

@@ -3,6 +3,7 @@
 It does not know who produces the chunks: the producer is a `ChunkSource`.
 """
 
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import Protocol
 
@@ -27,10 +28,13 @@ class Body:
 
     Whole (`content` is bytes) or streamed (`content` is None; read with `chunk`). A
     stream becomes whole by `read`, up to a limit. `size` counts the bytes that have
-    passed through `chunk`; `length` is what the head declared, if it did.
+    passed through `chunk`; `length` is what the head declared, if it did; `replaced`
+    counts the calls of `replace`.
     """
 
-    __slots__ = ("_pending", "_source", "content", "length", "size", "trailers")
+    __slots__ = (
+        "_pending", "_source", "content", "length", "replaced", "size", "trailers",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -42,9 +46,10 @@ class Body:
     ) -> None:
         self.content = content if source is None else None
         self._source = source
-        self._pending: list[bytes] = []
+        self._pending: deque[bytes] = deque()
         self.length = length
         self.size = 0
+        self.replaced = 0
         self.trailers = trailers
 
     @property
@@ -67,7 +72,7 @@ class Body:
         if self._source is None:
             return b""
         if self._pending:
-            data = self._pending.pop(0)
+            data = self._pending.popleft()
         else:
             data = await self._source.next_chunk()
         if not data:
@@ -90,7 +95,7 @@ class Body:
             parts.append(data)
             total += len(data)
             if total > limit_bytes:
-                self._pending[:0] = parts
+                self._pending.extendleft(reversed(parts))
                 self.size -= total
                 raise LimitExceeded(f"the body is larger than {limit_bytes} bytes")
         self.content = b"".join(parts)
@@ -100,6 +105,7 @@ class Body:
     def replace(self, content: bytes) -> None:
         """Put `content` in place of a body that is whole, or was read."""
         self.content = content
+        self.replaced += 1
         self.length = len(content)
         self._source = None
         self._pending.clear()

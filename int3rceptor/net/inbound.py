@@ -68,6 +68,7 @@ class SocketInbound:
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
         self._loop = loop
         self._sock = sock
+        self._stream: TransportStream | None = None
         self._readable = Gate(loop)
         peer = sock.getpeername()
         self.peer = (str(peer[0]), int(peer[1]))
@@ -116,13 +117,13 @@ class SocketInbound:
             raise StreamLost(f"connection lost: {error}") from error
 
     async def to_stream(self) -> ByteStream:
-        _, stream = await self._loop.connect_accepted_socket(
-            lambda: TransportStream(self._loop), self._sock
-        )
-        return stream
+        if self._stream is None:
+            self._stream = stream = TransportStream(self._loop)
+            await self._loop.connect_accepted_socket(lambda: stream, self._sock)
+        return self._stream
 
     async def to_tls(self, context: ssl.SSLContext, timeout_s: float) -> ByteStream:
-        stream = TransportStream(self._loop)
+        self._stream = stream = TransportStream(self._loop)
         try:
             await self._loop.connect_accepted_socket(
                 lambda: stream,
@@ -140,7 +141,12 @@ class SocketInbound:
         return stream
 
     def abort(self) -> None:
-        self._sock.close()
+        # Once the event loop has the socket, closing it here would leave the loop with
+        # a descriptor that the next connection may be given.
+        if self._stream is None:
+            self._sock.close()
+        else:
+            self._stream.abort()
 
 
 class StreamInbound:

@@ -21,7 +21,7 @@ MAX_SLOW_CALLS = 2
 """Slow calls in a window that still pass as a p99 under SLOW_CALL_S."""
 
 SLOW_CALL_S = 0.001
-"""An inline call holds the loop; 1 ms is what other exchanges may be kept waiting."""
+"""CPU time. An inline call holds the loop; 1 ms is what other exchanges may wait."""
 
 
 @dataclass(slots=True, kw_only=True)

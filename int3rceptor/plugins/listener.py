@@ -34,10 +34,15 @@ _BODY_POINTS = (HookPoint.REQUEST, HookPoint.RESPONSE)
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Outlets:
-    """Where log lines go, and the clock (seconds, monotonic)."""
+    """Where log lines go, and two clocks in seconds.
+
+    `clock` is monotonic. `cpu_clock` counts what the calling thread computes: on a busy
+    machine the wall clock would blame a plugin for the time it was not let run.
+    """
 
     log: LogSink
     clock: Callable[[], float]
+    cpu_clock: Callable[[], float]
 
 
 class PluginListener:
@@ -54,6 +59,7 @@ class PluginListener:
         self._lane = lane
         self._log = outlets.log
         self._clock = outlets.clock
+        self._cpu_clock = outlets.cpu_clock
         self._fails_closed = manifest.on_error == "block"
 
     def listeners(
@@ -76,19 +82,19 @@ class PluginListener:
 
     def ask(self, point: HookPoint, flow: Flow) -> Answer | Awaitable[Answer]:
         """Run the hook. A fault is a PluginError: the dispatcher applies `on_error`."""
-        started = self._clock()
-        if self.quarantine.until and self.quarantine.is_on(started):
+        if self.quarantine.until and self.quarantine.is_on(self._clock()):
             return self._sit_out(point, flow)
         if self.pace.is_slow or self._lane.is_taken:
             return self._ask_in_thread(point, flow)
+        started = self._cpu_clock()
         result = self._instance.run(point, flow)
-        return self._settle(result, self._clock() - started)
+        return self._settle(result, self._cpu_clock() - started)
 
     async def _ask_in_thread(self, point: HookPoint, flow: Flow) -> Answer:
         def timed() -> tuple[Verdict | Fault | None, float]:
-            started = self._clock()
+            started = self._cpu_clock()
             result = self._instance.run(point, flow)
-            return result, self._clock() - started
+            return result, self._cpu_clock() - started
 
         try:
             result, seconds = await self._lane.run(timed)

@@ -69,11 +69,12 @@ class PluginManager:
         *,
         log: LogSink,
         settings: Mapping[str, Settings] | None = None,
-        clock: Callable[[], float] = time.perf_counter,
+        clock: Callable[[], float] = time.monotonic,
+        cpu_clock: Callable[[], float] = time.thread_time,
         factory: MakerFactory | None = None,
     ) -> None:
         self._dispatcher = dispatcher
-        self._outlets = Outlets(log=log, clock=clock)
+        self._outlets = Outlets(log=log, clock=clock, cpu_clock=cpu_clock)
         self._settings = settings or {}
         self._factory = factory
         self._executor = ThreadPoolExecutor(MAX_THREADS, "int3rceptor-plugin")

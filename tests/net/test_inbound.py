@@ -205,3 +205,21 @@ async def test_a_client_that_takes_nothing_is_not_waited_for() -> None:
             for _ in range(1000):
                 await inbound.send(bytes(65536), WAIT_S)
             raise AssertionError("more was sent than any buffer holds")
+
+
+async def test_a_stream_is_made_once() -> None:
+    async with inbound_pair() as (inbound, theirs):
+        stream = await inbound.to_stream()
+
+        assert await inbound.to_stream() is stream
+        await theirs.send(b"x")
+        assert await stream.read(WAIT_S) == b"x"
+
+
+async def test_abort_after_the_stream_was_made_aborts_that() -> None:
+    async with inbound_pair() as (inbound, theirs):
+        stream = await inbound.to_stream()
+        inbound.abort()
+
+        assert not stream.is_usable
+        assert await theirs.read_to_end() == b""

@@ -76,14 +76,13 @@ async def test_damaged_records_are_a_lost_stream(origin_tls: OriginTls) -> None:
         await ours.aclose()
 
 
-
-
-async def test_a_handshake_that_is_none_is_told_by_an_alert(
+async def test_a_peer_is_told_by_an_alert_why_its_handshake_failed(
     origin_tls: OriginTls,
 ) -> None:
     inbound, peer = await accepted()
     below = await inbound.to_stream()
-    await peer.send(b"GET / HTTP/1.1\r\n\r\n")
+    hello = BioTls(peer, origin_tls.ca, "localhost").hello()
+    await peer.send(hello[:9] + b"\x00" + hello[10:])  # TLS 0.3
 
     with pytest.raises(ssl.SSLError):
         await TlsStream.accept(below, origin_tls.server(), WAIT_S)

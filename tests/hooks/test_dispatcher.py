@@ -1,0 +1,555 @@
+import asyncio
+import logging
+import math
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from int3rceptor.errors import StreamLost
+from int3rceptor.hooks.dispatcher import Answer, Call, Dispatcher, Listener
+from int3rceptor.hooks.points import HookPoint
+from int3rceptor.hooks.verdicts import (
+    MAX_DELAY_S,
+    Delay,
+    Drop,
+    Fail,
+    Hold,
+    PassThrough,
+    Respond,
+)
+from int3rceptor.model.body import Body
+from int3rceptor.model.flow import ClientInfo, Flow
+from int3rceptor.model.headers import Headers
+from int3rceptor.model.message import Request, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+MAX_BODY = 10
+
+
+class Clock:
+    """Sleeps in no time, and remembers for how long."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+class OneChunk:
+    def __init__(self, chunk: bytes) -> None:
+        self._chunk = chunk
+
+    async def next_chunk(self) -> bytes:
+        chunk, self._chunk = self._chunk, b""
+        return chunk
+
+    def trailers(self) -> Headers | None:
+        return None
+
+
+class Broken:
+    async def next_chunk(self) -> bytes:
+        raise StreamLost("the client went away")
+
+    def trailers(self) -> Headers | None:
+        return None
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def hooks(clock: Clock) -> Dispatcher:
+    return Dispatcher(sleep=clock.sleep, max_body_bytes=MAX_BODY)
+
+
+@pytest.fixture
+def flow() -> Flow:
+    request = Request(
+        method="GET",
+        scheme="https",
+        host="a.test",
+        port=443,
+        target=b"/path",
+        authority="a.test",
+        version="HTTP/1.1",
+        headers=Headers([(b"Host", b"a.test"), (b"A", b"1"), (b"A", b"1")]),
+    )
+    return Flow(client=ClientInfo(address=("127.0.0.1", 1)), request=request)
+
+
+def says(answer: Answer) -> Call:
+    return lambda _: answer
+
+
+def listener(
+    call: Call, name: str = "one", point: HookPoint = HookPoint.REQUEST
+) -> Listener:
+    return Listener(name=name, point=point, call=call)
+
+
+def whats(flow: Flow) -> list[str]:
+    return [change.what for change in flow.changes]
+
+
+async def ask(hooks: Dispatcher, flow: Flow, call: Call) -> Answer:
+    hooks.add(listener(call))
+    return await hooks.dispatch(HookPoint.REQUEST, flow)
+
+
+# --- who is asked, and when ---------------------------------------------------------
+
+
+async def test_nobody_listens(hooks: Dispatcher, flow: Flow) -> None:
+    assert not hooks.is_heard(HookPoint.REQUEST)
+    assert await hooks.dispatch(HookPoint.REQUEST, flow) is None
+    assert flow.changes == []
+
+
+async def test_by_priority_then_by_name(hooks: Dispatcher, flow: Flow) -> None:
+    asked: list[str] = []
+
+    def note(name: str) -> Call:
+        return lambda _: asked.append(name)
+
+    for name, priority in [("z", 1), ("b", 5), ("a", 5), ("y", 0), ("x", 100)]:
+        hooks.add(
+            Listener(
+                name=name,
+                point=HookPoint.REQUEST,
+                call=note(name),
+                priority=priority,
+            )
+        )
+    await hooks.dispatch(HookPoint.REQUEST, flow)
+
+    assert asked == ["y", "z", "a", "b", "x"]
+
+
+async def test_points_are_apart(hooks: Dispatcher, flow: Flow) -> None:
+    hooks.add(listener(says(Drop()), point=HookPoint.CONNECT))
+
+    assert hooks.is_heard(HookPoint.CONNECT)
+    assert await hooks.dispatch(HookPoint.REQUEST, flow) is None
+
+
+async def test_a_removed_listener_is_not_asked(hooks: Dispatcher, flow: Flow) -> None:
+    one = listener(says(Drop()))
+    hooks.add(one)
+    hooks.remove(one)
+    hooks.remove(one)
+
+    assert not hooks.is_heard(HookPoint.REQUEST)
+    assert await hooks.dispatch(HookPoint.REQUEST, flow) is None
+
+
+async def test_exchanges_under_way_keep_the_old_list(
+    hooks: Dispatcher, flow: Flow
+) -> None:
+    late = listener(says(Drop()), name="late")
+
+    def add_another(_: Flow) -> None:
+        hooks.add(late)
+
+    assert await ask(hooks, flow, add_another) is None
+    hooks.remove(late)
+
+
+async def test_a_verdict_ends_the_asking(hooks: Dispatcher, flow: Flow) -> None:
+    asked: list[str] = []
+    hooks.add(listener(says(Drop("no")), name="a"))
+    hooks.add(listener(lambda _: asked.append("b"), name="b"))
+
+    assert await hooks.dispatch(HookPoint.REQUEST, flow) == Drop("no")
+    assert asked == []
+    assert whats(flow) == ["dropped: no"]
+    assert flow.changes[0].author == "a"
+    assert flow.changes[0].point == "on_request"
+
+
+async def test_coroutines_may_listen(hooks: Dispatcher, flow: Flow) -> None:
+    async def drop(_: Flow) -> Answer:
+        await asyncio.sleep(0)
+        return Drop()
+
+    assert await ask(hooks, flow, drop) == Drop()
+
+
+async def test_applies_narrows(hooks: Dispatcher, flow: Flow) -> None:
+    hooks.add(
+        Listener(
+            name="elsewhere",
+            point=HookPoint.REQUEST,
+            call=says(Drop()),
+            applies=lambda flow: flow.request.host == "b.test",
+        )
+    )
+    assert await hooks.dispatch(HookPoint.REQUEST, flow) is None
+    flow.request.host = "b.test"
+    assert await hooks.dispatch(HookPoint.REQUEST, flow) == Drop()
+
+
+@pytest.mark.parametrize("policy", ["skip", "block"])
+async def test_a_scope_that_fails_is_a_failure_of_its_listener(
+    hooks: Dispatcher, flow: Flow, policy: str
+) -> None:
+    def broken(_: Flow) -> bool:
+        raise RuntimeError("no scope")
+
+    hooks.add(
+        Listener(
+            name="one",
+            point=HookPoint.REQUEST,
+            call=says(Drop()),
+            applies=broken,
+            needs_body=True,
+            on_error="block" if policy == "block" else "skip",
+        )
+    )
+
+    assert hooks.needs_body(HookPoint.REQUEST, flow)
+    verdict = await hooks.dispatch(HookPoint.REQUEST, flow)
+    assert isinstance(verdict, Fail) == (policy == "block")
+    assert whats(flow)[0] == "failed: RuntimeError: no scope"
+
+
+# --- verdicts -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("verdict", "what"),
+    [
+        (Respond(Response(status=418)), "answered 418"),
+        (Drop(), "dropped"),
+        (Drop("spam"), "dropped: spam"),
+        (Fail(author="x", reason="why"), "blocked: why"),
+    ],
+)
+async def test_ending_verdicts_are_recorded(
+    hooks: Dispatcher, flow: Flow, verdict: Answer, what: str
+) -> None:
+    assert await ask(hooks, flow, says(verdict)) is verdict
+    assert whats(flow) == [what]
+
+
+async def test_passing_through_is_for_connections(
+    hooks: Dispatcher, flow: Flow
+) -> None:
+    hooks.add(listener(says(PassThrough()), point=HookPoint.CONNECT))
+
+    assert await hooks.dispatch(HookPoint.CONNECT, flow) == PassThrough()
+    assert whats(flow) == ["passed through"]
+
+
+@pytest.mark.parametrize(
+    ("point", "answer"),
+    [
+        (HookPoint.REQUEST, PassThrough()),
+        (HookPoint.RULE_MATCH, PassThrough()),
+        (HookPoint.CAPTURE, Respond(Response(status=200))),
+        (HookPoint.CAPTURE, Delay(1)),
+        (HookPoint.REQUEST, cast("Answer", True)),
+        (HookPoint.REQUEST, cast("Answer", "drop")),
+    ],
+)
+async def test_an_answer_that_the_point_does_not_know_is_a_failure(
+    hooks: Dispatcher, flow: Flow, point: HookPoint, answer: Answer
+) -> None:
+    hooks.add(listener(says(answer), point=point))
+
+    assert await hooks.dispatch(point, flow) is None
+    assert "is no answer to" in whats(flow)[0]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "slept"),
+    [
+        (0.5, 0.5),
+        (0.0, 0.0),
+        (-1.0, 0.0),
+        (1e9, MAX_DELAY_S),
+        (math.inf, MAX_DELAY_S),
+        (math.nan, 0.0),
+    ],
+)
+async def test_a_delay_is_bounded_and_the_next_is_asked(
+    hooks: Dispatcher, flow: Flow, clock: Clock, seconds: float, slept: float
+) -> None:
+    hooks.add(listener(says(Drop()), name="two"))
+
+    assert await ask(hooks, flow, says(Delay(seconds))) == Drop()
+    assert clock.slept == [slept]
+    assert whats(flow) == [f"delayed by {slept:g} s", "dropped"]
+
+
+@pytest.mark.parametrize("released", [None, Drop("judged"), Delay(2.0)])
+async def test_a_hold_waits_for_its_release(
+    hooks: Dispatcher, flow: Flow, clock: Clock, released: Answer
+) -> None:
+    decision: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    asking = asyncio.create_task(ask(hooks, flow, says(Hold(decision))))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not asking.done()
+    assert whats(flow) == ["held"]
+    decision.set_result(released)
+
+    expected = None if isinstance(released, Delay) else released
+    assert await asking == expected
+    assert clock.slept == ([2.0] if isinstance(released, Delay) else [])
+
+
+async def give(answer: Answer) -> Answer:
+    return answer
+
+
+async def test_a_hold_may_be_released_into_another_hold(
+    hooks: Dispatcher, flow: Flow
+) -> None:
+    second: Awaitable[Answer] = give(Drop())
+
+    assert await ask(hooks, flow, says(Hold(give(Hold(second))))) == Drop()
+    assert whats(flow) == ["held", "held", "dropped"]
+
+
+async def test_a_release_that_fails_is_a_failure_of_the_listener(
+    hooks: Dispatcher, flow: Flow
+) -> None:
+    async def release() -> Answer:
+        raise ConnectionError("the console went away")
+
+    assert await ask(hooks, flow, says(Hold(release()))) is None
+    assert whats(flow) == ["held", "failed: ConnectionError: the console went away"]
+
+
+# --- failures -----------------------------------------------------------------------
+
+
+def broken(_: Flow) -> None:
+    raise ValueError("oops")
+
+
+async def test_a_failure_is_skipped_and_told(
+    hooks: Dispatcher, flow: Flow, caplog: pytest.LogCaptureFixture
+) -> None:
+    hooks.add(listener(says(Drop()), name="two"))
+    with caplog.at_level(logging.WARNING):
+        assert await ask(hooks, flow, broken) == Drop()
+
+    assert whats(flow) == ["failed: ValueError: oops", "dropped"]
+    (record,) = caplog.records
+    assert "on_request of one failed" in record.getMessage()
+    assert "https://a.test/path" in record.getMessage()
+
+
+async def test_a_failure_may_block(hooks: Dispatcher, flow: Flow) -> None:
+    hooks.add(
+        Listener(name="g", point=HookPoint.REQUEST, call=broken, on_error="block")
+    )
+
+    verdict = await hooks.dispatch(HookPoint.REQUEST, flow)
+    assert verdict == Fail(author="g", reason="ValueError: oops")
+
+
+async def test_cancellation_is_no_failure(hooks: Dispatcher, flow: Flow) -> None:
+    async def wait(_: Flow) -> None:
+        await asyncio.Event().wait()
+
+    asking = asyncio.create_task(ask(hooks, flow, wait))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.wait([asking])
+
+    assert asking.cancelled()
+    assert flow.changes == []
+
+
+async def test_what_was_changed_before_a_failure_is_recorded(
+    hooks: Dispatcher, flow: Flow
+) -> None:
+    def half(flow: Flow) -> None:
+        flow.request.headers.add("half", "done")
+        raise ValueError("oops")
+
+    await ask(hooks, flow, half)
+
+    assert whats(flow) == ["failed: ValueError: oops", "+ half: done"]
+
+
+# --- what is recorded of changes ----------------------------------------------------
+
+
+async def test_looking_changes_nothing(hooks: Dispatcher, flow: Flow) -> None:
+    def look(flow: Flow) -> None:
+        assert flow.request.headers["a"] == "1"
+        assert flow.request.url
+
+    await ask(hooks, flow, look)
+
+    assert flow.changes == []
+
+
+async def test_changes_are_told_one_by_one(hooks: Dispatcher, flow: Flow) -> None:
+    def change(flow: Flow) -> None:
+        flow.request.method = "POST"
+        flow.request.target = b"/other"
+        flow.request.headers["Host"] = "b.test"
+        flow.request.headers.add("New", "1")
+        flow.request.body.replace(b"abc")
+
+    await ask(hooks, flow, change)
+
+    assert whats(flow) == [
+        "GET https://a.test:443/path -> POST https://a.test:443/other",
+        "- Host: a.test",
+        "+ Host: b.test",
+        "+ New: 1",
+        "body replaced by 3 bytes",
+    ]
+
+
+async def test_one_of_two_equal_fields_taken_away(
+    hooks: Dispatcher, flow: Flow
+) -> None:
+    def take_one(flow: Flow) -> None:
+        flow.request.headers.raw.pop()
+
+    await ask(hooks, flow, take_one)
+
+    assert whats(flow) == ["- A: 1"]
+
+
+async def test_order_alone(hooks: Dispatcher, flow: Flow) -> None:
+    await ask(hooks, flow, lambda flow: flow.request.headers.raw.reverse())
+
+    assert whats(flow) == ["header order"]
+
+
+async def test_the_same_body_again_is_no_change(hooks: Dispatcher, flow: Flow) -> None:
+    flow.request.body = Body(b"abc")
+    await ask(hooks, flow, lambda flow: flow.request.body.replace(b"abc"))
+
+    assert flow.changes == []
+
+
+async def test_a_stream_that_was_read_is_no_change(
+    hooks: Dispatcher, flow: Flow
+) -> None:
+    async def read(flow: Flow) -> None:
+        await flow.request.body.read(100)
+
+    flow.request.body = Body(source=OneChunk(b"abc"))
+    await ask(hooks, flow, read)
+
+    assert flow.changes == []
+
+
+async def test_a_stream_that_was_read_and_replaced_is_one(
+    hooks: Dispatcher, flow: Flow
+) -> None:
+    async def change(flow: Flow) -> None:
+        content = await flow.request.body.read(100)
+        flow.request.body.replace(content.upper())
+
+    flow.request.body = Body(source=OneChunk(b"abc"))
+    await ask(hooks, flow, change)
+
+    assert whats(flow) == ["body replaced by 3 bytes"]
+
+
+async def test_another_body_in_place_of_a_stream_is_one(
+    hooks: Dispatcher, flow: Flow
+) -> None:
+    def change(flow: Flow) -> None:
+        flow.request.body = Body(b"abc")
+
+    flow.request.body = Body(source=OneChunk(b"xyz"))
+    await ask(hooks, flow, change)
+
+    assert whats(flow) == ["body replaced by 3 bytes"]
+
+
+async def test_another_response_is_compared_with_the_old_one(
+    hooks: Dispatcher, flow: Flow
+) -> None:
+    def change(flow: Flow) -> None:
+        flow.response = Response(status=404, headers=Headers([(b"A", b"2")]))
+
+    flow.response = Response(status=200, headers=Headers([(b"A", b"1")]))
+    hooks.add(listener(change, point=HookPoint.RESPONSE))
+    await hooks.dispatch(HookPoint.RESPONSE, flow)
+
+    assert whats(flow) == ["200 -> 404", "- A: 1", "+ A: 2"]
+
+
+# --- bodies -------------------------------------------------------------------------
+
+
+def seeing(seen: list[bytes | None], name: str = "one") -> Listener:
+    return Listener(
+        name=name,
+        point=HookPoint.REQUEST,
+        call=lambda flow: seen.append(flow.request.body.content),
+        needs_body=True,
+    )
+
+
+async def test_a_body_is_made_whole_for_who_needs_it(
+    hooks: Dispatcher, flow: Flow
+) -> None:
+    seen: list[bytes | None] = []
+    flow.request.body = Body(source=OneChunk(b"x" * MAX_BODY))
+    hooks.add(seeing(seen))
+    await hooks.dispatch(HookPoint.REQUEST, flow)
+
+    assert seen == [b"x" * MAX_BODY]
+    assert flow.changes == []
+
+
+async def test_past_the_limit_it_stays_a_stream_and_the_flow_says_so(
+    hooks: Dispatcher, flow: Flow
+) -> None:
+    seen: list[bytes | None] = []
+    flow.request.body = Body(source=OneChunk(b"x" * (MAX_BODY + 1)))
+    hooks.add(seeing(seen))
+    await hooks.dispatch(HookPoint.REQUEST, flow)
+
+    assert seen == [None]
+    assert whats(flow) == ["not buffered: the body is larger than 10 bytes"]
+    assert await flow.request.body.read(100) == b"x" * (MAX_BODY + 1)
+
+
+async def test_a_body_that_breaks_off_is_not_the_listeners_fault(
+    hooks: Dispatcher, flow: Flow
+) -> None:
+    seen: list[bytes | None] = []
+    flow.request.body = Body(source=Broken())
+    hooks.add(seeing(seen))
+
+    with pytest.raises(StreamLost):
+        await hooks.dispatch(HookPoint.REQUEST, flow)
+    assert seen == []
+    assert flow.changes == []
+
+
+async def test_who_needs_a_body(hooks: Dispatcher, flow: Flow) -> None:
+    assert not hooks.needs_body(HookPoint.REQUEST, flow)
+    hooks.add(listener(says(None)))
+    assert not hooks.needs_body(HookPoint.REQUEST, flow)
+    hooks.add(
+        Listener(
+            name="elsewhere",
+            point=HookPoint.REQUEST,
+            call=says(None),
+            needs_body=True,
+            applies=lambda flow: flow.request.host == "b.test",
+        )
+    )
+    assert not hooks.needs_body(HookPoint.REQUEST, flow)
+    flow.request.host = "b.test"
+    assert hooks.needs_body(HookPoint.REQUEST, flow)

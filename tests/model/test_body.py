@@ -1,0 +1,168 @@
+from collections import deque
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from int3rceptor.errors import LimitExceeded, StreamLost
+from int3rceptor.model.body import Body
+from int3rceptor.model.headers import Headers
+
+CHUNKS = st.lists(st.binary(min_size=1, max_size=5), max_size=8)
+TRAILERS = Headers([(b"Checksum", b"1")])
+
+
+class Chunks:
+    """A source that gives these chunks, and counts what was asked of it."""
+
+    def __init__(self, *chunks: bytes, error: Exception | None = None) -> None:
+        self._chunks = deque(chunks)
+        self._error = error
+        self.asked = 0
+
+    async def next_chunk(self) -> bytes:
+        self.asked += 1
+        if self._chunks:
+            return self._chunks.popleft()
+        if self._error is not None:
+            raise self._error
+        return b""
+
+    def trailers(self) -> Headers | None:
+        return TRAILERS
+
+
+async def rest(body: Body) -> list[bytes]:
+    return [chunk async for chunk in body]
+
+
+async def test_a_whole_body() -> None:
+    body = Body(b"abc")
+
+    assert body.is_whole
+    assert not body.is_empty
+    assert body.passed == 3
+    assert await body.read(0) == b"abc"
+    assert await rest(body) == [b"abc"]
+    assert await rest(body) == [b"abc"]
+    assert await body.chunk() == b""
+
+
+async def test_an_empty_body() -> None:
+    assert Body().is_empty
+    assert Body().is_whole
+    assert await rest(Body()) == []
+    assert not Body(trailers=TRAILERS).is_empty
+    assert not Body(source=Chunks()).is_empty
+
+
+async def test_a_stream_gives_its_chunks_once() -> None:
+    body = Body(source=Chunks(b"ab", b"c"), length=3)
+
+    assert not body.is_whole
+    assert body.content is None
+    assert body.trailers is None
+    assert await body.chunk() == b"ab"
+    assert body.size == 2
+    assert await body.chunk() == b"c"
+    assert await body.chunk() == b""
+    assert await body.chunk() == b""
+    assert body.size == body.passed == 3
+    assert body.trailers == TRAILERS
+
+
+async def test_a_source_is_not_asked_after_its_end() -> None:
+    source = Chunks(b"a")
+    body = Body(source=source)
+    await rest(body)
+    await body.chunk()
+    await body.chunk()
+
+    assert source.asked == 2
+
+
+async def test_read_makes_it_whole() -> None:
+    body = Body(source=Chunks(b"ab", b"c"))
+
+    assert await body.read(3) == b"abc"
+    assert body.is_whole
+    assert body.content == b"abc"
+    assert body.length == body.passed == 3
+    assert body.trailers == TRAILERS
+    assert await rest(body) == [b"abc"]
+
+
+async def test_past_the_limit_the_stream_is_as_it_was() -> None:
+    body = Body(source=Chunks(b"ab", b"cd", b"ef"), length=6)
+    with pytest.raises(LimitExceeded, match="larger than 3 bytes"):
+        await body.read(3)
+
+    assert not body.is_whole
+    assert body.size == 0
+    assert body.length == 6
+    with pytest.raises(LimitExceeded):
+        await body.read(3)
+    assert await rest(body) == [b"ab", b"cd", b"ef"]
+    assert body.size == 6
+    assert body.trailers == TRAILERS
+
+
+async def test_a_larger_limit_may_come_later() -> None:
+    body = Body(source=Chunks(b"ab", b"cd", b"ef"))
+    with pytest.raises(LimitExceeded):
+        await body.read(1)
+
+    assert await body.read(6) == b"abcdef"
+
+
+async def test_many_small_chunks_go_back_quickly() -> None:
+    # One byte each: nothing here may take time in the square of their number.
+    count = 200_000
+    body = Body(source=Chunks(*[b"x"] * count, b"end"))
+    with pytest.raises(LimitExceeded):
+        await body.read(count)
+
+    assert len(await rest(body)) == count + 1
+
+
+async def test_the_sources_error_is_passed_on() -> None:
+    body = Body(source=Chunks(b"ab", error=StreamLost("gone")))
+
+    with pytest.raises(StreamLost, match="gone"):
+        await body.read(100)
+    assert not body.is_whole
+
+
+async def test_replace_a_whole_body() -> None:
+    body = Body(b"abc")
+    body.replace(b"longer")
+
+    assert await body.read(100) == b"longer"
+    assert body.length == body.passed == 6
+
+
+async def test_replace_a_body_that_was_read() -> None:
+    body = Body(source=Chunks(b"abc"))
+    await body.read(100)
+    body.replace(b"")
+
+    assert body.is_whole
+    assert await rest(body) == []
+    assert body.trailers == TRAILERS
+
+
+@given(CHUNKS, st.integers(0, 20))
+async def test_reading_up_to_a_limit_never_loses_a_byte(
+    chunks: list[bytes], limit: int
+) -> None:
+    body = Body(source=Chunks(*chunks))
+    whole = b"".join(chunks)
+    try:
+        assert await body.read(limit) == whole
+    except LimitExceeded:
+        assert len(whole) > limit
+    else:
+        assert len(whole) <= limit
+
+    assert b"".join(await rest(body)) == whole
+    assert body.passed == len(whole)
