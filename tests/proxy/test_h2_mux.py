@@ -1,4 +1,5 @@
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -15,7 +16,7 @@ from tests.support.fake_stream import FakeStream
 from tests.support.streams import stuck, turns
 from tests.support.upstream import request
 
-WINDOW = 65_535
+MUCH = 4 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -79,10 +80,12 @@ async def test_the_preface_is_sent_first(wire: Wire) -> None:
 
 async def test_a_body_waits_for_its_window(wire: Wire) -> None:
     number = wire.open()
-    data = bytes(range(256)) * 1024
+    await wire.carry()
+    window = wire.codec.window(number)
+    data = random.Random(1).randbytes(2 * window + 1)
     sending = asyncio.create_task(wire.mux.send_body(number, Body(data)))
     first = received(await wire.carry())
-    assert first == data[:WINDOW]
+    assert first == data[:window]
     assert not sending.done()
 
     got = first
@@ -114,7 +117,7 @@ async def test_trailers_end_the_stream(wire: Wire) -> None:
 
 async def test_a_stream_that_is_reset_wakes_its_sender(wire: Wire) -> None:
     number = wire.open()
-    sending = asyncio.create_task(wire.mux.send_body(number, Body(bytes(200_000))))
+    sending = asyncio.create_task(wire.mux.send_body(number, Body(bytes(MUCH))))
     await wire.carry()
     wire.origin.reset(number)
     await wire.carry()
@@ -125,7 +128,7 @@ async def test_a_stream_that_is_reset_wakes_its_sender(wire: Wire) -> None:
 
 async def test_the_end_of_the_connection_wakes_its_senders(wire: Wire) -> None:
     number = wire.open()
-    sending = asyncio.create_task(wire.mux.send_body(number, Body(bytes(200_000))))
+    sending = asyncio.create_task(wire.mux.send_body(number, Body(bytes(MUCH))))
     await wire.carry()
     wire.stream.finish()
 
