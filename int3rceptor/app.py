@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from ssl import TLSVersion
 from typing import TYPE_CHECKING
 
 from int3rceptor.config.model import Config
@@ -17,7 +18,7 @@ from int3rceptor.net.descriptors import raise_limit
 from int3rceptor.net.tasks import Tasks
 from int3rceptor.proxy.exchange import Exchanges
 from int3rceptor.proxy.listener import Listener as ClientListener
-from int3rceptor.proxy.listener import bind
+from int3rceptor.proxy.listener import bind, own_address
 from int3rceptor.proxy.onboarding import CaFiles, Onboarding
 from int3rceptor.proxy.services import Services
 from int3rceptor.proxy.upstream.dial import BOTH, HTTP1_ONLY, Dialer
@@ -27,13 +28,21 @@ from int3rceptor.tls.contexts import OriginContexts, OriginVerification, ServerC
 from int3rceptor.tls.minting import Minter
 
 if TYPE_CHECKING:
-    from int3rceptor.plugins.manager import LoadedPlugin
+    from int3rceptor.plugins.manager import LoadedPlugin, PluginManager
 
 log = logging.getLogger("int3rceptor.app")
 plugin_log = logging.getLogger("int3rceptor.plugins.log")
 
 SPARE_DESCRIPTORS = 64
 """Open files besides connections: the loop's own, plugins, the CA's lock."""
+
+PLUGIN_LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
+"""The plugin interface's levels, by number."""
+
+TLS_VERSIONS = {"1.2": TLSVersion.TLSv1_2, "1.3": TLSVersion.TLSv1_3}
+
+PluginLines = Callable[[str, int, str], None]
+"""Takes a plugin's name, the level's number and the text."""
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -53,6 +62,7 @@ async def serve(
     *,
     on_ready: Callable[[Ready], None],
     listeners: Iterable[Listener] = (),
+    plugin_lines: PluginLines | None = None,
 ) -> None:
     """Run a proxy until SIGINT or SIGTERM, then drain and stop.
 
@@ -63,16 +73,21 @@ async def serve(
     for number in STOP_SIGNALS:
         with contextlib.suppress(NotImplementedError):  # Windows' event loops
             loop.add_signal_handler(number, stop.set)
-    async with running(config, listeners) as ready:
+    async with running(config, listeners, plugin_lines) as ready:
         on_ready(ready)
         await stop.wait()
 
 
 @contextlib.asynccontextmanager
 async def running(
-    config: Config, listeners: Iterable[Listener] = ()
+    config: Config,
+    listeners: Iterable[Listener] = (),
+    plugin_lines: PluginLines | None = None,
 ) -> AsyncIterator[Ready]:
-    """A proxy that accepts connections; drained and stopped on the way out."""
+    """A proxy that accepts connections; drained and stopped on the way out.
+
+    What plugins log goes to `plugin_lines`, or else to `logging`.
+    """
     loop = asyncio.get_running_loop()
     authority = Authority.load_or_create(config.data_dir, key_type=config.tls.key_type)
     contexts = _origin_contexts(config)
@@ -85,9 +100,10 @@ async def running(
         for one in listeners:
             hooks.add(one)
         notes = [*authority.warnings, *_descriptors(config)]
-        notes += await _load_plugins(config, hooks, stack)
-
-        dialer = Dialer(loop, contexts, config.upstream)
+        manager = await _plugin_manager(config, hooks, plugin_lines, stack)
+        if manager is not None:
+            notes += await _load_plugins(config, manager)
+        dialer = Dialer(loop, contexts, config.upstream, own=own_address(sock))
         stack.callback(dialer.close)
         origins = Origins(loop, dialer, config.upstream)
         stack.push_async_callback(origins.aclose)
@@ -97,10 +113,12 @@ async def running(
             settings=config,
             hooks=hooks,
             origins=origins,
-            exchanges=Exchanges(loop, hooks, origins, onboarding),
-            contexts=ServerContexts(Minter(authority)),
+            exchanges=Exchanges(hooks, origins, onboarding),
+            contexts=ServerContexts(
+                Minter(authority), minimum_version=TLS_VERSIONS[config.tls.min_version]
+            ),
         )
-        listener = ClientListener(services, sock, dialer.open_ends)
+        listener = ClientListener(services, sock)
         onboarding.listen = f"{listener.address[0]}:{listener.address[1]}"
         housekeeping = Tasks("app")
         stack.push_async_callback(housekeeping.close)
@@ -155,24 +173,33 @@ def _ca_files(authority: Authority) -> CaFiles:
     )
 
 
-async def _load_plugins(
-    config: Config, hooks: Dispatcher, stack: contextlib.AsyncExitStack
-) -> list[str]:
+async def _plugin_manager(
+    config: Config,
+    hooks: Dispatcher,
+    lines: PluginLines | None,
+    stack: contextlib.AsyncExitStack,
+) -> "PluginManager | None":
+    """The plugin room, if there is a plugin to load."""
+    if not config.plugin and not any((config.data_dir / "plugins").glob("*.wa[st]*")):
+        return None
+    # The engine takes 0.2 s to import: only for those who use it.
+    from int3rceptor.plugins.manager import PluginManager
+
+    manager = PluginManager(
+        hooks, log=lines or log_plugin_line, settings=config.plugins
+    )
+    stack.push_async_callback(manager.aclose)
+    return manager
+
+
+async def _load_plugins(config: Config, manager: "PluginManager") -> list[str]:
     """Load what was named and what lies in the folder; lines for the user.
 
     PluginError for a named module that cannot be used: it was asked for. One in the
     folder that cannot be used is told of, and left out.
     """
-    folder = config.data_dir / "plugins"
-    if not config.plugin and not any(folder.glob("*.wa[st]*")):
-        return []
-    # The engine takes 0.2 s to import: only for those who use it.
-    from int3rceptor.plugins.manager import PluginManager
-
-    manager = PluginManager(hooks, log=_log_plugin_line, settings=config.plugins)
-    stack.push_async_callback(manager.aclose)
     notes = [_loaded_note(await manager.load(path)) for path in config.plugin]
-    for found in await manager.load_folder(folder):
+    for found in await manager.load_folder(config.data_dir / "plugins"):
         if isinstance(found, PluginError):
             log.error("%s", found)
         else:
@@ -191,16 +218,6 @@ def _loaded_note(plugin: "LoadedPlugin") -> str:
     )
 
 
-_PLUGIN_LEVELS = (
-    (logging.DEBUG, "DEBUG"),
-    (logging.INFO, "INFO"),
-    (logging.WARNING, "WARN"),
-    (logging.ERROR, "ERROR"),
-)
-
-
-def _log_plugin_line(name: str, level: int, text: str) -> None:
-    """A line that a plugin wrote; `level` is a LogLevel of the plugin interface."""
-    number, shown = _PLUGIN_LEVELS[level]
-    if plugin_log.isEnabledFor(number):
-        plugin_log.log(number, "plugin %s: %s %s", name, shown, text)
+def log_plugin_line(name: str, level: int, text: str) -> None:
+    """Where a plugin's lines go unless someone else takes them."""
+    plugin_log.log(PLUGIN_LEVELS[level], "plugin %s: %s", name, text)

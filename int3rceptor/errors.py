@@ -10,6 +10,7 @@ Int3rceptorError
 ├── OriginError                  the origin could not be used; answered 502 or 504
 │   ├── ResolveError             its name does not resolve
 │   ├── ConnectError             nothing answers at its address
+│   ├── ProxyLoop                its address is the proxy's own (508)
 │   ├── OriginTlsError           the handshake failed
 │   │   └── CertificateRejected  its certificate was not accepted
 │   ├── OriginTimeout            a deadline passed (504)
@@ -100,6 +101,13 @@ class ConnectError(OriginError):
     """No TCP connection to the origin could be made."""
 
     title = "The origin does not accept connections"
+
+
+class ProxyLoop(OriginError):
+    """The origin is this proxy itself."""
+
+    status = 508
+    title = "The proxy was asked to reach itself"
 
 
 class OriginTlsError(OriginError):

@@ -14,9 +14,6 @@ from int3rceptor.cli.json_lines import json_line, timestamp
 from int3rceptor.config.model import Config
 
 PACKAGE = "int3rceptor"
-PLUGIN_LINES = "int3rceptor.plugins.log"
-"""Logger of the lines that plugins write: `plugin NAME: LEVEL message`, shown as is."""
-
 TRACEBACK_HINT = "run with --verbose for the traceback"
 
 
@@ -27,7 +24,7 @@ def logging_to(write: Callable[[str], None], config: Config) -> Iterator[None]:
     handler = _LineHandler(write)
     handler.setFormatter(formatter)
     formatter.is_verbose = config.verbose
-    levels = {"": logging.WARNING, **_levels(config)}
+    levels = {"": logging.WARNING, PACKAGE: _level(config)}
     loggers = {logging.getLogger(name): level for name, level in levels.items()}
     before = {logger: logger.level for logger in loggers}
     for logger, level in loggers.items():
@@ -42,12 +39,10 @@ def logging_to(write: Callable[[str], None], config: Config) -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _levels(config: Config) -> dict[str, int]:
+def _level(config: Config) -> int:
     if config.verbose:
-        return {PACKAGE: logging.DEBUG, PLUGIN_LINES: logging.DEBUG}
-    # Whoever loads a plugin wants its lines, also when all else is to be quiet.
-    own = logging.WARNING if config.quiet else logging.INFO
-    return {PACKAGE: own, PLUGIN_LINES: logging.INFO}
+        return logging.DEBUG
+    return logging.WARNING if config.quiet else logging.INFO
 
 
 class _LineHandler(logging.Handler):
@@ -85,8 +80,6 @@ class _LineFormatter(logging.Formatter):
 class _TextFormatter(_LineFormatter):
     def format(self, record: logging.LogRecord) -> str:
         message = printable(self.message_of(record))
-        if record.name == PLUGIN_LINES:
-            return message
         level = record.levelname.lower()
         if self.is_verbose:
             line = f"{PACKAGE}: {level}: {record.name}: {message}"

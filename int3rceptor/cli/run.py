@@ -12,6 +12,7 @@ from int3rceptor.cli.json_lines import json_line
 from int3rceptor.cli.line_writer import LineWriter
 from int3rceptor.cli.live import TextForm, json_form, listener
 from int3rceptor.cli.logs import logging_to
+from int3rceptor.cli.plugin_lines import lines_to
 from int3rceptor.config.model import Config
 from int3rceptor.hooks.dispatcher import Listener
 
@@ -43,6 +44,7 @@ def run(config: Config) -> None:
                 config,
                 on_ready=lambda ready: _announce(ready, config, out),
                 listeners=_listeners(config, out),
+                plugin_lines=lines_to(err, config),
             )
         )
 

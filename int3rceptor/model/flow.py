@@ -58,10 +58,9 @@ class OriginInfo:
 
 @dataclass(slots=True, kw_only=True)
 class Times:
-    """Seconds on the loop's clock; 0.0 where the phase was not reached."""
+    """Seconds on the monotonic clock; 0.0 where the phase was not reached."""
 
     started: float = 0.0
-    request_sent: float = 0.0
     response_head: float = 0.0
     ended: float = 0.0
 

@@ -135,9 +135,8 @@ class SocketInbound:
         except ssl.SSLError:
             raise
         except OSError as error:
-            raise StreamLost(
-                f"the client left in the TLS handshake: {error}"
-            ) from error
+            why = str(error) or "connection closed"
+            raise StreamLost(f"the client left in the TLS handshake: {why}") from error
         return stream
 
     def abort(self) -> None:

@@ -69,12 +69,14 @@ class Connection:
         self._client = client
         self._own_address = own_address
         self._server: H1ServerConnection | H2ServerConnection | None = None
+        self._task: asyncio.Task[object] | None = None
         self._is_draining = False
         self._nesting = 0
 
     async def serve(self, inbound: Inbound) -> None:
         """To the end. The client gets an answer for whatever it did wrong; what cannot
         be answered is logged."""
+        self._task = asyncio.current_task()
         try:
             await self._serve(inbound)
         except ProtocolError as error:
@@ -91,10 +93,15 @@ class Connection:
             raise
 
     def drain(self) -> None:
-        """Let the exchanges that run end, and no other begin."""
+        """Let the exchanges that run end, and no other begin.
+
+        Tunnels, and clients that have said nothing, have no end to wait for.
+        """
         self._is_draining = True
         if self._server is not None:
             self._server.drain()
+        elif self._task is not None:
+            self._task.cancel()
 
     async def _serve(self, inbound: Inbound) -> None:
         limits = self._limits
@@ -169,6 +176,7 @@ class Connection:
             inbound.abort()
 
     async def _connect(self, head: RequestHead, inbound: Inbound) -> None:
+        self._server = None
         self._nesting += 1
         if self._nesting > MAX_NESTING:
             raise ClientProtocolError("CONNECT in CONNECT, too deep", status=508)
@@ -206,7 +214,9 @@ class Connection:
             version=head.version,
             headers=head.headers,
         )
-        return Flow(client=self._client, request=request, kind=FlowKind.TUNNEL)
+        flow = Flow(client=self._client, request=request, kind=FlowKind.TUNNEL)
+        self._services.exchanges.begin(flow)
+        return flow
 
     async def _enter(self, inbound: Inbound, flow: Flow) -> None:
         """Inside a tunnel that has been granted: what comes first there?"""

@@ -58,12 +58,10 @@ class Exchanges:
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
         hooks: Dispatcher,
         origins: Origins,
         onboarding: Onboarding,
     ) -> None:
-        self._loop = loop
         self._hooks = hooks
         self._origins = origins
         self._onboarding = onboarding
@@ -76,8 +74,7 @@ class Exchanges:
         Raises nothing for what clients and origins do; the client has its answer, or
         its connection is aborted, and `flow.error` says why.
         """
-        flow.created = time.time()
-        flow.times.started = self._loop.time()
+        self.begin(flow)
         upgraded: ByteStream | None = None
         try:
             upgraded = await self._run(flow, session, client)
@@ -92,6 +89,11 @@ class Exchanges:
                 await self.capture(flow)
         return upgraded
 
+    def begin(self, flow: Flow) -> None:
+        """The flow's life starts now."""
+        flow.created = time.time()
+        flow.times.started = time.monotonic()
+
     async def relay(self, flow: Flow, client: ByteStream, origin: ByteStream) -> None:
         """After a 101, or for a tunnel: pass bytes on unread, then record the flow."""
         try:
@@ -101,7 +103,7 @@ class Exchanges:
 
     async def capture(self, flow: Flow) -> None:
         """The flow is over: on_capture."""
-        flow.times.ended = self._loop.time()
+        flow.times.ended = time.monotonic()
         flow.bytes_up += flow.request.body.passed
         if flow.response is not None:
             flow.bytes_down += flow.response.body.passed
@@ -165,7 +167,7 @@ class Exchanges:
             client_is_http2=session.is_http2,
             owner=session,
         )
-        flow.times.response_head = self._loop.time()
+        flow.times.response_head = time.monotonic()
         flow.response = answer.response
         flow.origin = answer.info
         return answer

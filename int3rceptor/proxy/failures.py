@@ -30,23 +30,31 @@ def failure_page(flow: Flow, error: Int3rceptorError) -> Response:
             )
         case OriginProtocolError():
             title = "The origin's answer is not valid HTTP"
-            return page(error.status, title, str(error), f"It came for {url}.")
+            where = f"It came for {url}."
+            return page(error.status, title, str(error), where, accept=accept)
         case ClientProtocolError():
-            return refusal_page(error)
+            return refusal_page(error, accept)
         case LimitExceeded():
             return page(error.status, "A limit was hit", str(error), accept=accept)
         case _:
             raise AssertionError(f"no page for {error!r}")
 
 
-def refusal_page(error: ProtocolError) -> Response:
-    """The answer to a request that is not valid HTTP."""
-    return page(
-        error.status,
-        "The request is not valid HTTP",
-        str(error),
-        "The connection is closed, since what follows could not be told apart.",
-    )
+def refusal_page(error: ProtocolError, accept: str = "text/html") -> Response:
+    """The answer to a request that cannot be served as it is."""
+    title = _REFUSALS.get(error.status, "The request is not valid HTTP")
+    return page(error.status, title, str(error), accept=accept)
+
+
+_REFUSALS = {
+    408: "The request did not come in time",
+    414: "The request's target is too long",
+    421: "This connection is for another host",
+    431: "The request's head is too large",
+    501: "The request asks for what is not served",
+    505: "This version of HTTP is not served",
+    508: "The proxy was asked to reach itself",
+}
 
 
 def listener_failed_page(flow: Flow, author: str) -> Response:

@@ -55,6 +55,7 @@ class H1ServerConnection:
         self._is_request_whole = False
         self._is_continue_owed = False
         self._is_aborted = False
+        self._is_relaying = False
         self._flow: Flow | None = None
         self.has_started = False
 
@@ -76,7 +77,7 @@ class H1ServerConnection:
     def drain(self) -> None:
         """Close after the exchange that runs; now, when none does."""
         self._is_draining = True
-        if self._is_idle:
+        if self._is_idle or self._is_relaying:
             self._stream.abort()
 
     async def _serve_one(self) -> bool:
@@ -206,6 +207,7 @@ class H1ServerConnection:
     # Ending
 
     async def _relay(self, flow: Flow, origin: ByteStream) -> None:
+        self._is_relaying = True
         self._stream.when_lost(None)
         self._stream.unread(self._codec.leftover())
         await self._exchanges.relay(flow, self._stream, origin)

@@ -38,6 +38,3 @@ BACKLOG = 1024
 
 RESOLVER_THREADS = 8
 """getaddrinfo calls at once. A slow name server then delays names, not exchanges."""
-
-MAX_EXCHANGES_PER_CONNECTION = 128
-"""HTTP/2 streams one client may have open: twice what browsers use (100)."""

@@ -16,7 +16,6 @@ from int3rceptor.proxy.limits import ACCEPT_BATCH, BACKLOG
 from int3rceptor.proxy.pages import page
 from int3rceptor.proxy.refusals import send_answer
 from int3rceptor.proxy.services import Services
-from int3rceptor.proxy.upstream.dial import Ends
 
 log = logging.getLogger("int3rceptor.proxy")
 
@@ -63,16 +62,14 @@ class Listener:
         self,
         services: Services,
         sock: socket.socket,
-        open_ends: set[Ends],
     ) -> None:
         self._services = services
         self._loop = services.loop
         self._sock = sock
-        self._open_ends = open_ends
         self._tasks = Tasks("client")
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
-        self.address = _address(sock.getsockname())
+        self.address = own_address(sock)
 
     async def start(self) -> None:
         """Begin to accept.
@@ -118,7 +115,7 @@ class Listener:
                 sock.setblocking(False)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 inbound = SocketInbound(self._loop, sock)
-                here = _address(sock.getsockname())
+                here = own_address(sock)
             except OSError:
                 sock.close()  # reset before it was served
                 continue
@@ -136,15 +133,6 @@ class Listener:
 
     async def _serve(self, inbound: Inbound, here: Address) -> None:
         limit = self._services.settings.limits.max_connections
-        if (inbound.peer, here) in self._open_ends:
-            await self._refuse(
-                inbound,
-                508,
-                "The proxy was asked to reach itself",
-                f"A request named an address of this proxy ({here[0]} "
-                f"port {self.address[1]}) as its origin, which would never end.",
-            )
-            return
         if len(self._connections) >= limit:
             log.warning("client %s:%d refused: %d are connected", *inbound.peer, limit)
             await self._refuse(
@@ -181,8 +169,11 @@ class _AcceptedStream(TransportStream):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._accepted(self, _address(transport.get_extra_info("sockname")))
+        name = transport.get_extra_info("sockname")
+        self._accepted(self, (str(name[0]), int(name[1])))
 
 
-def _address(name: tuple[str, int] | tuple[str, int, int, int]) -> Address:
+def own_address(sock: socket.socket) -> Address:
+    """The local end of a socket."""
+    name = sock.getsockname()
     return str(name[0]), int(name[1])

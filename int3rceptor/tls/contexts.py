@@ -61,7 +61,11 @@ class ServerContexts:
     """The contexts shown to clients, least recently used ones forgotten first."""
 
     def __init__(
-        self, minter: Minter, *, max_contexts: int = MAX_SERVER_CONTEXTS
+        self,
+        minter: Minter,
+        *,
+        minimum_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
+        max_contexts: int = MAX_SERVER_CONTEXTS,
     ) -> None:
         # The period is part of the key: in a new period everything is built anew.
         def mint(host: str, period: int) -> LeafCertificate:
@@ -70,7 +74,8 @@ class ServerContexts:
         leaves = functools.lru_cache(max_contexts)(mint)
 
         def build(host: str, alpn: tuple[str, ...], period: int) -> ssl.SSLContext:
-            return _build_server_context(leaves(host, period), alpn)
+            leaf = leaves(host, period)
+            return _build_server_context(leaf, alpn, minimum_version)
 
         self._contexts = functools.lru_cache(max_contexts)(build)
 
@@ -85,10 +90,10 @@ class ServerContexts:
 
 
 def _build_server_context(
-    leaf: LeafCertificate, alpn: tuple[str, ...]
+    leaf: LeafCertificate, alpn: tuple[str, ...], minimum_version: ssl.TLSVersion
 ) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version = minimum_version
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.num_tickets = SERVER_TICKETS
     with _readable_path(leaf.key_pem + leaf.certificate_pem) as path:

@@ -3,11 +3,10 @@ import logging
 
 import pytest
 
-from int3rceptor.cli.logs import PLUGIN_LINES, logging_to
+from int3rceptor.cli.logs import logging_to
 from int3rceptor.config.model import Config
 
 PROXY = logging.getLogger("int3rceptor.proxy")
-PLUGIN = logging.getLogger(PLUGIN_LINES)
 LIBRARY = logging.getLogger("hpack.hpack")
 
 
@@ -32,17 +31,6 @@ def test_lines_say_who_speaks_and_how_bad_it_is() -> None:
         "int3rceptor: warning: odd",
         "int3rceptor: error: bad",
     ]
-
-
-def test_plugin_lines_stand_as_they_are_also_when_quiet() -> None:
-    line = "plugin slow: INFO hello"
-
-    for config in (Config(), Config(quiet=True)):
-        shown = logged(
-            config, (PLUGIN, logging.INFO, line), (PLUGIN, logging.DEBUG, "no")
-        )
-        assert shown == [line]
-    assert logged(Config(verbose=True), (PLUGIN, logging.DEBUG, line)) == [line]
 
 
 def test_quiet_leaves_warnings() -> None:
@@ -112,13 +100,13 @@ def test_wrong_arguments_cost_neither_line_nor_caller() -> None:
 
 
 def test_json_has_the_documented_fields() -> None:
-    lines = logged(Config(log_format="json"), (PLUGIN, logging.WARNING, "a\nb"))
+    lines = logged(Config(log_format="json"), (PROXY, logging.WARNING, "a\nb"))
 
     shown = json.loads(lines[0])
     assert list(shown) == ["type", "time", "level", "logger", "message"]
     assert shown["type"] == "log"
     assert shown["level"] == "warning"
-    assert shown["logger"] == PLUGIN_LINES
+    assert shown["logger"] == PROXY.name
     assert shown["message"] == "a\nb"
 
 
@@ -128,7 +116,7 @@ def test_json_has_the_traceback_in_a_field() -> None:
     assert "Traceback" in json.loads(raise_and_log(config))["traceback"]
 
 
-@pytest.mark.parametrize("name", ["", "int3rceptor", PLUGIN_LINES])
+@pytest.mark.parametrize("name", ["", "int3rceptor"])
 def test_everything_is_as_before_afterwards(name: str) -> None:
     logger = logging.getLogger(name)
     before = logger.level, list(logging.getLogger().handlers)

@@ -62,7 +62,7 @@ async def test_a_request_and_its_answer(bench: Bench) -> None:
     assert not answer.info.is_reused
     assert bench.home.told == ["release"]
     assert connection.is_idle
-    answer.abort()
+    await answer.aclose()
     assert bench.home.told == ["release"]
 
 
@@ -192,7 +192,7 @@ async def test_a_body_that_breaks_off(bench: Bench) -> None:
 
     with pytest.raises(OriginClosed):
         await answer.response.body.read(100)
-    answer.abort()
+    await answer.aclose()
     assert bench.home.told == ["discard"]
 
 
@@ -255,7 +255,7 @@ async def test_an_upgrade_gives_the_stream_away(bench: Bench) -> None:
     assert await bench.stream.read(1.0) == b"first frame"
     assert bench.home.told == ["discard"]
     assert not bench.stream.is_aborted
-    answer.abort()
+    await answer.aclose()
     assert not bench.stream.is_aborted
 
 

@@ -9,12 +9,13 @@ import os
 import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import cast
 
 import aiohappyeyeballs
 
 from int3rceptor.config.model import UpstreamConfig
-from int3rceptor.errors import ConnectError, OriginTimeout, ResolveError
+from int3rceptor.errors import ConnectError, OriginTimeout, ProxyLoop, ResolveError
 from int3rceptor.model.flow import TlsInfo
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.net.transport import TLS_SHUTDOWN_S, TransportStream
@@ -32,8 +33,7 @@ BOTH = ("h2", "http/1.1")
 AddrInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]
 
 
-Ends = tuple[tuple[str, int], tuple[str, int]]
-"""A connection's own address, and its peer's."""
+Address = tuple[str, int]
 
 
 class Dialer:
@@ -44,19 +44,19 @@ class Dialer:
         loop: asyncio.AbstractEventLoop,
         contexts: OriginContexts,
         settings: UpstreamConfig,
+        *,
+        own: Address,
     ) -> None:
         self._loop = loop
         self._contexts = contexts
         self._settings = settings
         self._resolver = ThreadPoolExecutor(RESOLVER_THREADS, "int3rceptor-dns")
-        self.open_ends: set[Ends] = set()
-        """Both ends of every open connection: the listener knows by them when the
-        proxy has dialled itself, whatever name or address it went by."""
+        self._own = own
 
     async def tcp(self, host: str, port: int) -> ByteStream:
         """A plain connection; ResolveError, ConnectError or OriginTimeout."""
         sock = await self._connect(host, port)
-        stream = _OriginStream(self._loop, self.open_ends)
+        stream = _OriginStream(self._loop)
         await self._loop.create_connection(lambda: stream, sock=sock)
         return stream
 
@@ -92,7 +92,7 @@ class Dialer:
     async def _handshake(
         self, sock: socket.socket, origin: Origin, offered: tuple[str, ...]
     ) -> ByteStream:
-        stream = _OriginStream(self._loop, self.open_ends)
+        stream = _OriginStream(self._loop)
         stream.context = self._context(origin, offered)
         try:
             await self._loop.create_connection(
@@ -130,6 +130,13 @@ class Dialer:
                 advice="Check that the server runs and listens on this port.",
                 is_unprocessed=True,
             ) from error
+        if _is_own(sock, self._own):
+            sock.close()
+            raise ProxyLoop(
+                f"{host} port {port} is this proxy's own address: the request would "
+                "never end",
+                advice="Ask for the origin itself, not for the proxy.",
+            )
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
 
@@ -148,6 +155,24 @@ class Dialer:
         return found
 
 
+def _is_own(sock: socket.socket, own: Address) -> bool:
+    """Whether a connection leads to our own listener, by whatever name or address."""
+    peer = sock.getpeername()
+    if peer[1] != own[1]:
+        return False
+    here, there = _ip(own[0]), _ip(peer[0])
+    if here == there:
+        return True
+    is_this_machine = there.is_loopback or there == _ip(sock.getsockname()[0])
+    return here.is_unspecified and is_this_machine
+
+
+def _ip(text: str) -> IPv4Address | IPv6Address:
+    address = ip_address(text.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
 def _reason(error: OSError) -> str:
     """The system's word for it: event loops put an address there instead."""
     return os.strerror(error.errno).lower() if error.errno else str(error)
@@ -161,25 +186,9 @@ def _getaddrinfo(host: str, port: int) -> list[AddrInfo]:
 
 
 class _OriginStream(TransportStream):
-    """A stream that keeps its two ends listed while it is open."""
+    """A stream that knows which context its TLS session belongs to."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, open_ends: set[Ends]) -> None:
-        super().__init__(loop)
-        self._open_ends = open_ends
-        self._ends: Ends | None = None
-        self.context: OriginContext | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        name = transport.get_extra_info("sockname")
-        if isinstance(name, tuple):
-            self._ends = ((str(name[0]), int(name[1])), self.peer)
-            self._open_ends.add(self._ends)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._ends is not None:
-            self._open_ends.discard(self._ends)
-        super().connection_lost(exc)
+    context: OriginContext | None = None
 
 
 def tls_info(ssl_object: ssl.SSLObject | None, sni: str | None) -> TlsInfo | None:

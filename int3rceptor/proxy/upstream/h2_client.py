@@ -146,20 +146,24 @@ class H2Origin:
     # The reader
 
     async def _read(self) -> None:
+        what = ""
         try:
             await self.mux.run()
-            error: Int3rceptorError = self._closed("closed the connection")
+            what = "closed the connection"
         except ProtocolError as failure:
-            error = failure
+            for exchange in list(self.exchanges.values()):
+                exchange.fail(failure)
         except StreamError as failure:
-            error = self._closed(f"broke off the connection ({failure})")
+            what = f"broke off the connection ({failure})"
         for exchange in list(self.exchanges.values()):
-            exchange.fail(error)
+            exchange.fail(
+                OriginClosed(
+                    f"{self.origin} {what} before its answer was whole",
+                    is_stale=exchange.info.is_reused and not exchange.has_head,
+                )
+            )
         self.stream.abort()
         self._leave()
-
-    def _closed(self, what: str) -> OriginClosed:
-        return OriginClosed(f"{self.origin} {what} before its answer was whole")
 
     def _leave(self) -> None:
         if self._home is not None:
@@ -269,6 +273,11 @@ class H2Exchange:
         self._end_if_whole()
 
     # The connection's side
+
+    @property
+    def has_head(self) -> bool:
+        """Whether the final response's head has come."""
+        return self._inbox is not None
 
     def on_event(self, event: StreamHead | StreamEnd | StreamReset) -> None:
         """What the origin said on this stream."""
