@@ -62,8 +62,7 @@ class TlsConfig(_Table):
     )
     key_type: Literal["ecdsa", "rsa"] = Field(
         "ecdsa",
-        description="Keys of a newly made CA and of its leaves: ECDSA P-256 or"
-        " RSA 3072.",
+        description="Key of a newly made CA: ECDSA P-256 or RSA 3072.",
     )
     client_http2: Literal["probe", "always", "never"] = Field(
         "probe",

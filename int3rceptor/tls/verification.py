@@ -29,7 +29,7 @@ class TlsCheck(StrEnum):
     HOST_MISMATCH = "host name mismatch"
     SELF_SIGNED = "self-signed certificate"
     UNKNOWN_ISSUER = "unknown issuer"
-    INCOMPLETE_CHAIN = "incomplete chain"
+    INCOMPLETE_CHAIN = "unknown issuer or incomplete chain"
     BAD_CERTIFICATE = "certificate not acceptable"
     NOT_TLS = "no TLS spoken"
     OLD_PROTOCOL = "TLS version too old"
@@ -116,8 +116,9 @@ _ADVICE = {
     TlsCheck.SELF_SIGNED: "If you trust the origin, pass its certificate with"
     " --upstream-ca. " + _INSECURE,
     TlsCheck.UNKNOWN_ISSUER: _TRUST + _INSECURE,
-    TlsCheck.INCOMPLETE_CHAIN: "Have the origin send its intermediate certificates. "
-    + _TRUST
+    # Nobody can tell a private CA's leaf from a public one sent without its chain.
+    TlsCheck.INCOMPLETE_CHAIN: _TRUST
+    + "If the issuer is public, have the origin send its intermediate certificates. "
     + _INSECURE,
     TlsCheck.BAD_CERTIFICATE: _RENEW + _INSECURE,
     TlsCheck.NOT_TLS: "Check the port; if it is plain HTTP, use http:// instead.",

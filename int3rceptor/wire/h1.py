@@ -1,7 +1,7 @@
 """HTTP/1.1 without I/O: H1Server faces a client, H1Client an origin.
 
-Heads are judged and written by us; h11 keeps the state machine and the framing. Neither
-class knows sockets, deadlines or policy.
+Heads are judged and written by us; h11 keeps the state machine and the framing of every
+exchange that is not plain. Neither class knows sockets, deadlines or policy.
 """
 
 import h11
@@ -22,6 +22,7 @@ from int3rceptor.wire.h1_framing import (
     judge_response,
     may_have_body,
 )
+from int3rceptor.wire.h1_plain import Stage
 from int3rceptor.wire.h1_serialise import (
     Sending,
     asks_upgrade,
@@ -60,9 +61,7 @@ class H1Server(H1Connection):
         True as well when the response is at its end and the request is not: its rest
         would have to be read and thrown away.
         """
-        if self._must_close or self._engine.our_state is not h11.DONE:
-            return self._must_close
-        return self._engine.their_state is not h11.DONE
+        return self._must_close or (self._is_sent and not self._is_read)
 
     def informational(self, informational: Informational) -> bytes:
         """A 1xx response other than 101; nothing for a client of HTTP/1.0."""
@@ -94,14 +93,30 @@ class H1Server(H1Connection):
         is_tunnel = method == "CONNECT" and response.status < 300
         close = self._must_close and not is_tunnel
         head = response_head(response, sending, close=close)
+        length = sending.length if self._sends_body else 0
+        if self._engine is None and length is not None and response.status >= 200:
+            self._begin(length)
+        else:
+            self._tell_head(response.status, sending, close=close)
+        return head
+
+    def _tell_head(self, status: int, sending: Sending, *, close: bool) -> None:
         fields = _framing_fields(sending)
         if close:
             fields.append((b"connection", b"close"))
-        kind = h11.InformationalResponse if response.status == 101 else h11.Response
-        self._tell(kind(status_code=response.status, headers=fields))
-        if self._engine.our_state is h11.SWITCHED_PROTOCOL:
+        kind = h11.InformationalResponse if status == 101 else h11.Response
+        self._tell(kind(status_code=status, headers=fields))
+        if self._engaged().our_state is h11.SWITCHED_PROTOCOL:
             self._pause_for_ever()
-        return head
+
+    def _retell(self, engine: h11.Connection) -> None:
+        if self._request is None or self._theirs.stage is Stage.IDLE:
+            return
+        length = b"Content-Length: %d\r\n" % self._theirs.rest
+        engine.receive_data(_canonical_request(self._request, length))
+        engine.next_event()
+        if self._theirs.stage is Stage.DONE:
+            engine.next_event()
 
     def _restart(self) -> None:
         super()._restart()
@@ -122,7 +137,14 @@ class H1Server(H1Connection):
         # RFC 9112, 9.3: a proxy keeps no persistent connection with HTTP/1.0 clients.
         if head.version == "HTTP/1.0" or b"close" in framing.options:
             self._must_close = True
-        self._tell_engine(_canonical_request(head, framing, close=self._must_close))
+        if self._ours.stage is not Stage.IDLE:
+            raise ClientProtocolError("HTTP/1.1 state: a request after the response")
+        is_plain = not (framing.is_chunked or framing.is_upgrade)
+        if self._engine is not None or not is_plain or head.method == "CONNECT":
+            fields = _canonical_fields(framing, close=self._must_close)
+            self._tell_engine(
+                _canonical_request(head, fields, is_upgrade=framing.is_upgrade)
+            )
         self._expect_body(head, framing)
         return head
 
@@ -156,8 +178,8 @@ class H1Client(H1Connection):
         one has just ended. Bytes that nobody asked for make it unusable."""
         if self._is_eof or self._buffer:
             return False
-        is_idle = self._engine.our_state is h11.IDLE and not self._must_close
-        return is_idle or self._is_whole
+        is_idle = self._engine is None and self._ours.stage is Stage.IDLE
+        return (is_idle and not self._must_close) or self._is_whole
 
     def head(self, request: Request, *, absolute_form: bool = False) -> bytes:
         """The request's head; its body goes through `data` and `end`."""
@@ -167,13 +189,31 @@ class H1Client(H1Connection):
         self._sends_body = sending != Sending()
         self._method = request.method
         self._asks_upgrade = asks_upgrade(request)
-        fields = [(b"host", b"a"), *_framing_fields(sending)]
-        if self._asks_upgrade:
-            fields.append((b"upgrade", b"a"))
-        self._tell(
-            h11.Request(method=to_bytes(request.method), target=b"/", headers=fields)
-        )
+        may_switch = self._asks_upgrade or request.method == "CONNECT"
+        if self._engine is not None or sending.is_chunked or may_switch:
+            fields = _framing_fields(sending)
+            if self._asks_upgrade:
+                fields.append((b"upgrade", b"a"))
+            self._tell(self._told_request(fields))
+        else:
+            self._begin(sending.length or 0)
         return head
+
+    def _told_request(self, fields: RawHeaders) -> h11.Request:
+        return h11.Request(
+            method=to_bytes(self._method),
+            target=b"/",
+            headers=[(b"host", b"a"), *fields],
+        )
+
+    def _retell(self, engine: h11.Connection) -> None:
+        if self._ours.stage is Stage.IDLE:
+            return
+        engine.send(self._told_request(_framing_fields(Sending(self._ours.rest))))
+        if self._ours.stage is Stage.DONE:
+            engine.send(h11.EndOfMessage())
+        elif self._ours.stage is Stage.FAILED:
+            engine.send_failed()
 
     def _restart(self) -> None:
         super()._restart()
@@ -197,11 +237,16 @@ class H1Client(H1Connection):
             return head
         if _must_close_after(head, framing):
             self._must_close = True
-        self._tell_engine(_canonical_response(head, framing, close=self._must_close))
-        if self._engine.their_state is h11.SWITCHED_PROTOCOL:
-            self._pause_for_ever()
-        else:
-            self._expect_body(head, framing)
+        is_counted = not head.has_body or head.length is not None
+        if self._engine is not None or not is_counted:
+            fields = _canonical_fields(framing, close=self._must_close)
+            # Always HTTP/1.1: whether an HTTP/1.0 origin keeps alive is decided here,
+            # and h11 knows no keep-alive there.
+            told = b"HTTP/1.1 %d \r\n%b\r\n" % (head.status, fields)
+            if self._tell_engine(told).their_state is h11.SWITCHED_PROTOCOL:
+                self._pause_for_ever()
+                return head
+        self._expect_body(head, framing)
         return head
 
     def _read_informational(self, head: ResponseHead) -> None:
@@ -217,7 +262,7 @@ class H1Client(H1Connection):
     def _judge_switch(self) -> None:
         if not self._asks_upgrade:
             raise OriginProtocolError("101 Switching Protocols without being asked")
-        if self._engine.our_state is h11.SEND_BODY:
+        if self._engaged().our_state is h11.SEND_BODY:
             # The rest of the request would be taken for the new protocol's bytes.
             raise OriginProtocolError("101 before the request was whole")
 
@@ -242,22 +287,15 @@ def _must_close_after(head: ResponseHead, framing: Framing) -> bool:
     return head.has_body and not framing.is_chunked and framing.length is None
 
 
-def _canonical_request(head: RequestHead, framing: Framing, *, close: bool) -> bytes:
+def _canonical_request(
+    head: RequestHead, fields: bytes, *, is_upgrade: bool = False
+) -> bytes:
     """What h11 is told: the method and what frames, in the simplest form."""
     return b"%b / %b\r\nHost: a\r\n%b%b\r\n" % (
         head.method.encode("ascii"),
         head.version.encode("ascii"),
-        _canonical_fields(framing, close=close),
-        b"Upgrade: a\r\n" if framing.is_upgrade else b"",
-    )
-
-
-def _canonical_response(head: ResponseHead, framing: Framing, *, close: bool) -> bytes:
-    # Always HTTP/1.1: whether an HTTP/1.0 origin keeps alive is decided here, and h11
-    # knows no keep-alive there.
-    return b"HTTP/1.1 %d \r\n%b\r\n" % (
-        head.status,
-        _canonical_fields(framing, close=close),
+        fields,
+        b"Upgrade: a\r\n" if is_upgrade else b"",
     )
 
 

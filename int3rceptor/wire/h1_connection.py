@@ -1,7 +1,8 @@
 """What H1Server and H1Client share: the buffer, bodies both ways, and h11's upkeep.
 
-h11 never sees received bytes that the judge has not accepted; it gets a canonical head
-and canonical framing, and keeps the state machine.
+A plain exchange, both of whose messages end by count, is followed here. Any other gets
+an h11 engine as soon as that is known. It never sees received bytes that the judge has
+not accepted; its heads and framing are canonical.
 """
 
 from abc import ABC, abstractmethod
@@ -20,6 +21,7 @@ from int3rceptor.wire.h1_framing import (
     judge_partial_head,
     refusal,
 )
+from int3rceptor.wire.h1_plain import Counted, Stage
 from int3rceptor.wire.h1_serialise import Sending, last_chunk
 
 MAX_BUFFERED_BYTES = 256 * 1024
@@ -53,12 +55,14 @@ class H1Connection(ABC):
     author: Peer
 
     def __init__(self, role: type[h11.CLIENT] | type[h11.SERVER]) -> None:
-        self._engine = h11.Connection(role)
+        self._role = role
+        self._engine: h11.Connection | None = None  # None while the exchange is plain
+        self._ours = Counted()
+        self._theirs = Counted()
         self._buffer = bytearray()
         self._is_eof = False
         self._reading = _Reading.HEAD
         self._judged = 0
-        self._rest = 0
         self._guard: ChunkGuard | None = None
         self._failure: ProtocolError | OriginError | None = None
         self._must_close = False
@@ -108,6 +112,8 @@ class H1Connection(ABC):
         """Forget the exchange that has ended."""
         self._reading = _Reading.HEAD
         self._sends_body = False
+        self._engine = None
+        self._ours.stage = self._theirs.stage = Stage.IDLE
 
     def _pause_for_ever(self) -> None:
         """The bytes that follow are not HTTP: `leftover` has those that came."""
@@ -135,27 +141,45 @@ class H1Connection(ABC):
     def _cut_short(self, where: str) -> ProtocolError | OriginError:
         """The error for an end of input inside a message."""
 
-    def _tell_engine(self, head: bytes) -> None:
-        self._engine.receive_data(head)
-        self._engine.next_event()
+    @abstractmethod
+    def _retell(self, engine: h11.Connection) -> None:
+        """Tell a new engine how far the first message of this exchange has come."""
+
+    def _engaged(self) -> h11.Connection:
+        """The engine of this exchange, made now when it was plain so far.
+
+        Only the exchange's first message can have begun by then: whoever would begin
+        the second one twice is refused before.
+        """
+        if self._engine is None:
+            engine = h11.Connection(self._role)
+            self._retell(engine)
+            self._engine = engine
+        return self._engine
+
+    def _tell_engine(self, head: bytes) -> h11.Connection:
+        engine = self._engaged()
+        engine.receive_data(head)
+        engine.next_event()
+        return engine
 
     def _expect_body(self, head: RequestHead | ResponseHead, framing: Framing) -> None:
         self._guard = None
-        self._rest = 0
-        if not head.has_body:
+        length = framing.length if head.has_body else 0
+        if length is not None:
             self._reading = _Reading.LENGTH
+            self._theirs.begin(length)
         elif framing.is_chunked:
             self._reading = _Reading.CHUNKED
             self._guard = ChunkGuard(self.peer)
-        elif framing.length is not None:
-            self._reading = _Reading.LENGTH
-            self._rest = framing.length
         else:
             self._reading = _Reading.UNTIL_CLOSE
 
     # --- bodies -----------------------------------------------------------------------
 
     def _read_body(self) -> Event | Signal:
+        if self._engine is None:
+            return self._read_counted()
         while True:
             event = self._engine.next_event()
             if isinstance(event, h11.Data):
@@ -163,37 +187,54 @@ class H1Connection(ABC):
             if isinstance(event, h11.EndOfMessage):
                 self._reading = _Reading.PAUSED
                 return End(self._trailers())
-            if not self._feed_body():
+            if not self._feed_body(self._engine):
                 if self._is_eof:
                     raise self._cut_short("in the middle of a body")
                 return Signal.NEED_DATA
 
+    def _read_counted(self) -> Event | Signal:
+        if not self._theirs.rest:
+            self._theirs.stage = Stage.DONE
+            self._reading = _Reading.PAUSED
+            return End(None)
+        if data := self._take_counted():
+            return Data(data)
+        if self._is_eof:
+            raise self._cut_short("in the middle of a body")
+        return Signal.NEED_DATA
+
+    def _take_counted(self) -> bytes:
+        """What has come of a body that ends by count."""
+        data = bytes(memoryview(self._buffer)[: self._theirs.rest])
+        del self._buffer[: len(data)]
+        self._theirs.rest -= len(data)
+        return data
+
     def _trailers(self) -> Headers | None:
         return None if self._guard is None else self._guard.trailers
 
-    def _feed_body(self) -> bool:
+    def _feed_body(self, engine: h11.Connection) -> bool:
         """Give h11 what has come of the body; False when nothing has."""
         if self._guard is not None:
-            return self._feed_chunks(self._guard)
-        size = len(self._buffer)
+            return self._feed_chunks(engine, self._guard)
         if self._reading is _Reading.LENGTH:
-            size = min(size, self._rest)
-            self._rest -= size
-        elif not size and self._is_eof:
-            self._engine.receive_data(b"")
-            return True
-        if not size:
-            return False
-        self._engine.receive_data(bytes(memoryview(self._buffer)[:size]))
-        del self._buffer[:size]
-        return True
+            data = self._take_counted()
+        else:
+            data = bytes(self._buffer)
+            self._buffer.clear()
+            if not data and self._is_eof:
+                engine.receive_data(b"")
+                return True
+        if data:
+            engine.receive_data(data)
+        return bool(data)
 
-    def _feed_chunks(self, guard: ChunkGuard) -> bool:
+    def _feed_chunks(self, engine: h11.Connection, guard: ChunkGuard) -> bool:
         content = guard.walk(self._buffer)
         if content:
-            self._engine.receive_data(b"%x\r\n%b\r\n" % (len(content), content))
+            engine.receive_data(b"%x\r\n%b\r\n" % (len(content), content))
         if guard.is_done:
-            self._engine.receive_data(b"0\r\n\r\n")
+            engine.receive_data(b"0\r\n\r\n")
         return guard.is_done or bool(content)
 
     # --- sending ----------------------------------------------------------------------
@@ -205,10 +246,18 @@ class H1Connection(ABC):
         """
         if not chunk or not self._sends_body:
             return []
-        return self._tell(h11.Data(data=chunk))
+        if self._engine is not None:
+            return self._tell(h11.Data(data=chunk))
+        if wrong := self._ours.take(len(chunk)):
+            raise self._unsendable(wrong)
+        return [chunk]
 
     def end(self, trailers: Headers | None = None) -> bytes:
         """The bytes that end the message; trailers are sent if it is chunked."""
+        if self._engine is None:
+            if wrong := self._ours.finish():
+                raise self._unsendable(wrong)
+            return b""
         if self._engine.our_state is h11.SWITCHED_PROTOCOL:
             return b""
         self._tell(h11.EndOfMessage())
@@ -219,20 +268,43 @@ class H1Connection(ABC):
         """Make ready for the next exchange; ProtocolError when there can be none."""
         if not self._is_whole:
             raise ProtocolError("this HTTP/1 connection cannot carry another exchange")
-        self._engine.start_next_cycle()
         self._restart()
 
     @property
     def _is_whole(self) -> bool:
         """Both messages are at their end, and nothing forbids another exchange."""
-        engine = self._engine
-        both = (engine.our_state, engine.their_state)
-        return not self._must_close and both == (h11.DONE, h11.DONE)
+        return not self._must_close and self._is_sent and self._is_read
+
+    @property
+    def _is_sent(self) -> bool:
+        """Whether our message is at its end."""
+        if self._engine is None:
+            return self._ours.stage is Stage.DONE
+        return self._engine.our_state is h11.DONE
+
+    @property
+    def _is_read(self) -> bool:
+        """Whether the peer's message is at its end."""
+        if self._engine is None:
+            return self._theirs.stage is Stage.DONE
+        return self._engine.their_state is h11.DONE
+
+    def _begin(self, length: int) -> None:
+        """Our message has a plain head, in an exchange that is plain so far."""
+        if self._ours.stage is not Stage.IDLE:
+            raise self._unsendable(f"the message is {self._ours.stage.value} already")
+        self._ours.begin(length)
 
     def _tell(self, event: h11.Event) -> list[bytes]:
         """Let h11 follow what we send; its bytes are used for data only."""
+        if self._engine is None and self._ours.stage is not Stage.IDLE:
+            raise self._unsendable(f"the message is {self._ours.stage.value} already")
         try:
-            return self._engine.send_with_data_passthrough(event) or []
+            return self._engaged().send_with_data_passthrough(event) or []
         except h11.LocalProtocolError as error:
-            self._must_close = True
-            raise refusal(self.author, f"cannot be sent by HTTP/1: {error}") from None
+            raise self._unsendable(str(error)) from None
+
+    def _unsendable(self, why: str) -> ProtocolError:
+        self._must_close = True
+        self._ours.stage = Stage.FAILED
+        return refusal(self.author, f"cannot be sent by HTTP/1: {why}")

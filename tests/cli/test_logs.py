@@ -58,8 +58,8 @@ def test_debug_lines_of_libraries_stay_out_since_they_hold_headers() -> None:
 def test_message_cannot_forge_a_line_nor_drive_the_terminal() -> None:
     forged = "hi\nint3rceptor: error: pwned\x1b[2J"
 
-    assert logged(Config(), (PLUGIN, logging.INFO, forged)) == [
-        r"hi\nint3rceptor: error: pwned\x1b[2J"
+    assert logged(Config(), (PROXY, logging.INFO, forged)) == [
+        r"int3rceptor: hi\nint3rceptor: error: pwned\x1b[2J"
     ]
 
 

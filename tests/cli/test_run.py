@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from int3rceptor.app import Ready
+from int3rceptor.app import PluginLines, Ready
 from int3rceptor.cli import run as run_module
 from int3rceptor.cli.run import INSECURE_LINES, curl_line, format_address, run
 from int3rceptor.config.model import Config
@@ -32,8 +32,10 @@ async def fake_serve(
     *,
     on_ready: Callable[[Ready], None],
     listeners: Sequence[Listener] = (),
+    plugin_lines: PluginLines | None = None,
 ) -> None:
     """Gets ready, carries one exchange, logs a line and stops."""
+    assert plugin_lines is not None
     on_ready(READY)
     dispatcher = Dispatcher(sleep=no_sleep)
     for listener in listeners:

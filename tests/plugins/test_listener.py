@@ -46,12 +46,17 @@ def clock() -> Clock:
 
 
 @pytest.fixture
+def cpu_clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
 def book() -> LogBook:
     return LogBook()
 
 
 @pytest.fixture
-def build(clock: Clock, book: LogBook) -> Iterator[Build]:
+def build(clock: Clock, cpu_clock: Clock, book: LogBook) -> Iterator[Build]:
     with ThreadPoolExecutor(2) as executor:
 
         def make(
@@ -60,7 +65,7 @@ def build(clock: Clock, book: LogBook) -> Iterator[Build]:
             manifest = manifest or Manifest(name=name)
             instance = make_instance(guest(name), limits=manifest.limits)
             lane = Lane(executor, wait_s)
-            outlets = Outlets(log=book, clock=clock)
+            outlets = Outlets(log=book, clock=clock, cpu_clock=cpu_clock)
             one = PluginListener(manifest, instance, lane, outlets)
             dispatcher = make_dispatcher()
             for listener in one.listeners([REQUEST], needs_body=False):

@@ -10,7 +10,7 @@ from int3rceptor.net.stream import ByteStream, Chunks
 
 
 class FakeStream(ByteStream):
-    """Deadlines pass at once in `drain` (when it has no room), and for real in `read`."""
+    """Deadlines pass at once in `drain` (without room), and for real in `read`."""
 
     def __init__(self) -> None:
         self.sent = bytearray()

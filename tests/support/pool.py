@@ -96,9 +96,7 @@ class PoolBench:
         await turns()
         return task
 
-    async def get_h1(
-        self, origin: Origin = A, owner: object | None = None
-    ) -> H1Origin:
+    async def get_h1(self, origin: Origin = A, owner: object | None = None) -> H1Origin:
         """A taken HTTP/1.1 connection; dialled if need be."""
         task = await self.ask(origin, owner=owner)
         if not task.done():
