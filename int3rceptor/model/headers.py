@@ -36,14 +36,16 @@ class Headers:
 
     def get_bytes(self, name: bytes) -> bytes | None:
         """The first value of `name` (which is given in lower case), or None."""
+        size = len(name)  # compared first: most names differ in it, and it costs less
         for key, value in self.raw:
-            if key.lower() == name:
+            if len(key) == size and key.lower() == name:
                 return value
         return None
 
     def get_all_bytes(self, name: bytes) -> list[bytes]:
         """All values of `name` (which is given in lower case), in order."""
-        return [value for key, value in self.raw if key.lower() == name]
+        size = len(name)
+        return [v for k, v in self.raw if len(k) == size and k.lower() == name]
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of `name` as text, or `default`."""

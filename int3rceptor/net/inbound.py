@@ -157,9 +157,11 @@ class StreamInbound:
 
     async def peek(self, at_least: int, timeout_s: float) -> bytes:
         data = b""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
         try:
             while len(data) < at_least:
-                more = await self._stream.read(timeout_s)
+                more = await self._stream.read(deadline - loop.time())
                 if not more:
                     break
                 data += more

@@ -56,6 +56,8 @@ class TransportStream(asyncio.Protocol, ByteStream):
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):
             self._peer = (str(peer[0]), int(peer[1]))
+        if self._is_aborted:
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._chunks.append(data)
@@ -166,9 +168,12 @@ class TransportStream(asyncio.Protocol, ByteStream):
             raise
 
     def abort(self) -> None:
-        if self._transport is not None and not self._is_lost:
-            self._on_lost = None
-            self._is_closing = self._is_aborted = True
+        if self._is_lost:
+            return
+        self._on_lost = None
+        self._is_closing = self._is_aborted = True
+        # A loop that was cancelled while it made the transport brings it yet.
+        if self._transport is not None:
             self._transport.abort()
 
     @property

@@ -78,6 +78,13 @@ class Connection:
         be answered is logged."""
         self._task = asyncio.current_task()
         try:
+            await self._serve_answering(inbound)
+        except asyncio.CancelledError:
+            inbound.abort()
+            raise
+
+    async def _serve_answering(self, inbound: Inbound) -> None:
+        try:
             await self._serve(inbound)
         except ProtocolError as error:
             log.info("client %s:%d: %s", *self._client.address, error)
@@ -88,9 +95,6 @@ class Connection:
         except StreamError as error:
             log.info("client %s:%d: %s", *self._client.address, error)
             inbound.abort()
-        except asyncio.CancelledError:
-            inbound.abort()
-            raise
 
     def drain(self) -> None:
         """Let the exchanges that run end, and no other begin.

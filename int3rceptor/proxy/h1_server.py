@@ -5,6 +5,7 @@ Pipelined requests wait in the stream, which stops reading when it holds enough.
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 
 from int3rceptor.config.model import LimitsConfig
@@ -172,6 +173,8 @@ class H1ServerConnection:
 
     async def _next_head(self) -> RequestHead | None:
         wait_s = self._limits.client_idle_s
+        head_s = self._limits.head_timeout_s
+        deadline = 0.0
         while True:
             event = self._codec.next_event()
             if isinstance(event, RequestHead):
@@ -181,14 +184,16 @@ class H1ServerConnection:
             try:
                 data = await self._stream.read(wait_s)
             except StreamTimeout:
-                if wait_s == self._limits.client_idle_s:
+                if not deadline:
                     return None
                 raise ClientProtocolError(
-                    f"the rest of the request's head did not come within {wait_s:g} s",
+                    f"the rest of the request's head did not come within {head_s:g} s",
                     status=408,
                 ) from None
             self._codec.receive(data)
-            wait_s = self._limits.head_timeout_s
+            # One deadline for the whole head: a byte now and then does not extend it.
+            deadline = deadline or time.monotonic() + head_s
+            wait_s = max(0.0, deadline - time.monotonic())
 
     def _take_end(self) -> None:
         event = self._codec.next_event()

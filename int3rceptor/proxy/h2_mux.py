@@ -25,6 +25,10 @@ from int3rceptor.wire.h2_events import (
 )
 
 
+class WindowTimeout(StreamTimeout):
+    """The peer took nothing of a body for too long: its window stayed shut."""
+
+
 class Inbox:
     """The body of one stream's message as it comes in: a ChunkSource."""
 
@@ -209,6 +213,8 @@ class H2Mux:
         gate = self._window_gates[stream_id] = Gate(self.loop)
         try:
             await gate.wait(self._idle_s)
+        except StreamTimeout as error:
+            raise WindowTimeout("the stream's window stayed shut") from error
         finally:
             gate.close()
             del self._window_gates[stream_id]

@@ -1,5 +1,7 @@
 """What a client's first bytes are, looked at without taking them."""
 
+import time
+
 from int3rceptor.config.model import LimitsConfig
 from int3rceptor.errors import ClientProtocolError, StreamLost, StreamTimeout
 from int3rceptor.net.inbound import Inbound
@@ -18,9 +20,10 @@ async def recognise(
     StreamTimeout when no byte comes within `first_byte_s` seconds.
     """
     data = await inbound.peek(1, first_byte_s)
+    deadline = time.monotonic() + limits.head_timeout_s
     while (speech := sniff(data)) is Speech.UNDECIDED and data:
         try:
-            more = await inbound.peek(len(data) + 1, limits.head_timeout_s)
+            more = await inbound.peek(len(data) + 1, _left_s(deadline))
         except StreamTimeout:
             break
         if len(more) <= len(data):
@@ -36,11 +39,12 @@ async def take_connect_head(inbound: Inbound, limits: LimitsConfig) -> RequestHe
     ClientProtocolError when it is malformed, too long, or does not come in time.
     """
     data = b""
+    deadline = time.monotonic() + limits.head_timeout_s
     while (end := data.find(b"\r\n\r\n")) < 0:
         if len(data) > MAX_CONNECT_HEAD_BYTES:
             raise ClientProtocolError("the head of CONNECT is too long", status=431)
         try:
-            more = await inbound.peek(len(data) + 1, limits.head_timeout_s)
+            more = await inbound.peek(len(data) + 1, _left_s(deadline))
         except StreamTimeout:
             raise ClientProtocolError(
                 f"the rest of CONNECT did not come within {limits.head_timeout_s:g} s",
@@ -63,9 +67,15 @@ async def peek_client_hello(inbound: Inbound, limits: LimitsConfig) -> ClientHel
 
     ClientProtocolError when it is none, StreamLost or StreamTimeout when it breaks off.
     """
-    data = await inbound.peek(1, limits.head_timeout_s)
+    deadline = time.monotonic() + limits.head_timeout_s
+    data = await inbound.peek(1, _left_s(deadline))
     while isinstance(hello := parse_client_hello(data), NeedMore):
-        data = await inbound.peek(hello.at_least, limits.head_timeout_s)
+        data = await inbound.peek(hello.at_least, _left_s(deadline))
         if len(data) < hello.at_least:
             raise StreamLost("the client left in the middle of its ClientHello")
     return hello
+
+
+def _left_s(deadline: float) -> float:
+    """One deadline for the whole head: a byte now and then does not extend it."""
+    return max(0.0, deadline - time.monotonic())

@@ -37,6 +37,10 @@ def _destination(head: RequestHead, session: Session) -> tuple[str, int]:
         host, port = parse_authority(head.authority, default_port)
         return host.lower(), port
     if head.version == "HTTP/2":
+        if head.scheme != session.scheme:
+            raise ClientProtocolError(
+                f":scheme is {head.scheme} on a connection for {session.scheme}"
+            )
         _check_is_covered(head, session)
     elif head.is_absolute:
         host, port = parse_authority(head.authority, default_port)

@@ -42,16 +42,26 @@ NEVER_NAMED = frozenset(
 )
 
 
-def comma_tokens(values: list[bytes]) -> set[bytes]:
+# What nearly every Connection field says.
+_COMMON_LISTS = {
+    value: frozenset((value.lower(),))
+    for value in (b"keep-alive", b"Keep-Alive", b"close")
+}
+
+
+def comma_tokens(values: list[bytes]) -> frozenset[bytes]:
     """The members of a comma-separated list, in lower case, without parameters."""
-    members = b",".join(values).lower().split(b",")
-    return {member.partition(b";")[0].strip(b" \t") for member in members} - {b""}
+    joined = b",".join(values)
+    if common := _COMMON_LISTS.get(joined):
+        return common
+    members = joined.lower().split(b",")
+    return frozenset(m.partition(b";")[0].strip(b" \t") for m in members) - {b""}
 
 
-def connection_options(headers: Headers) -> set[bytes]:
+def connection_options(headers: Headers) -> frozenset[bytes]:
     """What Connection names, in lower case."""
     values = headers.get_all_bytes(b"connection")
-    return comma_tokens(values) if values else set()
+    return comma_tokens(values) if values else frozenset()
 
 
 def hop_by_hop(headers: Headers) -> frozenset[bytes]:

@@ -248,7 +248,7 @@ def _judge_framing(
 ) -> Framing:
     options = _NO_OPTIONS
     if connection := found.get(b"connection"):
-        options = frozenset(comma_tokens(connection))
+        options = comma_tokens(connection)
     upgrades = is_upgrade(options, found.get(b"upgrade", []))
     length = found.get(b"content-length")
     codings = found.get(b"transfer-encoding")

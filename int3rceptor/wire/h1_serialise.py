@@ -16,7 +16,12 @@ from int3rceptor.model.message import (
     Response,
     format_authority,
 )
-from int3rceptor.wire.fields import accepts_trailers, hop_by_hop, wants_upgrade
+from int3rceptor.wire.fields import (
+    HOP_BY_HOP,
+    accepts_trailers,
+    hop_by_hop,
+    wants_upgrade,
+)
 from int3rceptor.wire.h1_framing import (
     FORBIDDEN_TRAILERS,
     Peer,
@@ -50,6 +55,7 @@ _NAMES = {
     b"transfer-encoding": b"Transfer-Encoding",
 }
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
+_ALWAYS_DROPPED = HOP_BY_HOP | _FRAMING
 _REQUEST_LINE = re.compile(
     rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [^\x00-\x20\x7f]+ HTTP/1\.1\r\n"
 )
@@ -102,18 +108,19 @@ def request_head(request: Request, sending: Sending, *, absolute_form: bool) -> 
     authority = request.authority or format_authority(
         request.host, request.port, request.scheme
     )
+    names = _lower_names(headers)
     own = {b"host": to_bytes(authority)}
     options = []
-    if asks_upgrade(request):
+    if b"upgrade" in names and asks_upgrade(request):
         options.append(b"Upgrade")
-    if accepts_trailers(headers):
+    if b"te" in names and accepts_trailers(headers):
         # RFC 9110, 10.1.4: TE is for one hop, so it is said again, and named.
         own[b"te"] = b"trailers"
         options.append(b"TE")
-    if request.version == "HTTP/2" and len(headers.get_all_bytes(b"cookie")) > 1:
+    if request.version == "HTTP/2" and names.count(b"cookie") > 1:
         # RFC 9113, 8.2.3: crumbs become one field before they reach HTTP/1.
         own[b"cookie"] = b"; ".join(headers.get_all_bytes(b"cookie"))
-    fields = _next_hop_fields(headers, sending, own, options)
+    fields = _next_hop_fields(headers, names, sending, own, options)
     if b"host" in own:
         fields.insert(0, (b"Host", own[b"host"]))
     target = _target(request, authority) if absolute_form else request.target
@@ -130,7 +137,8 @@ def response_head(response: Response, sending: Sending, *, close: bool) -> bytes
     if not reason and not response.version.startswith("HTTP/1"):
         reason = _REASONS.get(response.status, b"")
     line = b"HTTP/1.1 %d %b\r\n" % (response.status, reason)
-    fields = _next_hop_fields(response.headers, sending, {}, options)
+    names = _lower_names(response.headers)
+    fields = _next_hop_fields(response.headers, names, sending, {}, options)
     return _joined(line, fields, _STATUS_LINE, Peer.ORIGIN)
 
 
@@ -140,7 +148,8 @@ def informational_head(informational: Informational) -> bytes:
         informational.status,
         informational.reason or _REASONS.get(informational.status, b""),
     )
-    fields = _next_hop_fields(informational.headers, _NOTHING, {}, [])
+    names = _lower_names(informational.headers)
+    fields = _next_hop_fields(informational.headers, names, _NOTHING, {}, [])
     return _joined(line, fields, _STATUS_LINE, Peer.ORIGIN)
 
 
@@ -165,8 +174,17 @@ def _target(request: Request, authority: str) -> bytes:
     return b"%b://%b%b" % (to_bytes(request.scheme), to_bytes(authority), path)
 
 
+def _lower_names(headers: Headers) -> list[bytes]:
+    """The names of `headers.raw`, once for the whole head."""
+    return [name.lower() for name, _ in headers.raw]
+
+
 def _next_hop_fields(
-    headers: Headers, sending: Sending, own: dict[bytes, bytes], options: list[bytes]
+    headers: Headers,
+    names: list[bytes],
+    sending: Sending,
+    own: dict[bytes, bytes],
+    options: list[bytes],
 ) -> RawHeaders:
     """The fields to send. Those in `own` (lower-case names) stand where they stood.
 
@@ -181,24 +199,25 @@ def _next_hop_fields(
     if options:
         own[b"connection"] = b", ".join(options)
     replaced = frozenset(own)
-    dropped = _dropped(headers, sending, options)
+    touched = replaced | _dropped(headers, names, sending, options)
     fields: RawHeaders = []
-    for name, value in headers.raw:
-        key = name.lower()
-        if key in replaced:
+    for key, field in zip(names, headers.raw, strict=True):
+        if key not in touched:
+            fields.append(field)
+        elif key in replaced:
             if key in own:
-                fields.append((name, own.pop(key)))
+                fields.append((field[0], own.pop(key)))
         elif key in _FRAMING and framing in own:
             fields.append((_NAMES[framing], own.pop(framing)))
-        elif key not in dropped:
-            fields.append((name, value))
     fields += [(_NAMES[key], own[key]) for key in _NAMES if key in own]
     return fields
 
 
 def _dropped(
-    headers: Headers, sending: Sending, options: list[bytes]
+    headers: Headers, names: list[bytes], sending: Sending, options: list[bytes]
 ) -> frozenset[bytes]:
+    if b"connection" not in names and not options and not sending.keeps_length:
+        return _ALWAYS_DROPPED
     dropped = hop_by_hop(headers)
     if b"Upgrade" in options:
         dropped -= {b"upgrade"}
@@ -212,7 +231,7 @@ def _joined(
 
     `Headers.raw` may be edited in place, so what a hook wrote is judged here.
     """
-    block = b"".join([b"%b: %b\r\n" % field for field in fields]) + b"\r\n"
+    block = b"\r\n".join([*map(b": ".join, fields), b"", b""])
     if not line_form.fullmatch(line) or not is_field_block(block, len(fields)):
         raise refusal(author, f"HTTP/1 cannot carry this head: {line[:80]!r}")
     return line + block

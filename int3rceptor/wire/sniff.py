@@ -7,6 +7,9 @@ H2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 MAX_METHOD_BYTES = 32
 """Longest method looked for: the longest registered one (UPDATEREDIRECTREF) has 17."""
 
+MAX_EMPTY_BYTES = 8
+"""Four empty lines before a request: as many as HTTP/1.1 is read with here."""
+
 _TLS_HANDSHAKE = 0x16
 _SOCKS = (0x04, 0x05)
 _METHOD_BYTES = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -42,6 +45,8 @@ def sniff(data: bytes) -> Speech:
 def _sniff_method(data: bytes) -> Speech:
     # RFC 9112, 2.2: a server should ignore empty lines before the request line.
     line = data.lstrip(b"\r\n")
+    if len(data) - len(line) > MAX_EMPTY_BYTES:
+        return Speech.OTHER
     method, space, _ = line.partition(b" ")
     if not _METHOD_BYTES.issuperset(method.upper()) or len(method) > MAX_METHOD_BYTES:
         return Speech.OTHER

@@ -74,6 +74,20 @@ async def test_peek_gives_up_at_its_deadline_and_keeps_what_came(ends: Ends) -> 
     assert await ends.inbound.peek(4, WAIT_S) == b"abcd"
 
 
+async def test_the_deadline_of_a_peek_is_for_all_its_bytes(ends: Ends) -> None:
+    async def drip() -> None:
+        while True:
+            await ends.theirs.send(b"x")
+            await asyncio.sleep(SOON_S / 5)
+
+    dripping = asyncio.create_task(drip())
+    async with asyncio.timeout(20 * SOON_S):
+        with pytest.raises(StreamTimeout):
+            await ends.inbound.peek(1000, 2 * SOON_S)
+    dripping.cancel()
+    await asyncio.wait([dripping])
+
+
 async def test_a_cancelled_peek_loses_nothing(ends: Ends) -> None:
     await ends.theirs.send(b"abc")
     assert await stuck(ends.inbound.peek(4, WAIT_S), SOON_S)

@@ -342,10 +342,6 @@ async def test_a_slow_upload_is_no_silence_of_the_origin(bench: Bench) -> None:
     assert (await asking).response.status == 200
 
 
-@pytest.mark.xfail(
-    reason="BUG: the wait for the first byte is counted from before the request's end",
-    strict=True,
-)
 async def test_the_wait_for_an_answer_begins_when_the_request_is_sent(
     bench: Bench,
 ) -> None:
@@ -363,11 +359,6 @@ async def test_the_wait_for_an_answer_begins_when_the_request_is_sent(
     assert (await asking).response.status == 200
 
 
-@pytest.mark.xfail(
-    reason="BUG: an origin that neither reads the request nor answers is waited for "
-    "for ever",
-    strict=True,
-)
 async def test_an_origin_that_takes_no_request_is_not_waited_for(bench: Bench) -> None:
     feed = Feed()
     asking = await bench.ask(

@@ -265,11 +265,6 @@ async def test_an_origin_that_says_nothing() -> None:
         await asking
 
 
-@pytest.mark.xfail(
-    reason="BUG: an origin whose window stays shut is told as StreamTimeout, which no "
-    "page answers",
-    strict=True,
-)
 async def test_an_origin_that_takes_no_request_is_the_origins_failure() -> None:
     asking = await hurried(request("POST", body=Body(bytes(MUCH))))
 

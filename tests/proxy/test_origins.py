@@ -260,8 +260,9 @@ async def test_that_an_origin_speaks_http2_is_learnt_once(
         where = Origin("https", "localhost", origin.port, "localhost")
         assert await origins.learns_h2(where, 5.0) is True
         assert await origins.learns_h2(where, 5.0) is True
-        assert origins.pool.open_connections == 1
-        await eventually(lambda: len(origin.peers) == 1)
+        got = await send(origins, ask(origin.port, scheme="https"), h2=True)
+        assert await whole(got) == b"/ 0 bytes"
+        assert len(origin.peers) == 1
 
 
 async def test_that_an_origin_speaks_http1_is_learnt_once(

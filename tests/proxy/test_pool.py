@@ -250,9 +250,6 @@ async def test_who_waits_for_room_hears_of_a_lost_connection(bench: PoolBench) -
     assert (await waiting).origin == B
 
 
-@pytest.mark.xfail(
-    reason="BUG: release() serves waiters of its own origin only", strict=True
-)
 async def test_who_waits_for_room_hears_of_an_idle_connection(
     bench: PoolBench,
 ) -> None:
@@ -265,9 +262,6 @@ async def test_who_waits_for_room_hears_of_an_idle_connection(
     assert [dial.origin for dial in bench.dials] == [B]
 
 
-@pytest.mark.xfail(
-    reason="BUG: has_room() serves waiters of its own origin only", strict=True
-)
 async def test_who_waits_for_room_hears_of_an_idle_shared_connection(
     bench: PoolBench,
 ) -> None:
@@ -307,9 +301,6 @@ async def test_a_bound_connection_ends_with_its_owner(bench: PoolBench) -> None:
     assert bench.pool.open_connections == 1
 
 
-@pytest.mark.xfail(
-    reason="BUG: idle connections bound to others fill the origin's limit", strict=True
-)
 async def test_a_connection_bound_to_another_makes_room(bench: PoolBench) -> None:
     bench.limit(per_origin=1)
     owner, other = object(), object()

@@ -116,10 +116,6 @@ async def test_a_shared_connection_that_ends_leaves(bench: PoolBench) -> None:
     assert await bench.get_h2() is not shared
 
 
-@pytest.mark.xfail(
-    reason="BUG: an h2 connection is never found by who does not ask for h2",
-    strict=True,
-)
 async def test_an_origin_of_h2_alone_is_shared_by_all(bench: PoolBench) -> None:
     # Such an origin answers an offer of HTTP/1.1 with "no common ALPN"; the dialler
     # then offers both, and gives back HTTP/2 to who did not ask for it.
@@ -132,10 +128,6 @@ async def test_an_origin_of_h2_alone_is_shared_by_all(bench: PoolBench) -> None:
     assert await second is first
 
 
-@pytest.mark.xfail(
-    reason="BUG: an idle connection that cannot serve is not evicted for one that can",
-    strict=True,
-)
 async def test_an_idle_connection_of_the_wrong_kind_makes_room(
     bench: PoolBench,
 ) -> None:
@@ -146,9 +138,6 @@ async def test_an_idle_connection_of_the_wrong_kind_makes_room(
     assert [dial.may_share for dial in bench.dials] == [True]
 
 
-@pytest.mark.xfail(
-    reason="BUG: evicting the origin's last connection forgets its entry", strict=True
-)
 async def test_an_origin_may_evict_its_own_last_connection(bench: PoolBench) -> None:
     bench.limit(overall=1)
     bench.pool.release(await bench.get_h1())
@@ -158,10 +147,6 @@ async def test_an_origin_may_evict_its_own_last_connection(bench: PoolBench) -> 
     assert await bench.get_h2() is first
 
 
-@pytest.mark.xfail(
-    reason="BUG: when the head of the line leaves, nobody looks at who is behind it",
-    strict=True,
-)
 async def test_who_stood_behind_a_waiter_that_left_is_served(bench: PoolBench) -> None:
     bench.limit(per_origin=1)
     shared = await bench.get_h2()

@@ -35,7 +35,8 @@ def session(
     target: tuple[str, int] | None = None, sni: str | None = None, *, tls: bool = False
 ) -> Session:
     client = ClientInfo(address=("127.0.0.1", 1), tls=TLS if tls else None)
-    return Session(client=client, target=target, sni=sni)
+    scheme = "https" if tls else "http"
+    return Session(client=client, scheme=scheme, target=target, sni=sni)
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,5 @@ def test_so_many_bytes_decide(data: bytes) -> None:
     assert sniff(data) is not Speech.UNDECIDED
 
 
-@pytest.mark.xfail(reason="BUG: empty lines are undecided without end", strict=True)
 def test_empty_lines_decide_in_the_end() -> None:
     assert sniff(b"\r\n" * 1000) is not Speech.UNDECIDED

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from int3rceptor.errors import OriginTimeout
 from int3rceptor.model.flow import OriginInfo
 from int3rceptor.model.message import Informational, Response, format_authority
 from int3rceptor.net.stream import ByteStream
@@ -45,6 +46,32 @@ class Answer(Protocol):
     async def aclose(self) -> None:
         """Give up what remains; nobody reads the request's body after this."""
         ...
+
+
+class _Reached(Protocol):
+    @property
+    def origin(self) -> Origin: ...
+
+    @property
+    def deadlines(self) -> "OriginDeadlines": ...
+
+
+def too_late(connection: _Reached) -> OriginTimeout:
+    """The origin has the whole request, and says nothing."""
+    wait_s = connection.deadlines.first_byte_timeout_s
+    return OriginTimeout(
+        f"{connection.origin} sent nothing for {wait_s:g} s",
+        advice="Raise upstream.first_byte_timeout_s if it needs longer.",
+    )
+
+
+def not_taken(connection: _Reached) -> OriginTimeout:
+    """The origin stopped reading in the middle of the request."""
+    wait_s = connection.deadlines.idle_timeout_s
+    return OriginTimeout(
+        f"{connection.origin} took nothing of the request's body for {wait_s:g} s",
+        advice="Raise upstream.idle_timeout_s if it needs longer.",
+    )
 
 
 class OriginDeadlines(Protocol):

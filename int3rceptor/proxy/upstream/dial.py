@@ -130,14 +130,21 @@ class Dialer:
                 advice="Check that the server runs and listens on this port.",
                 is_unprocessed=True,
             ) from error
-        if _is_own(sock, self._own):
+        try:
+            is_own = _is_own(sock, self._own)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as error:  # reset since
+            sock.close()
+            raise ConnectError(
+                f"{host} port {port} closed the connection at once: {_reason(error)}"
+            ) from error
+        if is_own:
             sock.close()
             raise ProxyLoop(
                 f"{host} port {port} is this proxy's own address: the request would "
                 "never end",
                 advice="Ask for the origin itself, not for the proxy.",
             )
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
 
     async def _resolve(self, host: str, port: int) -> list[AddrInfo]:

@@ -1,12 +1,12 @@
 """One HTTP/1.1 connection to an origin, carrying one exchange at a time."""
 
+import time
 from collections import deque
 from typing import Protocol
 
 from int3rceptor.errors import (
     Int3rceptorError,
     OriginClosed,
-    OriginTimeout,
     ProtocolError,
     StreamError,
     StreamLost,
@@ -19,7 +19,13 @@ from int3rceptor.model.message import Informational, Request, Response
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.net.tasks import Tasks
 from int3rceptor.proxy.limits import EAGER_BODY_BYTES
-from int3rceptor.proxy.upstream.answer import Origin, OriginDeadlines, PassOn
+from int3rceptor.proxy.upstream.answer import (
+    Origin,
+    OriginDeadlines,
+    PassOn,
+    not_taken,
+    too_late,
+)
 from int3rceptor.wire.events import Data, End, ResponseHead
 from int3rceptor.wire.h1 import H1Client, Signal
 
@@ -120,6 +126,7 @@ class H1Exchange:
         self._tasks = Tasks(f"upload to {connection.origin}")
         self._upload_error: Int3rceptorError | None = None
         self._is_request_sent = False
+        self._sent_at = 0.0
         self._is_response_whole = False
         self._is_continue_owed = request.expects_continue
         self._is_over = False
@@ -140,7 +147,7 @@ class H1Exchange:
             start = codec.head(self._request)
             content = codec.data(body.content)
             stream.write(b"".join([start, *content, codec.end(body.trailers)]))
-            self._is_request_sent = True
+            self._mark_sent()
         else:
             stream.write(codec.head(self._request))
             self._tasks.start(self._upload(body), "body")
@@ -149,6 +156,8 @@ class H1Exchange:
 
     async def settle(self) -> None:
         """Let the request's body end; a client that waits for a 100 never sends it."""
+        if not self._is_response_whole:
+            await self.aclose()  # somebody put another answer in its place
         if self._is_continue_owed and not self._is_request_sent:
             await self.aclose()
         while len(self._tasks) and not self._is_over:
@@ -180,9 +189,13 @@ class H1Exchange:
                 stream.write(codec.data(data))
                 await stream.drain(self._connection.deadlines.idle_timeout_s)
             stream.write(codec.end(body.trailers))
+        except StreamTimeout:
+            self._upload_error = not_taken(self._connection)
+            stream.abort()
+            return
         except StreamError:
             return  # the response, or its absence, says what the origin made of it
-        self._is_request_sent = True
+        self._mark_sent()
         self._end_if_whole()
 
     # The response's way
@@ -262,8 +275,9 @@ class H1Exchange:
             try:
                 data = await connection.stream.read(self._wait_s())
             except StreamTimeout as error:
-                if self._upload_error is None and not self._is_request_sent:
-                    continue  # the upload goes on, under deadlines of its own
+                is_early = not connection.has_answered and self._wait_s() > 0
+                if self._upload_error is None and is_early:
+                    continue  # the upload went on, under deadlines of its own
                 raise self._too_late() from error
             except StreamLost as error:
                 raise self._truncated("its answer was whole") from error
@@ -273,16 +287,21 @@ class H1Exchange:
             return data
 
     def _wait_s(self) -> float:
+        """What is left of the wait for the next byte: the first may take its time from
+        the end of the request on."""
         deadlines = self._connection.deadlines
         if self._connection.has_answered:
             return deadlines.idle_timeout_s
-        return deadlines.first_byte_timeout_s
+        if not self._is_request_sent:
+            return deadlines.first_byte_timeout_s
+        return self._sent_at + deadlines.first_byte_timeout_s - time.monotonic()
 
     def _too_late(self) -> Int3rceptorError:
-        return self._upload_error or OriginTimeout(
-            f"{self._connection.origin} sent nothing for {self._wait_s():g} s",
-            advice="Raise upstream.first_byte_timeout_s if it needs longer.",
-        )
+        return self._upload_error or too_late(self._connection)
+
+    def _mark_sent(self) -> None:
+        self._is_request_sent = True
+        self._sent_at = time.monotonic()
 
     def _truncated(self, before: str) -> Int3rceptorError:
         if self._upload_error is not None:

@@ -1,12 +1,13 @@
 """One HTTP/2 connection to an origin, shared by the exchanges of many clients."""
 
+import time
 from typing import Protocol
 
 from int3rceptor.errors import (
     Int3rceptorError,
     OriginClosed,
+    OriginError,
     OriginReset,
-    OriginTimeout,
     ProtocolError,
     StreamError,
     StreamTimeout,
@@ -17,8 +18,14 @@ from int3rceptor.model.message import Informational, Request, Response
 from int3rceptor.net.gate import Gate
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.net.tasks import Tasks
-from int3rceptor.proxy.h2_mux import H2Mux, Inbox
-from int3rceptor.proxy.upstream.answer import Origin, OriginDeadlines, PassOn
+from int3rceptor.proxy.h2_mux import H2Mux, Inbox, WindowTimeout
+from int3rceptor.proxy.upstream.answer import (
+    Origin,
+    OriginDeadlines,
+    PassOn,
+    not_taken,
+    too_late,
+)
 from int3rceptor.wire.events import ResponseHead
 from int3rceptor.wire.h2 import H2Codec
 from int3rceptor.wire.h2_events import (
@@ -116,7 +123,11 @@ class H2Origin:
         """Send a request and wait for the response's head."""
         self._reserved -= 1
         is_end = request.body.is_empty
-        stream_id = self.codec.open_stream(request, end=is_end)
+        try:
+            stream_id = self.codec.open_stream(request, end=is_end)
+        except OriginError:
+            self._rest()
+            raise
         exchange = H2Exchange(self, stream_id, request, pass_on)
         self.exchanges[stream_id] = exchange
         self.mux.flush_soon()
@@ -202,6 +213,7 @@ class H2Exchange:
         self._error: Int3rceptorError | None = None
         self._upload_error: Int3rceptorError | None = None
         self._is_request_sent = False
+        self._sent_at = 0.0
         self._is_response_whole = False
         self._is_continue_owed = request.expects_continue
         self._is_over = False
@@ -218,7 +230,7 @@ class H2Exchange:
     async def run(self, *, is_end: bool) -> None:
         """Send the body; return when the final response's head is here."""
         if is_end:
-            self._is_request_sent = True
+            self._mark_sent()
         else:
             self._tasks.start(self._upload(self._request.body), "body")
         while self._inbox is None:
@@ -231,6 +243,8 @@ class H2Exchange:
 
     async def settle(self) -> None:
         """Let the request's body end; a client that waits for a 100 never sends it."""
+        if not self._is_response_whole:
+            await self.aclose()  # somebody put another answer in its place
         if self._is_continue_owed and not self._is_request_sent:
             await self.aclose()
         while len(self._tasks) and not self._is_over:
@@ -249,28 +263,38 @@ class H2Exchange:
         await self._tasks.close()
 
     async def _wait(self) -> None:
+        """Wait for news; the head may take its time from the end of the request on."""
         wait_s = self._connection.deadlines.first_byte_timeout_s
+        left_s = wait_s
+        if self._is_request_sent:
+            left_s = self._sent_at + wait_s - time.monotonic()
         try:
-            await self._gate.wait(wait_s)
+            await self._gate.wait(left_s)
         except StreamTimeout as error:
-            if not self._is_request_sent:
-                return  # the upload goes on, under deadlines of its own
-            raise OriginTimeout(
-                f"{self._connection.origin} sent nothing for {wait_s:g} s",
-                advice="Raise upstream.first_byte_timeout_s if it needs longer.",
-            ) from error
+            is_early = time.monotonic() < self._sent_at + wait_s
+            if is_early or not self._is_request_sent:
+                return  # the upload went on, under deadlines of its own
+            raise too_late(self._connection) from error
 
     async def _upload(self, body: Body) -> None:
         try:
             await self._connection.mux.send_body(self._stream_id, body)
+        except WindowTimeout:
+            self._upload_error = not_taken(self._connection)
+            self._gate.open()
+            return
         except (ProtocolError, StreamError) as error:
             # What the origin did to the stream is told by its reset, not by this.
             if self._connection.codec.is_open(self._stream_id):
                 self._upload_error = error
                 self._gate.open()
             return
-        self._is_request_sent = True
+        self._mark_sent()
         self._end_if_whole()
+
+    def _mark_sent(self) -> None:
+        self._is_request_sent = True
+        self._sent_at = time.monotonic()
 
     # The connection's side
 

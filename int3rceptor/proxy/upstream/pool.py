@@ -13,7 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
-from int3rceptor.errors import Int3rceptorError, PoolExhausted
+from int3rceptor.errors import Int3rceptorError, OriginClosed, PoolExhausted
 from int3rceptor.proxy.limits import MAX_ALPN_ENTRIES
 from int3rceptor.proxy.upstream.answer import Origin
 from int3rceptor.proxy.upstream.h1_client import H1Origin
@@ -45,6 +45,8 @@ class _Waiter:
     future: asyncio.Future[Connection | None]
     wants_h2: bool
     owner: object | None
+    is_dialing_h2: bool = False
+    """Whether the place that it was given is for a connection that others share."""
 
 
 @dataclass(slots=True, eq=False)
@@ -57,6 +59,8 @@ class _Entry:
     waiters: deque[_Waiter] = field(default_factory=deque)
     open: int = 0
     is_dialing_h2: bool = False
+    is_h2_only: bool = False
+    """Whether it refused HTTP/1.1: then everyone shares."""
 
     def listed(self) -> list[Connection]:
         """Connections that carry nothing, or are shared."""
@@ -75,6 +79,8 @@ class Pool:
         self._entries: dict[Origin, _Entry] = {}
         self._alpn: OrderedDict[Origin, tuple[str, float]] = OrderedDict()
         self._open = 0
+        self._is_serving = False
+        self._is_serving_due = False
 
     def alpn_of(self, origin: Origin) -> str | None:
         """What the origin chose when it was last offered HTTP/2, if it was."""
@@ -89,7 +95,7 @@ class Pool:
         entry = self._entries.get(origin)
         if entry is None:
             entry = self._entries[origin] = _Entry(origin=origin)
-        may_share = wants_h2 and self.alpn_of(origin) != "http/1.1"
+        may_share = self._may_share(entry, wants_h2)
         connection = None if entry.waiters else self._take(entry, may_share, owner)
         if connection is not None:
             return connection
@@ -99,21 +105,24 @@ class Pool:
             connection = await self._wait(entry, wants_h2, owner)
             if connection is not None:
                 return connection
-            may_share = wants_h2 and self.alpn_of(origin) != "http/1.1"
+            may_share = self._may_share(entry, wants_h2)
         return await self._open_one(entry, may_share)
 
     def release(self, connection: H1Origin) -> None:
         """An HTTP/1.1 connection is free again."""
-        entry = self._entries[connection.origin]
+        if not connection.is_usable:
+            connection.close()
+            return
         connection.idle_since = self._loop.time()
-        entry.idle.append(connection)
-        self._serve(entry)
+        self._entries[connection.origin].idle.append(connection)
+        self._serve_all()
 
     def has_room(self, connection: H2Origin) -> None:
-        """An HTTP/2 stream ended, so another can begin."""
+        """An HTTP/2 stream ended, so another can begin; or all did, so that the
+        connection may make room for one to elsewhere."""
         entry = self._entries.get(connection.origin)
-        if entry is not None and entry.waiters:
-            self._serve(entry)
+        if connection.is_idle or (entry is not None and entry.waiters):
+            self._serve_all()
 
     def discard(self, connection: Connection) -> None:
         """A connection is gone, or must not be used again. Called once for each."""
@@ -145,6 +154,9 @@ class Pool:
                 is_old = connection.is_idle and connection.idle_since < limit
                 if is_old or not connection.is_usable:
                     connection.close()
+            # Whoever holds an entry has a place in it, or waits in it.
+            if not entry.open and not entry.waiters:
+                del self._entries[entry.origin]
 
     async def aclose(self) -> None:
         """Close every connection listed; taken ones close with their exchange."""
@@ -179,25 +191,27 @@ class Pool:
             self._loop.call_soon(connection.close)
         return None
 
-    def _may_dial(self, entry: _Entry, wants_h2: bool) -> bool:
-        if wants_h2 and entry.is_dialing_h2:
-            return False
-        if entry.open >= self._limits.per_origin:
-            return False
-        return self._open < self._limits.overall or self._evict()
+    def _may_share(self, entry: _Entry, wants_h2: bool) -> bool:
+        speaks_h2 = self.alpn_of(entry.origin) != "http/1.1"
+        return entry.is_h2_only or (wants_h2 and speaks_h2)
 
-    def _evict(self) -> bool:
-        """Close the longest idle connection of any origin, to make room."""
-        idle = [
-            one
-            for entry in self._entries.values()
-            for one in entry.listed()
-            if one.is_idle
-        ]
+    def _may_dial(self, entry: _Entry, may_share: bool) -> bool:
+        """Whether there is a place for one more; an idle connection that cannot serve
+        (of another kind, another owner's, another origin's) gives up its own."""
+        if may_share and entry.is_dialing_h2:
+            return False
+        if entry.open >= self._limits.per_origin and not self._evict([entry]):
+            return False
+        has_place = self._open < self._limits.overall
+        return has_place or self._evict(list(self._entries.values()))
+
+    def _evict(self, entries: list[_Entry]) -> bool:
+        """Close the longest idle connection; False when none is idle."""
+        idle = [one for entry in entries for one in entry.listed() if one.is_idle]
         if not idle:
             return False
         min(idle, key=lambda one: one.idle_since).close()
-        return self._open < self._limits.overall
+        return True
 
     def _reserve(self, entry: _Entry, may_share: bool) -> None:
         entry.open += 1
@@ -207,25 +221,38 @@ class Pool:
     def _unreserve(self, entry: _Entry) -> None:
         entry.open -= 1
         self._open -= 1
-        self._serve(entry)
-        if not entry.open and not entry.waiters:
-            self._entries.pop(entry.origin, None)
-        if self._open == self._limits.overall - 1:
-            for other in list(self._entries.values()):
-                self._serve(other)
+        self._serve_all()
+
+    def _serve_all(self) -> None:
+        """Something became free: give it to those who wait, everywhere.
+
+        To evict a connection frees something too, and comes back here: then the one
+        loop that runs goes round once more.
+        """
+        self._is_serving_due = True
+        if self._is_serving:
+            return
+        self._is_serving = True
+        try:
+            while self._is_serving_due:
+                self._is_serving_due = False
+                for entry in [one for one in self._entries.values() if one.waiters]:
+                    self._serve(entry)
+        finally:
+            self._is_serving = False
 
     def _serve(self, entry: _Entry) -> None:
         """Give waiters, in order, what has become free; None means: dial."""
         while entry.waiters:
             waiter = entry.waiters[0]
-            connection: Connection | None = None
             if not waiter.future.done():
-                may_share = waiter.wants_h2 and self.alpn_of(entry.origin) != "http/1.1"
+                may_share = self._may_share(entry, waiter.wants_h2)
                 connection = self._take(entry, may_share, waiter.owner)
                 if connection is None:
                     if not self._may_dial(entry, may_share):
                         return
                     self._reserve(entry, may_share)
+                    waiter.is_dialing_h2 = may_share
                 waiter.future.set_result(connection)
             entry.waiters.popleft()
 
@@ -258,13 +285,14 @@ class Pool:
         """A waiter left; what it was given in the same turn goes to the next."""
         if waiter in entry.waiters:
             entry.waiters.remove(waiter)
-        if not waiter.future.done() or waiter.future.cancelled():
+        future = waiter.future
+        if not future.done() or future.cancelled() or future.exception() is not None:
+            self._serve_all()
             return
-        if waiter.future.exception() is not None:
-            return
-        connection = waiter.future.result()
+        connection = future.result()
         if connection is None:
-            entry.is_dialing_h2 = False
+            if waiter.is_dialing_h2:
+                entry.is_dialing_h2 = False
             self._unreserve(entry)
         elif isinstance(connection, H1Origin):
             self.release(connection)
@@ -290,9 +318,12 @@ class Pool:
         if may_share:
             self._learn(entry.origin, connection)
         if isinstance(connection, H2Origin):
-            connection.reserve()
+            entry.is_h2_only = entry.is_h2_only or not may_share
+            if not connection.reserve():
+                connection.close()
+                raise OriginClosed(f"{entry.origin} closed a connection at once")
             entry.shared.append(connection)
-        self._serve(entry)
+        self._serve_all()
         return connection
 
     def _share_failure(self, entry: _Entry, failure: Int3rceptorError) -> None:
