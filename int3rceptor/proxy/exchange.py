@@ -179,7 +179,7 @@ class Exchanges:
             await self._apply(verdict, flow, client, is_answer=True)
             raise _Replaced
         assert flow.response is not None
-        await client.respond(flow.response)
+        await self._respond(flow, client, flow.response)
 
     async def _apply(
         self,
@@ -196,7 +196,7 @@ class Exchanges:
                 if after is not None:
                     await self._apply(after, flow, client, is_answer=True)
                     return
-                await client.respond(response)
+                await self._respond(flow, client, flow.response)
             case Respond(response=response):
                 await self._respond(flow, client, response)
             case Drop(reason=reason):
@@ -210,6 +210,10 @@ class Exchanges:
 
     async def _respond(self, flow: Flow, client: Responder, response: Response) -> None:
         flow.response = response
+        if not 200 <= response.status <= 599 and response.status != 101:
+            raise OriginProtocolError(
+                f"{response.status} is no status of a final answer; a listener set it"
+            )
         await client.respond(response)
 
     async def _fail(
