@@ -46,9 +46,11 @@ class LineWriter:
             if self._missed or self._pending_chars > MAX_PENDING_CHARS:
                 self._missed += 1
                 return
+            is_first = not self._pending
             self._pending.append(line)
             self._pending_chars += len(line)
-        self._wake.set()
+        if is_first:  # else the thread knows already
+            self._wake.set()
 
     def close(self) -> bool:
         """Write what is pending, for at most CLOSE_S; whether that was enough."""

@@ -135,7 +135,9 @@ class Dispatcher:
             await self._make_whole(message, listener, flow)
         before = _Snapshot(message)
         try:
-            answer = await self._call(listener, flow)
+            answer = listener.call(flow)
+            if answer is not None:  # most listeners, most of the time, say nothing
+                answer = await self._verdict(listener, flow, answer)
         except Exception as error:  # noqa: BLE001  # a listener may raise anything
             answer = self._failed(listener, flow, error)
         # After a failure too: what it had changed by then stays changed.
@@ -143,8 +145,9 @@ class Dispatcher:
             flow.record(point.value, listener.name, what)
         return answer
 
-    async def _call(self, listener: Listener, flow: Flow) -> Answer:
-        called = listener.call(flow)
+    async def _verdict(
+        self, listener: Listener, flow: Flow, called: Answer | Awaitable[Answer]
+    ) -> Answer:
         answer = await called if inspect.isawaitable(called) else called
         while isinstance(answer, Hold):
             flow.record(listener.point.value, listener.name, "held")

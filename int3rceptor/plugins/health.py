@@ -78,22 +78,29 @@ class Pace:
 
     The third slow call of a window takes the plugin off the loop at once; it comes
     back after a whole window in which calls were fast.
+
+    Calls are timed by the wall clock, which is cheap, until one seems slow. On a busy
+    machine that may be a call that was not let run: for the rest of the window calls
+    are timed by the thread's CPU clock, a system call that costs more than a hook.
     """
 
-    __slots__ = ("_calls", "_slow", "is_slow")
+    __slots__ = ("_calls", "_slow", "is_slow", "is_suspect")
 
     def __init__(self) -> None:
         self._calls = 0
         self._slow = 0
         self.is_slow = False
+        self.is_suspect = False
 
-    def note(self, seconds: float) -> None:
-        """Count one call."""
+    def note(self, seconds: float, *, is_cpu: bool) -> None:
+        """Count one call; `is_cpu` says which clock timed it."""
         self._calls += 1
         if seconds > SLOW_CALL_S:
-            self._slow += 1
+            self.is_suspect = True
+            self._slow += is_cpu
             if self._slow > MAX_SLOW_CALLS:
                 self.is_slow = True
         if self._calls >= PACE_WINDOW:
             self.is_slow = self._slow > MAX_SLOW_CALLS
+            self.is_suspect = self._slow > 0
             self._calls = self._slow = 0

@@ -36,8 +36,7 @@ _BODY_POINTS = (HookPoint.REQUEST, HookPoint.RESPONSE)
 class Outlets:
     """Where log lines go, and two clocks in seconds.
 
-    `clock` is monotonic. `cpu_clock` counts what the calling thread computes: on a busy
-    machine the wall clock would blame a plugin for the time it was not let run.
+    `clock` is monotonic; `cpu_clock` counts what the calling thread computes.
     """
 
     log: LogSink
@@ -86,9 +85,11 @@ class PluginListener:
             return self._sit_out(point, flow)
         if self.pace.is_slow or self._lane.is_taken:
             return self._ask_in_thread(point, flow)
-        started = self._cpu_clock()
+        is_cpu = self.pace.is_suspect
+        clock = self._cpu_clock if is_cpu else self._clock
+        started = clock()
         result = self._instance.run(point, flow)
-        return self._settle(result, self._cpu_clock() - started)
+        return self._settle(result, clock() - started, is_cpu=is_cpu)
 
     async def _ask_in_thread(self, point: HookPoint, flow: Flow) -> Answer:
         def timed() -> tuple[Verdict | Fault | None, float]:
@@ -102,14 +103,16 @@ class PluginListener:
             self.stats.faults[FaultKind.OVERLOADED] += 1
             fault = Fault(kind=FaultKind.OVERLOADED, detail=str(error))
             raise PluginError(str(fault)) from None
-        return self._settle(result, seconds)
+        return self._settle(result, seconds, is_cpu=True)
 
-    def _settle(self, result: Verdict | Fault | None, seconds: float) -> Answer:
+    def _settle(
+        self, result: Verdict | Fault | None, seconds: float, *, is_cpu: bool
+    ) -> Answer:
         """Count the call, pass its log lines on, and judge a fault."""
         stats = self.stats
         stats.calls += 1
         stats.seconds += seconds
-        self.pace.note(seconds)
+        self.pace.note(seconds, is_cpu=is_cpu)
         self.flush()
         if isinstance(result, Fault):
             raise self._failed(result)

@@ -18,7 +18,7 @@ from int3rceptor.hooks.verdicts import (
 )
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.message import Response
-from tests.support.listening import Clock, ask, listener, says, whats
+from tests.support.listening import Clock, ask, listener, says, noted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -89,7 +89,7 @@ async def test_a_verdict_ends_the_asking(hooks: Dispatcher, flow: Flow) -> None:
 
     assert await hooks.dispatch(HookPoint.REQUEST, flow) == Drop("no")
     assert asked == []
-    assert whats(flow) == ["dropped: no"]
+    assert noted(flow) == ["dropped: no"]
     assert flow.changes[0].author == "a"
     assert flow.changes[0].point == "on_request"
 
@@ -137,7 +137,7 @@ async def test_a_scope_that_fails_is_a_failure_of_its_listener(
     assert hooks.needs_body(HookPoint.REQUEST, flow)
     verdict = await hooks.dispatch(HookPoint.REQUEST, flow)
     assert isinstance(verdict, Fail) == (policy == "block")
-    assert whats(flow)[0] == "failed: RuntimeError: no scope"
+    assert noted(flow)[0] == "failed: RuntimeError: no scope"
 
 
 # --- verdicts -----------------------------------------------------------------------
@@ -156,7 +156,7 @@ async def test_ending_verdicts_are_recorded(
     hooks: Dispatcher, flow: Flow, verdict: Answer, what: str
 ) -> None:
     assert await ask(hooks, flow, says(verdict)) is verdict
-    assert whats(flow) == [what]
+    assert noted(flow) == [what]
 
 
 async def test_passing_through_is_for_connections(
@@ -165,7 +165,7 @@ async def test_passing_through_is_for_connections(
     hooks.add(listener(says(PassThrough()), point=HookPoint.CONNECT))
 
     assert await hooks.dispatch(HookPoint.CONNECT, flow) == PassThrough()
-    assert whats(flow) == ["passed through"]
+    assert noted(flow) == ["passed through"]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ async def test_an_answer_that_the_point_does_not_know_is_a_failure(
     hooks.add(listener(says(answer), point=point))
 
     assert await hooks.dispatch(point, flow) is None
-    assert "is no answer to" in whats(flow)[0]
+    assert "is no answer to" in noted(flow)[0]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ async def test_a_delay_is_bounded_and_the_next_is_asked(
 
     assert await ask(hooks, flow, says(Delay(seconds))) == Drop()
     assert clock.slept == [slept]
-    assert whats(flow) == [f"delayed by {slept:g} s", "dropped"]
+    assert noted(flow) == [f"delayed by {slept:g} s", "dropped"]
 
 
 @pytest.mark.parametrize("released", [None, Drop("judged"), Delay(2.0)])
@@ -218,7 +218,7 @@ async def test_a_hold_waits_for_its_release(
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert not asking.done()
-    assert whats(flow) == ["held"]
+    assert noted(flow) == ["held"]
     decision.set_result(released)
 
     expected = None if isinstance(released, Delay) else released
@@ -236,7 +236,7 @@ async def test_a_hold_may_be_released_into_another_hold(
     second: Awaitable[Answer] = give(Drop())
 
     assert await ask(hooks, flow, says(Hold(give(Hold(second))))) == Drop()
-    assert whats(flow) == ["held", "held", "dropped"]
+    assert noted(flow) == ["held", "held", "dropped"]
 
 
 async def test_a_release_that_fails_is_a_failure_of_the_listener(
@@ -246,7 +246,7 @@ async def test_a_release_that_fails_is_a_failure_of_the_listener(
         raise ConnectionError("the console went away")
 
     assert await ask(hooks, flow, says(Hold(release()))) is None
-    assert whats(flow) == ["held", "failed: ConnectionError: the console went away"]
+    assert noted(flow) == ["held", "failed: ConnectionError: the console went away"]
 
 
 # --- failures -----------------------------------------------------------------------
@@ -263,7 +263,7 @@ async def test_a_failure_is_skipped_and_told(
     with caplog.at_level(logging.WARNING):
         assert await ask(hooks, flow, broken) == Drop()
 
-    assert whats(flow) == ["failed: ValueError: oops", "dropped"]
+    assert noted(flow) == ["failed: ValueError: oops", "dropped"]
     (record,) = caplog.records
     assert "on_request of one failed" in record.getMessage()
     assert "https://a.test/path" in record.getMessage()
@@ -300,4 +300,4 @@ async def test_what_was_changed_before_a_failure_is_recorded(
 
     await ask(hooks, flow, half)
 
-    assert whats(flow) == ["failed: ValueError: oops", "+ half: done"]
+    assert noted(flow) == ["failed: ValueError: oops", "+ half: done"]

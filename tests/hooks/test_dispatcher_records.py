@@ -10,7 +10,7 @@ from int3rceptor.model.flow import Flow
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Response
 from tests.hooks.conftest import MAX_BODY
-from tests.support.listening import Broken, OneChunk, ask, listener, says, whats
+from tests.support.listening import Broken, OneChunk, ask, listener, says, noted
 
 # --- what is recorded of changes ----------------------------------------------------
 
@@ -35,7 +35,7 @@ async def test_changes_are_told_one_by_one(hooks: Dispatcher, flow: Flow) -> Non
 
     await ask(hooks, flow, change)
 
-    assert whats(flow) == [
+    assert noted(flow) == [
         "GET https://a.test:443/path -> POST https://a.test:443/other",
         "- Host: a.test",
         "+ Host: b.test",
@@ -52,13 +52,13 @@ async def test_one_of_two_equal_fields_taken_away(
 
     await ask(hooks, flow, take_one)
 
-    assert whats(flow) == ["- A: 1"]
+    assert noted(flow) == ["- A: 1"]
 
 
 async def test_order_alone(hooks: Dispatcher, flow: Flow) -> None:
     await ask(hooks, flow, lambda flow: flow.request.headers.raw.reverse())
 
-    assert whats(flow) == ["header order"]
+    assert noted(flow) == ["header order"]
 
 
 async def test_the_same_body_again_is_no_change(hooks: Dispatcher, flow: Flow) -> None:
@@ -90,7 +90,7 @@ async def test_a_stream_that_was_read_and_replaced_is_one(
     flow.request.body = Body(source=OneChunk(b"abc"))
     await ask(hooks, flow, change)
 
-    assert whats(flow) == ["body replaced by 3 bytes"]
+    assert noted(flow) == ["body replaced by 3 bytes"]
 
 
 async def test_another_body_in_place_of_a_stream_is_one(
@@ -102,7 +102,7 @@ async def test_another_body_in_place_of_a_stream_is_one(
     flow.request.body = Body(source=OneChunk(b"xyz"))
     await ask(hooks, flow, change)
 
-    assert whats(flow) == ["body replaced by 3 bytes"]
+    assert noted(flow) == ["body replaced by 3 bytes"]
 
 
 async def test_another_response_is_compared_with_the_old_one(
@@ -115,7 +115,7 @@ async def test_another_response_is_compared_with_the_old_one(
     hooks.add(listener(change, point=HookPoint.RESPONSE))
     await hooks.dispatch(HookPoint.RESPONSE, flow)
 
-    assert whats(flow) == ["200 -> 404", "- A: 1", "+ A: 2"]
+    assert noted(flow) == ["200 -> 404", "- A: 1", "+ A: 2"]
 
 
 # --- bodies -------------------------------------------------------------------------
@@ -151,7 +151,7 @@ async def test_past_the_limit_it_stays_a_stream_and_the_flow_says_so(
     await hooks.dispatch(HookPoint.REQUEST, flow)
 
     assert seen == [None]
-    assert whats(flow) == ["not buffered: the body is larger than 10 bytes"]
+    assert noted(flow) == ["not buffered: the body is larger than 10 bytes"]
     assert await flow.request.body.read(100) == b"x" * (MAX_BODY + 1)
 
 

@@ -53,20 +53,20 @@ def test_pace_leaves_one_percent_alone() -> None:
     pace = Pace()
     for _ in range(3):
         for number in range(PACE_WINDOW):
-            pace.note(SLOW if number < MAX_SLOW_CALLS else QUICK)
+            pace.note(SLOW if number < MAX_SLOW_CALLS else QUICK, is_cpu=True)
             assert not pace.is_slow
 
 
 def test_one_slow_call_too_many_counts_at_once_until_a_quick_window() -> None:
     pace = Pace()
     for _ in range(MAX_SLOW_CALLS + 1):
-        pace.note(SLOW)
+        pace.note(SLOW, is_cpu=True)
     assert pace.is_slow
     for _ in range(PACE_WINDOW - MAX_SLOW_CALLS - 1):
-        pace.note(QUICK)
+        pace.note(QUICK, is_cpu=True)
     assert pace.is_slow
     for _ in range(PACE_WINDOW - 1):
-        pace.note(QUICK)
+        pace.note(QUICK, is_cpu=True)
         assert pace.is_slow
-    pace.note(QUICK)
+    pace.note(QUICK, is_cpu=True)
     assert not pace.is_slow

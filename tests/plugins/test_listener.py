@@ -145,7 +145,7 @@ async def test_a_slow_plugin_leaves_the_loop_and_comes_back(
     manifest = Manifest(name="slow", limits=Limits(fuel=100_000_000))
     one, dispatcher = build("slow", manifest=manifest)
     for _ in range(MAX_SLOW_CALLS + 1):
-        one.pace.note(1.0)
+        one.pace.note(1.0, is_cpu=True)
     threads: list[str] = []
     run = one._instance.run
 

@@ -47,7 +47,7 @@ def listener(
     return Listener(name=name, point=point, call=call)
 
 
-def whats(flow: Flow) -> list[str]:
+def noted(flow: Flow) -> list[str]:
     return [change.what for change in flow.changes]
 
 
