@@ -18,7 +18,7 @@ from int3rceptor.hooks.verdicts import (
 )
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.message import Response
-from tests.support.listening import Clock, ask, listener, says, noted
+from tests.support.listening import Clock, ask, listener, noted, says
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -10,7 +10,7 @@ from int3rceptor.model.flow import Flow
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Response
 from tests.hooks.conftest import MAX_BODY
-from tests.support.listening import Broken, OneChunk, ask, listener, says, noted
+from tests.support.listening import Broken, OneChunk, ask, listener, noted, says
 
 # --- what is recorded of changes ----------------------------------------------------
 
