@@ -22,7 +22,6 @@ from tests.support.process import (
 
 pytestmark = pytest.mark.e2e
 
-MAX_START_S = 5.0
 """Generous: the target of 0.5 s is for an idle machine, and is measured elsewhere."""
 
 
@@ -79,13 +78,14 @@ def test_run_can_be_spelled_out(tmp_path: Path) -> None:
     assert proxy.stdout == [ready]
 
 
-def test_starts_fast_without_the_plugin_engine(tmp_path: Path) -> None:
+def test_starts_without_the_plugin_engine_and_its_like(tmp_path: Path) -> None:
     code = (
-        "import sys; import int3rceptor.cli.main, int3rceptor.cli.run;"
+        # What measures coverage may be there before.
+        "import sys; before = set(sys.modules);"
+        "import int3rceptor.cli.main, int3rceptor.cli.run;"
         "print([name for name in ('rich', 'wasmtime', 'fastapi', 'sqlite3')"
-        " if name in sys.modules])"
+        " if name in sys.modules and name not in before])"
     )
-    started = time.monotonic()
     ended = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -95,7 +95,6 @@ def test_starts_fast_without_the_plugin_engine(tmp_path: Path) -> None:
     )
 
     assert ended.stdout.strip() == "[]"
-    assert time.monotonic() - started < MAX_START_S
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
