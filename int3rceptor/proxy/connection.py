@@ -169,10 +169,7 @@ class Connection:
 
     async def _connect_on_stream(self, head: RequestHead, stream: ByteStream) -> None:
         """CONNECT after another request on the connection, or inside TLS."""
-        await self.serve_tunnel(head, StreamInbound(stream))
-
-    async def serve_tunnel(self, head: RequestHead, inbound: Inbound) -> None:
-        """Like `serve`, for a connection whose CONNECT has been read already."""
+        inbound = StreamInbound(stream)
         try:
             await self._connect(head, inbound)
         except StreamError as error:

@@ -24,10 +24,6 @@ from int3rceptor.wire.h1_framing import (
 from int3rceptor.wire.h1_plain import Counted, Stage
 from int3rceptor.wire.h1_serialise import Sending, last_chunk
 
-MAX_BUFFERED_BYTES = 256 * 1024
-"""Received and not yet asked for; past it `wants_data` is False. Four full heads, or
-what one read of a fast peer brings."""
-
 
 class Signal(Enum):
     """What `next_event` answers when there is no event."""
@@ -70,16 +66,15 @@ class H1Connection(ABC):
         self._sends_body = False
 
     def receive(self, data: bytes) -> None:
-        """Take received bytes; b"" says that the peer will send no more."""
+        """Take received bytes; b"" says that the peer will send no more.
+
+        Called when `next_event` needs data, what waits here stays below one read of
+        the stream beyond the limits of a head.
+        """
         if data:
             self._buffer += data
         else:
             self._is_eof = True
-
-    @property
-    def wants_data(self) -> bool:
-        """Whether to go on reading from the peer."""
-        return not self._is_eof and len(self._buffer) < MAX_BUFFERED_BYTES
 
     def leftover(self) -> bytes:
         """Received bytes in no event yet: a tunnel's, or the next message's."""

@@ -12,7 +12,6 @@ from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Informational, Response
 from int3rceptor.wire.events import RequestHead
 from int3rceptor.wire.h1 import H1Server, Signal
-from int3rceptor.wire.h1_connection import MAX_BUFFERED_BYTES
 from tests.support.h1_codec import (
     CHUNKS,
     CONNECT,
@@ -230,10 +229,3 @@ def test_switching_protocols() -> None:
     server.receive(b"\x81")
     assert (server.next_event(), server.leftover()) == (Signal.PAUSED, b"\x81")
     assert server.end() == b""
-
-
-def test_the_caller_is_told_to_stop_reading() -> None:
-    server = server_after(GET)
-    assert server.wants_data
-    server.receive(b"x" * MAX_BUFFERED_BYTES)
-    assert not server.wants_data
