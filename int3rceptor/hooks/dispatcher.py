@@ -6,12 +6,12 @@ Python function. A point without listeners costs one attribute test.
 
 import inspect
 import logging
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from int3rceptor.errors import LimitExceeded
+from int3rceptor.hooks.changes import Look, differences, look, messages
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import (
     MAX_DELAY_S,
@@ -24,7 +24,6 @@ from int3rceptor.hooks.verdicts import (
     Verdict,
 )
 from int3rceptor.model.flow import Flow
-from int3rceptor.model.message import Request, Response
 
 log = logging.getLogger("int3rceptor.hooks")
 
@@ -43,6 +42,8 @@ class Listener:
     `needs_body` makes the message's body whole before the call, up to a limit; past it
     the flow is marked and the listener sees a streamed body (`content` is None).
     `applies` narrows it to some flows. `on_error` says what its failure means.
+    `records_itself`: its changes and verdicts are in the flow's record already, under
+    names of their own.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Listener:
     needs_body: bool = False
     applies: Callable[[Flow], bool] | None = None
     on_error: Literal["skip", "block"] = "skip"
+    records_itself: bool = False
 
 
 _AT_A_MESSAGE = (Respond, Drop, Delay, Fail)
@@ -110,7 +112,10 @@ class Dispatcher:
         recorded in the flow with its author.
         """
         for listener in self._listeners[point]:
-            verdict = await self._ask(listener, flow)
+            asked = self._ask(listener, flow)
+            if asked is None:
+                continue
+            verdict = await asked
             if isinstance(verdict, Delay):
                 # Not min(max()): that lets NaN through, and a sleep of NaN never ends.
                 wanted = verdict.seconds
@@ -119,31 +124,66 @@ class Dispatcher:
                 await self._sleep(seconds)
                 continue
             if verdict is not None:
-                flow.record(point.value, listener.name, describe(verdict))
+                if not listener.records_itself:
+                    flow.record(point.value, listener.name, describe(verdict))
                 return verdict
         return None
 
-    async def _ask(self, listener: Listener, flow: Flow) -> Answer:
+    def _ask(
+        self, listener: Listener, flow: Flow, *, is_body_read: bool = False
+    ) -> Awaitable[Answer] | None:
+        """Ask one; None when it said and did nothing (most listeners, most of the
+        time), else what gives its verdict."""
         point = listener.point
+        before: tuple[Look, ...] = ()
         try:
             if listener.applies is not None and not listener.applies(flow):
                 return None
+            if listener.needs_body and not is_body_read:
+                return self._ask_with_body(listener, flow)
+            if not listener.records_itself:
+                before = _looks(point, flow)
+            called = listener.call(flow)
         except Exception as error:  # noqa: BLE001  # a listener may raise anything
-            return self._failed(listener, flow, error)
-        message = _message(point, flow)
-        if listener.needs_body and not message.body.is_whole:
-            await self._make_whole(message, listener, flow)
-        before = _Snapshot(message)
+            return self._conclude(listener, flow, before, error)
+        if called is None and (not before or _looks(point, flow) == before):
+            return None
+        return self._conclude(listener, flow, before, called)
+
+    async def _ask_with_body(self, listener: Listener, flow: Flow) -> Answer:
+        await self._make_whole(listener, flow)
+        asked = self._ask(listener, flow, is_body_read=True)
+        return None if asked is None else await asked
+
+    async def _conclude(
+        self,
+        listener: Listener,
+        flow: Flow,
+        before: tuple[Look, ...],
+        called: Answer | Awaitable[Answer] | Exception,
+    ) -> Answer:
+        answer: Answer = None
         try:
-            answer = listener.call(flow)
-            if answer is not None:  # most listeners, most of the time, say nothing
-                answer = await self._verdict(listener, flow, answer)
+            if isinstance(called, Exception):
+                raise called
+            if called is not None:
+                answer = await self._verdict(listener, flow, called)
         except Exception as error:  # noqa: BLE001  # a listener may raise anything
             answer = self._failed(listener, flow, error)
         # After a failure too: what it had changed by then stays changed.
-        for what in before.differences(_message(point, flow)):
-            flow.record(point.value, listener.name, what)
+        self._record_changes(listener, flow, before)
         return answer
+
+    def _record_changes(
+        self, listener: Listener, flow: Flow, before: tuple[Look, ...]
+    ) -> None:
+        point = listener.point
+        is_kept_secret = point is HookPoint.CAPTURE
+        for old, new in zip(before, _looks(point, flow), strict=False):
+            found = differences(old, new, shows_values=not is_kept_secret)
+            flow.is_redacted |= is_kept_secret and bool(found)
+            for what in found:
+                flow.record(point.value, listener.name, what)
 
     async def _verdict(
         self, listener: Listener, flow: Flow, called: Answer | Awaitable[Answer]
@@ -156,9 +196,10 @@ class Dispatcher:
             raise TypeError(f"{answer!r} is no answer to {listener.point.value}")
         return answer
 
-    async def _make_whole(
-        self, message: Request | Response, listener: Listener, flow: Flow
-    ) -> None:
+    async def _make_whole(self, listener: Listener, flow: Flow) -> None:
+        is_answer = listener.point is HookPoint.RESPONSE and flow.response is not None
+        message = flow.response if is_answer else flow.request
+        assert message is not None
         try:
             await message.body.read(self._max_body_bytes)
         except LimitExceeded as error:
@@ -204,65 +245,5 @@ def _applies(listener: Listener, flow: Flow) -> bool:
         return True
 
 
-def _message(point: HookPoint, flow: Flow) -> Request | Response:
-    message = flow.response if point is HookPoint.RESPONSE else flow.request
-    assert message is not None
-    return message
-
-
-class _Snapshot:
-    """What a message looked like before a listener saw it."""
-
-    __slots__ = ("body", "content", "fields", "line", "replaced")
-
-    def __init__(self, message: Request | Response) -> None:
-        self.line = _start_line(message)
-        self.fields = message.headers.raw.copy()
-        self.body = message.body
-        self.content = message.body.content
-        self.replaced = message.body.replaced
-
-    def differences(self, message: Request | Response) -> list[str]:
-        """One phrase per difference; empty when nothing changed (the common case)."""
-        line, fields = _start_line(message), message.headers.raw
-        content = message.body.content
-        was_read = self.content is None and content is not None
-        is_same_body = (
-            message.body is self.body
-            and message.body.replaced == self.replaced
-            and (content is self.content or was_read)
-        )
-        if line == self.line and fields == self.fields and is_same_body:
-            return []
-        found = []
-        if line != self.line:
-            found.append(f"{_show(self.line)} -> {_show(line)}")
-        gone = list((Counter(self.fields) - Counter(fields)).elements())
-        new = list((Counter(fields) - Counter(self.fields)).elements())
-        found += [f"- {_field(one)}" for one in gone]
-        found += [f"+ {_field(one)}" for one in new]
-        if fields != self.fields and not gone and not new:
-            found.append("header order")
-        if not is_same_body and (content is None or content != self.content):
-            size = "a stream" if content is None else f"{len(content)} bytes"
-            found.append(f"body replaced by {size}")
-        return found
-
-
-def _start_line(message: Request | Response) -> tuple[object, ...]:
-    if isinstance(message, Request):
-        where = (message.scheme, message.host, message.port)
-        return (message.method, *where, message.target)
-    return (message.status, message.reason)
-
-
-def _show(line: tuple[object, ...]) -> str:
-    if len(line) == 2:
-        return str(line[0])
-    method, scheme, host, port, target = line
-    path = target.decode("latin-1") if isinstance(target, bytes) else target
-    return f"{method} {scheme}://{host}:{port}{path}"
-
-
-def _field(field: tuple[bytes, bytes]) -> str:
-    return f"{field[0].decode('latin-1')}: {field[1].decode('latin-1')}"
+def _looks(point: HookPoint, flow: Flow) -> tuple[Look, ...]:
+    return tuple(map(look, messages(point, flow)))

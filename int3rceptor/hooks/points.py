@@ -17,6 +17,9 @@ class HookPoint(Enum):
     on_rule_match  a rule matched; `flow.rule` names it. Verdicts as of on_request.
     """
 
+    # Enum's own is a Python function, and every exchange looks points up three times.
+    __hash__ = object.__hash__
+
     CONNECT = "on_connect"
     REQUEST = "on_request"
     RESPONSE = "on_response"

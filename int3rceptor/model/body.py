@@ -4,11 +4,15 @@ It does not know who produces the chunks: the producer is a `ChunkSource`.
 """
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from inspect import isawaitable
 from typing import Protocol
 
-from int3rceptor.errors import LimitExceeded
+from int3rceptor.errors import LimitExceeded, TransformError
 from int3rceptor.model.headers import Headers
+
+Transform = Callable[[bytes], bytes | Awaitable[bytes]]
+"""Takes a chunk, gives the bytes to send in its place; b"" for none yet."""
 
 
 class ChunkSource(Protocol):
@@ -29,11 +33,13 @@ class Body:
     Whole (`content` is bytes) or streamed (`content` is None; read with `chunk`). A
     stream becomes whole by `read`, up to a limit. `size` counts the bytes that have
     passed through `chunk`; `length` is what the head declared, if it did; `replaced`
-    counts the calls of `replace`.
+    counts the calls of `replace` and `transform`, and `original` is the content before
+    the first. `tap` is told of every chunk on its way to the next hop.
     """
 
     __slots__ = (
-        "_pending", "_source", "content", "length", "replaced", "size", "trailers",
+        "_pending", "_source", "content", "length", "original", "replaced", "size",
+        "tap", "trailers",
     )  # fmt: skip
 
     def __init__(
@@ -44,13 +50,15 @@ class Body:
         length: int | None = None,
         trailers: Headers | None = None,
     ) -> None:
-        self.content = content if source is None else None
-        self._source = source
-        self._pending: deque[bytes] = deque()
-        self.length = length
-        self.size = 0
-        self.replaced = 0
-        self.trailers = trailers
+        self.content: bytes | None = content if source is None else None
+        self._source: ChunkSource | None = source
+        self._pending: deque[bytes] | None = None
+        self.length: int | None = length
+        self.size: int = 0
+        self.replaced: int = 0
+        self.original: bytes | None = None
+        self.tap: Callable[[bytes], None] | None = None
+        self.trailers: Headers | None = trailers
 
     @property
     def is_whole(self) -> bool:
@@ -78,6 +86,8 @@ class Body:
         if not data:
             self.trailers = self._source.trailers()
             self._source = None
+        elif self.tap is not None:
+            self.tap(data)
         self.size += len(data)
         return data
 
@@ -91,24 +101,52 @@ class Body:
             return self.content
         parts: list[bytes] = []
         total = 0
+        # What is read here is not on its way yet: it may come back, or be replaced.
+        tap, self.tap = self.tap, None
         while data := await self.chunk():
             parts.append(data)
             total += len(data)
             if total > limit_bytes:
-                self._pending.extendleft(reversed(parts))
+                self._pending = deque([*parts, *(self._pending or ())])
                 self.size -= total
+                self.tap = tap
                 raise LimitExceeded(f"the body is larger than {limit_bytes} bytes")
+        self.tap = tap  # for a transform that makes it a stream again
         self.content = b"".join(parts)
         self.length = total
         return self.content
 
     def replace(self, content: bytes) -> None:
         """Put `content` in place of a body that is whole, or was read."""
+        if not self.replaced:
+            self.original = self.content
         self.content = content
         self.replaced += 1
         self.length = len(content)
         self._source = None
-        self._pending.clear()
+        self._pending = None
+
+    def transform(self, function: Transform) -> None:
+        """Pass the chunks on their way through `function`, sync or async.
+
+        It is called with each chunk as it comes and once with b"" at the end, to give
+        what it kept back. The new length is not known beforehand: the message goes out
+        in chunks, without Content-Length. Functions follow each other in the order in
+        which they were given. A body known to be empty stays so: nothing is called.
+        """
+        if self.content is not None:
+            if not self.content:
+                return
+            if not self.replaced:
+                self.original = self.content
+            self._source = _Whole(self.content, self.trailers)
+            self.content = None
+        if self._source is None:
+            return  # all of it has passed
+        self._source = _Transformed(self._source, self._pending, function)
+        self._pending = None
+        self.length = None
+        self.replaced += 1
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self.content is not None:
@@ -117,3 +155,65 @@ class Body:
             return
         while data := await self.chunk():
             yield data
+
+
+class _Whole:
+    """Content that becomes a stream again."""
+
+    def __init__(self, content: bytes, trailers: Headers | None) -> None:
+        self._content = content
+        self._trailers = trailers
+
+    async def next_chunk(self) -> bytes:
+        content, self._content = self._content, b""
+        return content
+
+    def trailers(self) -> Headers | None:
+        return self._trailers
+
+
+class _Transformed:
+    """A source whose chunks pass through a function; `pending` ones come first."""
+
+    def __init__(
+        self, source: ChunkSource, pending: deque[bytes] | None, function: Transform
+    ) -> None:
+        self._source = source
+        self._pending = pending
+        self._function = function
+        self._has_ended = False
+        self._is_broken = False
+
+    async def next_chunk(self) -> bytes:
+        if self._is_broken:
+            raise self._failed("an earlier call did not end")
+        while not self._has_ended:
+            if self._pending:
+                data = self._pending.popleft()
+            else:
+                data = await self._source.next_chunk()
+            self._has_ended = not data
+            if given := await self._call(data):
+                return given
+        return b""
+
+    def trailers(self) -> Headers | None:
+        return self._source.trailers()
+
+    async def _call(self, data: bytes) -> bytes:
+        # Until it has returned: what a call that fails or is cancelled took is lost.
+        self._is_broken = True
+        try:
+            given: object = self._function(data)
+            if isawaitable(given):
+                given = await given
+            if not isinstance(given, bytes):
+                raise TypeError(f"it gave {type(given).__name__}, not bytes")
+        except Exception as error:
+            raise self._failed(f"{type(error).__name__}: {error}") from error
+        self._is_broken = False
+        return given
+
+    def _failed(self, reason: str) -> TransformError:
+        name = getattr(self._function, "__name__", type(self._function).__name__)
+        return TransformError(f"{name} failed in the middle of a body: {reason}")

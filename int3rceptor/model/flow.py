@@ -7,7 +7,7 @@ import itertools
 from dataclasses import dataclass, field
 from enum import Enum
 
-from int3rceptor.model.message import Request, Response
+from int3rceptor.model.message import Informational, Request, Response
 
 _serial = itertools.count(1)
 
@@ -16,6 +16,9 @@ MAX_CHANGES = 256
 
 MAX_TAGS = 64
 """Tags kept per flow, for the same reason."""
+
+MAX_INFORMATIONAL = 16
+"""1xx responses kept per flow: servers send one or two."""
 
 
 class FlowKind(Enum):
@@ -76,7 +79,11 @@ class Change:
 
 @dataclass(slots=True, kw_only=True)
 class Flow:
-    """One exchange from accept to the last byte."""
+    """One exchange from accept to the last byte.
+
+    `is_redacted` says that a listener of on_capture changed a message: what is kept is
+    the changed one, and nothing that shows the original.
+    """
 
     client: ClientInfo
     request: Request
@@ -90,6 +97,8 @@ class Flow:
     changes: list[Change] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
     rule: str = ""
+    informational: list[Informational] = field(default_factory=list)
+    is_redacted: bool = False
     bytes_up: int = 0
     bytes_down: int = 0
 

@@ -5,8 +5,29 @@ UTF-8 with surrogateescape, so that every byte survives a round trip.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import ClassVar
 
 RawHeaders = list[tuple[bytes, bytes]]
+
+STEERING = frozenset(
+    (
+        b"authorization",
+        b"connection",
+        b"content-length",
+        b"expect",
+        b"host",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"www-authenticate",
+    )
+)
+"""Lower-case names of the fields that steer the connection, beside the message."""
 
 
 def to_text(value: bytes) -> str:
@@ -29,10 +50,27 @@ class Headers:
     Setting replaces the first occurrence where it stands and drops the others.
     """
 
-    __slots__ = ("raw",)
+    __slots__ = ("_seen", "_steering", "raw")
 
     def __init__(self, raw: Iterable[tuple[bytes, bytes]] = ()) -> None:
         self.raw: RawHeaders = list(raw)
+        self._seen: RawHeaders = []
+        self._steering: frozenset[bytes] = frozenset()
+
+    @classmethod
+    def judged(cls, raw: RawHeaders, steering: frozenset[bytes]) -> "Headers":
+        """Fields of a parser that knows already which of STEERING are among them."""
+        made = cls.__new__(cls)
+        made.raw, made._seen, made._steering = raw, raw.copy(), steering
+        return made
+
+    @property
+    def steering(self) -> frozenset[bytes]:
+        """Which of STEERING are here, by their lower-case names."""
+        if self._seen != self.raw:  # two lists of the same tuples compare at once
+            self._seen = self.raw.copy()
+            self._steering = STEERING.intersection([n.lower() for n, _ in self.raw])
+        return self._steering
 
     def get_bytes(self, name: bytes) -> bytes | None:
         """The first value of `name` (which is given in lower case), or None."""
@@ -108,7 +146,7 @@ class Headers:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Headers) and self.raw == other.raw
 
-    __hash__ = None  # type: ignore[assignment]  # mutable, so not a key
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # mutable, so not a key
 
     def copy(self) -> "Headers":
         """An independent copy."""

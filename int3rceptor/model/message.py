@@ -20,7 +20,9 @@ class Request:
 
     `host` and `port` say where it goes; `target` is the path and query as received,
     byte for byte, ("*" for OPTIONS *); `authority` is the Host or :authority received.
-    `version` is the client's: "HTTP/1.0", "HTTP/1.1" or "HTTP/2".
+    `version` is the client's: "HTTP/1.0", "HTTP/1.1" or "HTTP/2". `received` and `sent`
+    are the head as the client sent it and as it went to the origin (b"" when it did
+    not): byte for byte in HTTP/1, one field a line in HTTP/2.
     """
 
     method: str
@@ -32,6 +34,8 @@ class Request:
     version: str
     headers: Headers
     body: Body = field(default_factory=Body)
+    received: bytes = b""
+    sent: bytes = b""
 
     @property
     def path(self) -> str:
@@ -41,7 +45,7 @@ class Request:
     @property
     def expects_continue(self) -> bool:
         """Whether the client waits for a 100 before it sends the body."""
-        return self.headers.get_bytes(b"expect") is not None
+        return b"expect" in self.headers.steering
 
     @property
     def url(self) -> str:
@@ -54,13 +58,19 @@ class Request:
 
 @dataclass(slots=True, kw_only=True)
 class Response:
-    """One final response; `version` is the origin's ("" when the proxy made it)."""
+    """One final response; `version` is the origin's ("" when the proxy made it).
+
+    `received` and `sent` are its heads, from the origin and to the client, as a
+    request's are.
+    """
 
     status: int
     reason: bytes = b""
     version: str = ""
     headers: Headers = field(default_factory=Headers)
     body: Body = field(default_factory=Body)
+    received: bytes = b""
+    sent: bytes = b""
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

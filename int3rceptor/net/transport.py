@@ -37,6 +37,7 @@ class TransportStream(asyncio.Protocol, ByteStream):
         self._is_writing_paused = False
         self._at_eof = False
         self._is_lost = False
+        self._cause: Exception | None = None
         self._is_closing = False
         self._is_aborted = False
         self._has_sent_eof = False
@@ -83,13 +84,14 @@ class TransportStream(asyncio.Protocol, ByteStream):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_lost = True
+        self._cause = exc
         if exc is None and not self._is_aborted:
             self._at_eof = True
             self._readable.open()
         else:
             # An abort is no end of the peer's bytes either: who reads a body that ends
             # with the connection must not take it for whole.
-            self._readable.fail(StreamLost(f"connection lost: {exc or 'aborted'}"))
+            self._readable.fail(self._lost())
         self._writable.fail(StreamLost("connection lost while sending"))
         self._closed.open()
         for gate in (self._readable, self._writable, self._closed):
@@ -107,7 +109,7 @@ class TransportStream(asyncio.Protocol, ByteStream):
             if self._at_eof:
                 return b""
             if self._is_lost or self._is_aborted:
-                raise StreamLost("connection lost")
+                raise self._lost()
             await self._readable.wait(timeout_s)
             if not self._chunks:
                 return b""
@@ -120,6 +122,11 @@ class TransportStream(asyncio.Protocol, ByteStream):
             if self._transport is not None and not self._is_lost:
                 self._transport.resume_reading()
         return data
+
+    def _lost(self) -> StreamLost:
+        lost = StreamLost(f"connection lost: {self._cause or 'aborted'}")
+        lost.__cause__ = self._cause
+        return lost
 
     def unread(self, data: bytes) -> None:
         if data:
@@ -148,7 +155,11 @@ class TransportStream(asyncio.Protocol, ByteStream):
         if self._is_lost or self._is_closing:
             return False
         self._has_sent_eof = True
-        self._transport.write_eof()
+        try:
+            self._transport.write_eof()
+        except OSError:  # reset by the peer, and the loop has yet to tell
+            self.abort()
+            return False
         return True
 
     async def aclose(self) -> None:

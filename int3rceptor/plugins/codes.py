@@ -9,6 +9,9 @@ ABI_VERSION = 1
 """Raised only when a module built for an older version could no longer run."""
 
 IMPORT_MODULE = "env"
+PAGE_BYTES = 64 * 1024
+"""The unit that WebAssembly counts memory in."""
+
 MEMORY_EXPORT = "memory"
 INIT_EXPORT = "plugin_init"
 

@@ -81,6 +81,13 @@ def describe(path: Path) -> Description:
         manifest = read_manifest(path, {})
     except PluginError as error:
         problems.append(str(error))
+    else:
+        needed, allowed = info.initial_memory_bytes, manifest.limits.memory_bytes
+        if needed > allowed:
+            problems.append(
+                f"starts with {needed} bytes of memory, but {allowed} are allowed "
+                "(limits.memory_bytes)"
+            )
     return Description(
         source=path,
         size_bytes=len(data),

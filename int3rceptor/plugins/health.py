@@ -23,6 +23,11 @@ MAX_SLOW_CALLS = 2
 SLOW_CALL_S = 0.001
 """CPU time. An inline call holds the loop; 1 ms is what other exchanges may wait."""
 
+SUSPECT_CALLS = 16
+"""Calls looked at closely after one that seemed slow. A plugin with more slow calls
+than one in a hundred shows it in these windows; one that was only not let run for a
+millisecond pays for few of them."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Stats:
@@ -80,27 +85,28 @@ class Pace:
     back after a whole window in which calls were fast.
 
     Calls are timed by the wall clock, which is cheap, until one seems slow. On a busy
-    machine that may be a call that was not let run: for the rest of the window calls
-    are timed by the thread's CPU clock, a system call that costs more than a hook.
+    machine that may be a call that was not let run: the next SUSPECT_CALLS are timed by
+    the thread's CPU clock, a system call that costs more than a hook.
     """
 
-    __slots__ = ("_calls", "_slow", "is_slow", "is_suspect")
+    __slots__ = ("_calls", "_slow", "is_slow", "suspicion")
 
     def __init__(self) -> None:
         self._calls = 0
         self._slow = 0
         self.is_slow = False
-        self.is_suspect = False
+        self.suspicion = 0
 
     def note(self, seconds: float, *, is_cpu: bool) -> None:
         """Count one call; `is_cpu` says which clock timed it."""
         self._calls += 1
+        if self.suspicion:
+            self.suspicion -= 1
         if seconds > SLOW_CALL_S:
-            self.is_suspect = True
+            self.suspicion = SUSPECT_CALLS
             self._slow += is_cpu
             if self._slow > MAX_SLOW_CALLS:
                 self.is_slow = True
         if self._calls >= PACE_WINDOW:
             self.is_slow = self._slow > MAX_SLOW_CALLS
-            self.is_suspect = self._slow > 0
             self._calls = self._slow = 0

@@ -9,10 +9,8 @@ from types import MappingProxyType
 
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.headers import Headers, to_bytes
-from int3rceptor.plugins.codes import LogLevel, Status
+from int3rceptor.plugins.codes import PAGE_BYTES, LogLevel, Status
 from int3rceptor.plugins.host import MAX_LOG_LINE_BYTES, Host, HostAct
-
-_PAGE_BYTES = 64 * 1024
 
 
 def encode_list(items: Iterable[bytes]) -> bytes:
@@ -69,7 +67,7 @@ def _printable(text: str) -> str:
 
 def memory_size(host: Host) -> int:
     """host_get_memory_size."""
-    return 0 if host.guest is None else host.guest.memory_bytes() // _PAGE_BYTES
+    return 0 if host.guest is None else host.guest.memory_bytes() // PAGE_BYTES
 
 
 def _text(source: Callable[[Flow], str | bytes | None]) -> HostAct:

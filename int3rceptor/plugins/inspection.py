@@ -14,6 +14,7 @@ from int3rceptor.plugins.codes import (
     IMPORT_MODULE,
     INIT_EXPORT,
     MEMORY_EXPORT,
+    PAGE_BYTES,
     Permission,
 )
 
@@ -38,6 +39,7 @@ class ModuleInfo:
     hooks: list[HookPoint] = field(default_factory=list)
     has_init: bool = False
     has_memory: bool = False
+    initial_memory_bytes: int = 0
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -110,7 +112,9 @@ def _judge_import(info: ModuleInfo, module: str, name: str, kind: object) -> Non
 
 def _judge_export(info: ModuleInfo, name: str, kind: object) -> None:
     if name == MEMORY_EXPORT:
-        info.has_memory = isinstance(kind, MemoryType)
+        if isinstance(kind, MemoryType):
+            info.has_memory = True
+            info.initial_memory_bytes = kind.limits.min * PAGE_BYTES
         return
     point = _POINTS.get(name)
     if point is None and name != INIT_EXPORT:

@@ -85,7 +85,7 @@ class PluginListener:
             return self._sit_out(point, flow)
         if self.pace.is_slow or self._lane.is_taken:
             return self._ask_in_thread(point, flow)
-        is_cpu = self.pace.is_suspect
+        is_cpu = self.pace.suspicion > 0
         clock = self._cpu_clock if is_cpu else self._clock
         started = clock()
         result = self._instance.run(point, flow)

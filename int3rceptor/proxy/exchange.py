@@ -7,6 +7,7 @@ calls returns to it; nothing calls upward.
 import asyncio
 import logging
 import time
+from functools import partial
 from typing import Protocol
 
 from int3rceptor.errors import (
@@ -16,11 +17,13 @@ from int3rceptor.errors import (
     OriginError,
     OriginProtocolError,
     StreamError,
+    TransformError,
 )
 from int3rceptor.hooks.dispatcher import Dispatcher
+from int3rceptor.hooks.keeper import BeforeEnd, Keeper
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Drop, Fail, PassThrough, Respond, Verdict
-from int3rceptor.model.flow import Flow
+from int3rceptor.model.flow import MAX_INFORMATIONAL, Flow
 from int3rceptor.model.message import Informational, Response
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.proxy.failures import failure_page, listener_failed_page
@@ -43,9 +46,12 @@ class Responder(Protocol):
         """Pass on a 1xx response."""
         ...
 
-    async def respond(self, response: Response, *, is_last: bool = False) -> None:
+    async def respond(
+        self, response: Response, before_end: BeforeEnd, *, is_last: bool = False
+    ) -> None:
         """Send the whole response; StreamError when the client is gone, the body's
-        own errors when that breaks off. `is_last` closes an HTTP/1 connection."""
+        own errors when that breaks off. `is_last` closes an HTTP/1 connection. After a
+        101 nothing has ended, and `before_end` is not called."""
         ...
 
     def abort(self) -> None:
@@ -61,7 +67,9 @@ class Exchanges:
         hooks: Dispatcher,
         origins: Origins,
         onboarding: Onboarding,
+        keeper: Keeper | None = None,
     ) -> None:
+        self._keeper = keeper
         self._hooks = hooks
         self._origins = origins
         self._onboarding = onboarding
@@ -89,10 +97,18 @@ class Exchanges:
                 await self.capture(flow)
         return upgraded
 
+    def is_for_us(self, host: str, port: int) -> bool:
+        """Whether an authority is that of the proxy's own port."""
+        listen = self._onboarding.listen
+        is_our_port = listen.endswith(f":{port}")
+        return is_our_port and (host == "localhost" or listen == f"{host}:{port}")
+
     def begin(self, flow: Flow) -> None:
         """The flow's life starts now."""
         flow.created = time.time()
         flow.times.started = time.monotonic()
+        if self._keeper is not None:
+            self._keeper.begin(flow)
 
     async def relay(self, flow: Flow, client: ByteStream, origin: ByteStream) -> None:
         """After a 101, or for a tunnel: pass bytes on unread, then record the flow."""
@@ -102,12 +118,19 @@ class Exchanges:
             await self.capture(flow)
 
     async def capture(self, flow: Flow) -> None:
-        """The flow is over: on_capture."""
+        """The flow is over, or its last byte is about to leave: on_capture, and into
+        the record. Once for each flow."""
+        if flow.times.ended:
+            return
         flow.times.ended = time.monotonic()
         flow.bytes_up += flow.request.body.passed
         if flow.response is not None:
             flow.bytes_down += flow.response.body.passed
-        await self._hooks.dispatch(HookPoint.CAPTURE, flow)
+        is_wanted = True
+        if self._hooks.is_heard(HookPoint.CAPTURE):
+            is_wanted = await self._hooks.dispatch(HookPoint.CAPTURE, flow) is None
+        if self._keeper is not None:
+            self._keeper.finish(flow, is_wanted=is_wanted)
 
     async def _run(
         self, flow: Flow, session: Session, client: Responder
@@ -115,7 +138,9 @@ class Exchanges:
         if flow.request.host == OWN_HOST:
             await self._respond(flow, client, self._onboarding.answer(flow.request))
             return None
-        verdict = await self._admit(flow, session)
+        verdict = None
+        if session.target is None and self._hooks.is_heard(HookPoint.CONNECT):
+            verdict = await self._admit(flow, session)
         if verdict is None and self._hooks.is_heard(HookPoint.REQUEST):
             self._ask_for_body(flow, client)
             verdict = await self._hooks.dispatch(HookPoint.REQUEST, flow)
@@ -133,16 +158,14 @@ class Exchanges:
 
     async def _admit(self, flow: Flow, session: Session) -> Verdict | None:
         """on_connect, once per origin and client connection; a tunnel asked before."""
-        if session.target is not None or not self._hooks.is_heard(HookPoint.CONNECT):
-            return None
         host, port = flow.request.host, flow.request.port
-        is_known, verdict = session.connect_verdict(host, port)
-        if not is_known:
-            verdict = await self._hooks.dispatch(HookPoint.CONNECT, flow)
-            # To pass plain HTTP through is to do nothing more with it.
-            if isinstance(verdict, PassThrough):
-                verdict = None
-            session.remember_connect(host, port, verdict)
+        if session.is_admitted(host, port):
+            return None
+        verdict = await self._hooks.dispatch(HookPoint.CONNECT, flow)
+        # To pass plain HTTP through is to do nothing more with it.
+        if verdict is None or isinstance(verdict, PassThrough):
+            session.admit(host, port)
+            return None
         return verdict
 
     def _ask_for_body(self, flow: Flow, client: Responder) -> None:
@@ -163,7 +186,7 @@ class Exchanges:
         answer = await self._origins.send(
             request,
             origin,
-            client.informational,
+            partial(self._pass_on, flow, client),
             client_is_http2=session.is_http2,
             owner=session,
         )
@@ -172,12 +195,18 @@ class Exchanges:
         flow.origin = answer.info
         return answer
 
+    def _pass_on(self, flow: Flow, client: Responder, head: Informational) -> None:
+        if len(flow.informational) < MAX_INFORMATIONAL:
+            flow.informational.append(head)
+        client.informational(head)
+
     async def _hand_back(self, flow: Flow, client: Responder) -> None:
         """on_response, then the answer's way to the client."""
-        verdict = await self._hooks.dispatch(HookPoint.RESPONSE, flow)
-        if verdict is not None:
-            await self._apply(verdict, flow, client, is_answer=True)
-            raise _Replaced
+        if self._hooks.is_heard(HookPoint.RESPONSE):
+            verdict = await self._hooks.dispatch(HookPoint.RESPONSE, flow)
+            if verdict is not None:
+                await self._apply(verdict, flow, client, is_answer=True)
+                raise _Replaced
         assert flow.response is not None
         await self._respond(flow, client, flow.response)
 
@@ -210,11 +239,13 @@ class Exchanges:
 
     async def _respond(self, flow: Flow, client: Responder, response: Response) -> None:
         flow.response = response
+        if self._keeper is not None:
+            self._keeper.answered(flow)
         if not 200 <= response.status <= 599 and response.status != 101:
             raise OriginProtocolError(
                 f"{response.status} is no status of a final answer; a listener set it"
             )
-        await client.respond(response)
+        await client.respond(response, partial(self.capture, flow))
 
     async def _fail(
         self, flow: Flow, client: Responder, error: Int3rceptorError
@@ -223,8 +254,10 @@ class Exchanges:
         if isinstance(error, _Replaced):
             return
         flow.error = str(error)
-        log.debug("flow %d (%s): %s", flow.id, flow.request.url, error)
-        is_answerable = isinstance(
+        is_ours = isinstance(error, TransformError)
+        level = logging.WARNING if is_ours else logging.DEBUG
+        log.log(level, "flow %d (%s): %s", flow.id, flow.request.url, error)
+        is_answerable = is_ours or isinstance(
             error,
             OriginError | OriginProtocolError | ClientProtocolError | LimitExceeded,
         )
@@ -235,7 +268,10 @@ class Exchanges:
             flow.response = failure_page(flow, error)
             # After broken framing nothing on the connection is to be trusted.
             is_last = isinstance(error, OriginProtocolError | ClientProtocolError)
-            await client.respond(flow.response, is_last=is_last)
+            if self._keeper is not None:
+                self._keeper.answered(flow)
+            finish = partial(self.capture, flow)
+            await client.respond(flow.response, finish, is_last=is_last)
         except StreamError:
             client.abort()
 

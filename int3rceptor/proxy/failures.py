@@ -7,6 +7,7 @@ from int3rceptor.errors import (
     OriginError,
     OriginProtocolError,
     ProtocolError,
+    TransformError,
 )
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.message import Response
@@ -36,6 +37,10 @@ def failure_page(flow: Flow, error: Int3rceptorError) -> Response:
             return refusal_page(error, accept)
         case LimitExceeded():
             return page(error.status, "A limit was hit", str(error), accept=accept)
+        case TransformError():
+            where = f"It was to change the body of {url}."
+            title = "A function of this proxy's program failed"
+            return page(502, title, str(error), where, accept=accept)
         case _:
             raise AssertionError(f"no page for {error!r}")
 

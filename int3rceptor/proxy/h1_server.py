@@ -14,6 +14,7 @@ from int3rceptor.errors import (
     StreamError,
     StreamTimeout,
 )
+from int3rceptor.hooks.keeper import BeforeEnd
 from int3rceptor.model.body import Body
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.headers import Headers
@@ -21,6 +22,7 @@ from int3rceptor.model.message import Informational, Response
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.proxy.exchange import Exchanges
 from int3rceptor.proxy.failures import refusal_page
+from int3rceptor.proxy.limits import EAGER_BODY_BYTES
 from int3rceptor.proxy.onboarding import OWN_HOST
 from int3rceptor.proxy.refusals import linger
 from int3rceptor.proxy.requests import build_flow
@@ -115,12 +117,14 @@ class H1ServerConnection:
 
     def _begin(self, head: RequestHead) -> Flow:
         self.has_started = False
-        self._is_request_whole = False
-        self._is_continue_owed = head.has_body and "expect" in head.headers
-        body = Body(source=_BodySource(self), length=head.length)
-        if not head.has_body:
-            body = Body(length=head.length)
+        content = self._codec.take_body(EAGER_BODY_BYTES)
+        if content is None and not head.has_body:
             self._take_end()
+            content = b""
+        is_whole = self._is_request_whole = content is not None
+        self._is_continue_owed = not is_whole and b"expect" in head.headers.steering
+        source = None if is_whole else _BodySource(self)
+        body = Body(content, source=source, length=head.length)
         return build_flow(head, body, self._session)
 
     def _is_sent_straight_to_us(self, head: RequestHead) -> bool:
@@ -135,26 +139,43 @@ class H1ServerConnection:
             self._is_continue_owed = False
         self._stream.write(self._codec.informational(head))
 
-    async def respond(self, response: Response, *, is_last: bool = False) -> None:
+    async def respond(
+        self, response: Response, before_end: BeforeEnd, *, is_last: bool = False
+    ) -> None:
         """Send the whole response."""
         self.has_started = True
-        codec, stream = self._codec, self._stream
+        codec, stream, body = self._codec, self._stream, response.body
         head = codec.head(response, close=is_last or self._must_give_up_request())
+        response.sent = head[:-4]
         if response.status == 101:
             stream.write(head)
-            return
-        body = response.body
-        if body.content is not None:
+        elif body.content is not None:
             content = codec.data(body.content)
-            stream.write(b"".join([head, *content, codec.end(body.trailers)]))
+            whole = b"".join([head, *content, codec.end(body.trailers)])
+            await before_end()
+            stream.write(whole)
+        else:
+            stream.write(head)
+            await self._send_body(body, before_end)
+        if not stream.has_room:
             await stream.drain(self._limits.client_idle_s)
-            return
-        stream.write(head)
+
+    async def _send_body(self, body: Body, before_end: BeforeEnd) -> None:
+        """Send a body as it comes. Its last bytes are known when they are as many as
+        were announced; else only the end itself is the last to leave."""
+        codec, stream = self._codec, self._stream
+        is_told = False
         while data := await body.chunk():
-            stream.write(codec.data(data))
+            pieces = codec.data(data)
+            if body.size == body.length:
+                await before_end()
+                is_told = True
+            stream.write(pieces)
             await stream.drain(self._limits.client_idle_s)
-        stream.write(codec.end(body.trailers))
-        await stream.drain(self._limits.client_idle_s)
+        end = codec.end(body.trailers)
+        if not is_told:
+            await before_end()
+        stream.write(end)
 
     def abort(self) -> None:
         """Close without (the rest of) an answer."""
@@ -198,7 +219,6 @@ class H1ServerConnection:
     def _take_end(self) -> None:
         event = self._codec.next_event()
         assert isinstance(event, End), event
-        self._is_request_whole = True
 
     async def next_body_event(self) -> Data | End:
         """The next piece of the request's body."""

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 
 from int3rceptor.errors import Int3rceptorError, StreamError, StreamLost, StreamTimeout
+from int3rceptor.hooks.keeper import BeforeEnd
 from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
 from int3rceptor.net.gate import Gate
@@ -179,25 +180,37 @@ class H2Mux:
         self.codec.consumed(stream_id, size)
         self.flush_soon()
 
-    async def send_body(self, stream_id: int, body: Body) -> None:
+    async def send_body(
+        self, stream_id: int, body: Body, before_end: BeforeEnd | None = None
+    ) -> None:
         """Send all of `body` and end our side; the body's errors, or StreamError when
-        the stream is gone or its window stays shut."""
-        if body.content is not None:
-            is_end = not body.trailers
-            if body.content:
-                await self._send(stream_id, body.content, end=is_end)
-            elif is_end:
-                self.codec.end(stream_id)
-        else:
+        the stream is gone or its window stays shut. `before_end` comes before the last
+        bytes of content, where those are known as such, or else before the end."""
+        if body.content:
+            end = not body.trailers
+            await self._send(stream_id, body.content, before_end, end=end)
+            before_end = None
+        elif body.content is None:
             while data := await body.chunk():
-                await self._send(stream_id, data, end=False)
-            if not body.trailers:
-                self.codec.end(stream_id)
+                is_last = body.size == body.length
+                await self._send(stream_id, data, before_end if is_last else None)
+                before_end = None if is_last else before_end
+        if before_end is not None:
+            await before_end()
         if body.trailers:
             self.codec.send_trailers(stream_id, body.trailers)
+        elif not body.content:
+            self.codec.end(stream_id)
         self.flush_soon()
 
-    async def _send(self, stream_id: int, data: bytes, *, end: bool) -> None:
+    async def _send(
+        self,
+        stream_id: int,
+        data: bytes,
+        before_end: BeforeEnd | None,
+        *,
+        end: bool = False,
+    ) -> None:
         while data:
             if not self._room.is_set():
                 await self._room.wait()
@@ -206,6 +219,8 @@ class H2Mux:
                 await self._wait_for_window(stream_id)
                 continue
             piece, data = data[:window], data[window:]
+            if before_end is not None and not data:
+                await before_end()
             self.codec.send_data(stream_id, piece, end=end and not data)
             self.flush_soon()
 

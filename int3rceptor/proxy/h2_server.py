@@ -1,7 +1,8 @@
 """Speaks HTTP/2 with a client: one task per stream, each with its exchange."""
 
+import asyncio
+import contextlib
 import logging
-from typing import TYPE_CHECKING
 
 from int3rceptor.config.model import LimitsConfig
 from int3rceptor.errors import (
@@ -10,23 +11,24 @@ from int3rceptor.errors import (
     StreamError,
     StreamLost,
 )
+from int3rceptor.hooks.keeper import BeforeEnd
 from int3rceptor.model.body import Body
-from int3rceptor.model.message import Informational, Response
+from int3rceptor.model.message import Informational, Request, Response
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.net.tasks import Tasks
 from int3rceptor.proxy.exchange import Exchanges
 from int3rceptor.proxy.failures import refusal_page
 from int3rceptor.proxy.h2_mux import H2Mux, Inbox
+from int3rceptor.proxy.limits import LINGER_S, MAX_LINGER_BYTES
+from int3rceptor.proxy.onboarding import OWN_HOST
 from int3rceptor.proxy.pages import page
 from int3rceptor.proxy.requests import build_flow
 from int3rceptor.proxy.session import Session
 from int3rceptor.wire.events import RequestHead
+from int3rceptor.wire.h1_framing import may_have_body
 from int3rceptor.wire.h2 import H2Codec
 from int3rceptor.wire.h2_events import H2Event, StreamHead, StreamRefused, StreamReset
 from int3rceptor.wire.h2_faults import H2Code
-
-if TYPE_CHECKING:
-    import asyncio
 
 log = logging.getLogger("int3rceptor.proxy")
 
@@ -99,19 +101,22 @@ class H2ServerConnection:
     async def _serve_stream(
         self, stream_id: int, head: RequestHead, inbox: Inbox
     ) -> None:
-        responder = _StreamResponder(self._mux, stream_id)
+        responder = _StreamResponder(self._mux, stream_id, head.method)
         body = Body(length=head.length)
         if head.has_body:
             body = Body(source=inbox, length=head.length)
         try:
             if head.method == "CONNECT":
-                await responder.respond(_no_connect_page())
+                await responder.respond(_no_connect_page(), _nothing)
                 return
             flow = build_flow(head, body, self._session)
+            if self._is_sent_straight_to_us(flow.request):
+                flow.request.host = OWN_HOST
             await self._exchanges.run(flow, self._session, responder)
+            await self._linger(stream_id, inbox)
         except ClientProtocolError as error:
             log.info("client %s:%d: %s", *self._stream.peer, error)
-            await responder.respond(refusal_page(error))
+            await responder.respond(refusal_page(error), _nothing)
         except StreamError as error:
             log.debug("client %s:%d: %s", *self._stream.peer, error)
         finally:
@@ -126,13 +131,31 @@ class H2ServerConnection:
             self._mux.flush_soon()
             self._close_if_drained()
 
+    async def _linger(self, stream_id: int, inbox: Inbox) -> None:
+        """Let the client end a body that nobody takes: some (curl) take a reset for the
+        loss of the answer that they have, RFC 9113, 8.1 notwithstanding."""
+        left = MAX_LINGER_BYTES
+        with contextlib.suppress(TimeoutError, StreamError):
+            async with asyncio.timeout(LINGER_S):
+                while left > 0 and self._codec.is_open(stream_id):
+                    data = await inbox.next_chunk()
+                    if not data:
+                        break
+                    left -= len(data)
+
+    def _is_sent_straight_to_us(self, request: Request) -> bool:
+        """In HTTP/2 a request to a proxy looks like any other; ours names our port."""
+        is_outside = self._session.target is None
+        return is_outside and self._exchanges.is_for_us(request.host, request.port)
+
 
 class _StreamResponder:
     """The Responder of one stream's exchange."""
 
-    def __init__(self, mux: H2Mux, stream_id: int) -> None:
+    def __init__(self, mux: H2Mux, stream_id: int, method: str) -> None:
         self._mux = mux
         self._stream_id = stream_id
+        self._method = method
         self.has_started = False
 
     def informational(self, head: Informational) -> None:
@@ -141,21 +164,29 @@ class _StreamResponder:
             self._mux.codec.send_informational(self._stream_id, head)
             self._mux.flush_soon()
 
-    async def respond(self, response: Response, *, is_last: bool = False) -> None:
+    async def respond(
+        self, response: Response, before_end: BeforeEnd, *, is_last: bool = False
+    ) -> None:
         """Send the whole response; what is last here is a stream, not a connection."""
         self.has_started = True
         body = response.body
-        is_end = body.is_empty
+        is_end = body.is_empty or not may_have_body(self._method, response.status)
         self._mux.codec.send_response_head(self._stream_id, response, end=is_end)
+        if is_end:
+            await before_end()
         self._mux.flush_soon()
         if not is_end:
-            await self._mux.send_body(self._stream_id, body)
+            await self._mux.send_body(self._stream_id, body, before_end)
 
     def abort(self) -> None:
         """Reset the stream: without an answer, or in the middle of one."""
         code = H2Code.INTERNAL_ERROR if self.has_started else H2Code.CANCEL
         self._mux.codec.reset(self._stream_id, code)
         self._mux.flush_soon()
+
+
+async def _nothing() -> None:
+    """Before the end of an answer to no flow."""
 
 
 def _no_connect_page() -> Response:

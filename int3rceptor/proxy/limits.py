@@ -16,7 +16,7 @@ MAX_LINGER_BYTES = 1024 * 1024
 """What is read and thrown away meanwhile: a client that sends more is not listening."""
 
 EAGER_BODY_BYTES = 64 * 1024
-"""A response body up to this size that is already here is handed on in one piece."""
+"""A body up to this size that is already here is handed on in one piece."""
 
 TUNNEL_IDLE_S = 3600.0
 """An idle tunnel is closed after an hour: WebSockets ping far more often."""

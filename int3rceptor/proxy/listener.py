@@ -28,8 +28,11 @@ _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 Address = tuple[str, int]
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening, non-blocking socket; ConfigError when the address cannot be had."""
+def bind(host: str, port: int, flag: str = "--listen") -> socket.socket:
+    """A listening, non-blocking socket; ConfigError when the address cannot be had.
+
+    `flag` is what the user would choose another address with.
+    """
     try:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -48,7 +51,7 @@ def bind(host: str, port: int) -> socket.socket:
         sock.close()
         hint = ""
         if error.errno == errno.EADDRINUSE:
-            hint = "; another program uses it: stop that, or choose another --listen"
+            hint = f"; another program uses it: stop that, or choose another {flag}"
         raise ConfigError(
             f"cannot listen on {host} port {port}: {error.strerror}{hint}"
         ) from error
@@ -70,6 +73,11 @@ class Listener:
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self.address = own_address(sock)
+
+    @property
+    def open_connections(self) -> int:
+        """How many clients are being served."""
+        return len(self._connections)
 
     async def start(self) -> None:
         """Begin to accept.
@@ -93,9 +101,11 @@ class Listener:
             self._sock.close()
         for connection in list(self._connections):
             connection.drain()
-        if self._tasks and not await self._tasks.wait(drain_s):
-            log.warning("cutting %d connections that did not end", len(self._tasks))
-        await self._tasks.close()
+        try:
+            if self._tasks and not await self._tasks.wait(drain_s):
+                log.warning("cutting %d connections that did not end", len(self._tasks))
+        finally:  # whoever waits for the drain may be cancelled
+            await self._tasks.close()
 
     def _accepted(self, stream: TransportStream, here: Address) -> None:
         self._tasks.start(self._serve(StreamInbound(stream), here), "serve")

@@ -27,6 +27,7 @@ def build_flow(head: RequestHead, body: Body, session: Session) -> Flow:
         version=head.version,
         headers=head.headers,
         body=body,
+        received=head.block,
     )
     return Flow(client=session.client, request=request)
 

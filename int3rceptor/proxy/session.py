@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from int3rceptor.hooks.verdicts import Verdict
 from int3rceptor.model.flow import ClientInfo
 from int3rceptor.proxy.limits import MAX_CONNECTED_HOSTS
 
@@ -22,15 +21,15 @@ class Session:
     target: tuple[str, int] | None = None
     sni: str | None = None
     is_http2: bool = False
-    _connected: dict[tuple[str, int], Verdict | None] = field(default_factory=dict)
+    _admitted: dict[tuple[str, int], None] = field(default_factory=dict)
 
-    def connect_verdict(self, host: str, port: int) -> tuple[bool, Verdict | None]:
-        """Whether on_connect was asked for this origin here, and what it said."""
-        key = (host, port)
-        return key in self._connected, self._connected.get(key)
+    def is_admitted(self, host: str, port: int) -> bool:
+        """Whether on_connect was asked for this origin here, and let it pass."""
+        return (host, port) in self._admitted
 
-    def remember_connect(self, host: str, port: int, verdict: Verdict | None) -> None:
-        """Keep on_connect's answer for the next request to the same origin."""
-        if len(self._connected) >= MAX_CONNECTED_HOSTS:
-            del self._connected[next(iter(self._connected))]
-        self._connected[(host, port)] = verdict
+    def admit(self, host: str, port: int) -> None:
+        """Do not ask on_connect again for this origin. Only a pass is remembered: a
+        response belongs to one exchange, and who refused may think better of it."""
+        if len(self._admitted) >= MAX_CONNECTED_HOSTS:
+            del self._admitted[next(iter(self._admitted))]
+        self._admitted[(host, port)] = None

@@ -14,7 +14,7 @@ from enum import StrEnum
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from int3rceptor.errors import CertificateRejected, OriginTlsError
+from int3rceptor.errors import CertificateRejected, OriginTimeout, OriginTlsError
 
 # What a page or a log line shows of a certificate that anyone may have written.
 MAX_SHOWN_NAMES = 10
@@ -170,11 +170,13 @@ class TlsFailure:
     advice: str
     certificate: CertificateFacts | None = None
 
-    def as_error(self) -> OriginTlsError:
+    def as_error(self) -> OriginTlsError | OriginTimeout:
         """Give the error that carries this to the client's page."""
-        kind = (
-            CertificateRejected if self.check in _CERTIFICATE_CHECKS else OriginTlsError
-        )
+        kind: type[OriginTlsError | OriginTimeout] = OriginTlsError
+        if self.check in _CERTIFICATE_CHECKS:
+            kind = CertificateRejected
+        elif self.check is TlsCheck.TIMEOUT:
+            kind = OriginTimeout
         # In TLS 1.3 a missing client certificate is reported after our first request.
         return kind(
             f"{self.check}: {self.detail}",

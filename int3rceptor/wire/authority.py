@@ -1,12 +1,17 @@
 """The authority of a URL or a Host field: `host[:port]`, judged and split."""
 
 import re
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 
 from int3rceptor.errors import ClientProtocolError
 from int3rceptor.model.headers import to_bytes, to_text
 
 MAX_PORT = 65_535
+
+MAX_KNOWN_AUTHORITIES = 1024
+"""Authorities whose reading is remembered: each request of a connection names the same
+one, up to three times."""
 
 # RFC 3986, 3.2.2: reg-name or IPv4 (unreserved, sub-delims, pct-encoded), or an IP
 # literal in brackets. Bytes >= 0x80 are let through: some clients send U-labels raw,
@@ -18,6 +23,7 @@ _AUTHORITY = re.compile(
 )
 
 
+@lru_cache(MAX_KNOWN_AUTHORITIES)
 def parse_authority(authority: str | bytes, default_port: int) -> tuple[str, int]:
     """Split `authority` into host and port.
 

@@ -60,19 +60,20 @@ def comma_tokens(values: list[bytes]) -> frozenset[bytes]:
 
 def connection_options(headers: Headers) -> frozenset[bytes]:
     """What Connection names, in lower case."""
-    values = headers.get_all_bytes(b"connection")
-    return comma_tokens(values) if values else frozenset()
+    if b"connection" not in headers.steering:
+        return frozenset()
+    return comma_tokens(headers.get_all_bytes(b"connection"))
 
 
-def hop_by_hop(headers: Headers) -> frozenset[bytes]:
-    """The lower-case names of the fields that must not travel on."""
-    options = connection_options(headers)
+def hop_by_hop(options: frozenset[bytes]) -> frozenset[bytes]:
+    """The lower-case names of the fields that must not travel on, where Connection
+    names `options`."""
     return HOP_BY_HOP | (options - NEVER_NAMED) if options else HOP_BY_HOP
 
 
 def end_to_end(headers: Headers) -> RawHeaders:
     """The fields that travel on: in their own case, order and bytes."""
-    dropped = hop_by_hop(headers)
+    dropped = hop_by_hop(connection_options(headers))
     return [field for field in headers.raw if field[0].lower() not in dropped]
 
 
@@ -87,11 +88,14 @@ def is_upgrade(options: Container[bytes], protocols: list[bytes]) -> bool:
 
 def wants_upgrade(headers: Headers) -> bool:
     """Whether the sender asks, or agrees, to change the protocol (RFC 9110, 7.8)."""
+    if b"upgrade" not in headers.steering:
+        return False
     protocols = headers.get_all_bytes(b"upgrade")
-    return bool(protocols) and is_upgrade(connection_options(headers), protocols)
+    return is_upgrade(connection_options(headers), protocols)
 
 
 def accepts_trailers(headers: Headers) -> bool:
     """Whether TE says that trailers are welcome (RFC 9110, 10.1.4)."""
-    values = headers.get_all_bytes(b"te")
-    return bool(values) and b"trailers" in comma_tokens(values)
+    if b"te" not in headers.steering:
+        return False
+    return b"trailers" in comma_tokens(headers.get_all_bytes(b"te"))

@@ -119,6 +119,8 @@ class H1Connection(ABC):
 
     def _take_head(self) -> bytes | None:
         """The next whole head, or None while it is not there."""
+        if not self._buffer:
+            return None
         end = self._buffer.find(b"\r\n\r\n", max(self._judged - 3, 0), MAX_HEAD_BYTES)
         if end < 0:
             judge_partial_head(self._buffer, self._judged, self.peer)
@@ -186,6 +188,19 @@ class H1Connection(ABC):
                 if self._is_eof:
                     raise self._cut_short("in the middle of a body")
                 return Signal.NEED_DATA
+
+    def take_body(self, limit: int) -> bytes | None:
+        """The whole body, if it ends by count, is here and not above `limit` bytes:
+        then the message is at its end. Else None, and `next_event` tells of it."""
+        rest = self._theirs.rest
+        if self._engine is not None or self._reading is not _Reading.LENGTH:
+            return None
+        if rest > limit or len(self._buffer) < rest:
+            return None
+        body = self._take_counted() if rest else b""
+        self._theirs.stage = Stage.DONE
+        self._reading = _Reading.PAUSED
+        return body
 
     def _read_counted(self) -> Event | Signal:
         if not self._theirs.rest:

@@ -9,9 +9,10 @@ from enum import Enum
 from typing import NamedTuple, NoReturn
 
 from int3rceptor.errors import ClientProtocolError, OriginProtocolError, ProtocolError
-from int3rceptor.model.headers import Headers, RawHeaders
+from int3rceptor.model.headers import Headers
 from int3rceptor.wire.events import RequestHead, ResponseHead
 from int3rceptor.wire.fields import comma_tokens, is_upgrade
+from int3rceptor.wire.h1_lines import TEXT, TOKEN, BadLine, Line, received
 from int3rceptor.wire.h1_target import judge_target
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -52,23 +53,20 @@ class Framing(NamedTuple):
     is_upgrade: bool
 
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
-_TEXT = rb"[^\x00-\x08\x0a-\x1f\x7f]*+"  # RFC 9110, 5.5: no control character but TAB
-
-_REQUEST_LINE = re.compile(rb"(%s) ([^\x00-\x20\x7f]++) (HTTP/[0-9.]++)\r\n" % _TOKEN)
-_STATUS_LINE = re.compile(rb"(HTTP/[0-9.]++) ([0-9]{3})(?: (%s))?\r\n" % _TEXT)
-_FIELDS = re.compile(rb"(?:%s:%s\r\n)*+\r\n" % (_TOKEN, _TEXT))
-_ONE_TOKEN = re.compile(_TOKEN)
-_ONE_TEXT = re.compile(_TEXT)
+_REQUEST_LINE = re.compile(rb"(%s) ([^\x00-\x20\x7f]++) (HTTP/[0-9.]++)\r\n" % TOKEN)
+_STATUS_LINE = re.compile(rb"(HTTP/[0-9.]++) ([0-9]{3})(?: (%s))?\r\n" % TEXT)
+_ONE_TOKEN = re.compile(TOKEN)
+_ONE_TEXT = re.compile(TEXT)
 _LENGTH = re.compile(rb"[0-9]{1,19}")
 _CONTROL = re.compile(
     rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)",
 )
-_VERSIONS = {b"HTTP/1.1": "HTTP/1.1", b"HTTP/1.0": "HTTP/1.0"}
-_JUDGED = frozenset(
-    (b"connection", b"content-length", b"host", b"transfer-encoding", b"upgrade")
-)
+# RFC 9110, 2.5: a higher minor version is read as the highest that is known.
+_VERSIONS = {b"HTTP/1.%d" % minor: "HTTP/1.1" for minor in range(1, 10)} | {
+    b"HTTP/1.0": "HTTP/1.0"
+}
 _NO_OPTIONS: frozenset[bytes] = frozenset()
+_NO_BODY = Framing(None, False, _NO_OPTIONS, False)
 
 # RFC 9110, 6.5.1: what frames, routes or steers the connection must come before the
 # body; in a trailer it could only deceive whoever merges trailers into the head.
@@ -109,8 +107,7 @@ def judge_request(head: bytes, scheme: str) -> tuple[RequestHead, Framing]:
         raise refusal(
             Peer.CLIENT, f"{number[:20].decode()} is not spoken here in clear text", 505
         )
-    fields = judge_fields(head, line.end(), Peer.CLIENT)
-    found = _judged_fields(fields)
+    headers, found = _message_fields(judge_fields(head, line.end(), Peer.CLIENT))
     host = _judge_host(found, version)
     framing = _judge_framing(found, version, Peer.CLIENT)
     has_body = framing.is_chunked or bool(framing.length)
@@ -119,15 +116,16 @@ def judge_request(head: bytes, scheme: str) -> tuple[RequestHead, Framing]:
         raise ClientProtocolError("a CONNECT request with a body")
     path, authority, scheme = judge_target(method, target, host, scheme)
     request = RequestHead(
-        method=method.decode("ascii"),
-        target=path,
-        authority=authority,
-        scheme=scheme,
-        version=version,
-        headers=Headers(fields),
-        has_body=has_body,
-        length=framing.length,
-        is_absolute=method != b"CONNECT" and target[:1] not in (b"/", b"*"),
+        method.decode("ascii"),
+        path,
+        authority,
+        scheme,
+        version,
+        headers,
+        has_body,
+        framing.length,
+        method != b"CONNECT" and target[:1] not in (b"/", b"*"),
+        head[:-4],
     )
     return request, framing
 
@@ -147,15 +145,16 @@ def judge_response(head: bytes, method: str) -> tuple[ResponseHead, Framing]:
         raise OriginProtocolError(
             f"unknown version or status: {line[0][:40]!r}",
         )
-    fields = judge_fields(head, line.end(), Peer.ORIGIN)
-    framing = _judge_framing(_judged_fields(fields), version, Peer.ORIGIN)
+    headers, found = _message_fields(judge_fields(head, line.end(), Peer.ORIGIN))
+    framing = _judge_framing(found, version, Peer.ORIGIN)
     response = ResponseHead(
-        status=status,
-        reason=reason or b"",
-        version=version,
-        headers=Headers(fields),
-        has_body=may_have_body(method, status) and framing.length != 0,
-        length=framing.length,
+        status,
+        reason or b"",
+        version,
+        headers,
+        may_have_body(method, status) and framing.length != 0,
+        framing.length,
+        head[:-4],
     )
     return response, framing
 
@@ -169,11 +168,12 @@ def may_have_body(method: str, status: int) -> bool:
 
 def judge_trailers(block: bytes, peer: Peer) -> Headers | None:
     """Judge a trailer section, its empty line included; None when it is empty."""
-    fields = judge_fields(block, 0, peer, is_trailer=True)
-    for name, _ in fields:
-        if name.lower() in FORBIDDEN_TRAILERS:
-            raise refusal(peer, f"{name[:40].decode()} is not allowed as a trailer")
-    return Headers(fields) if fields else None
+    lines = judge_fields(block, 0, peer, is_trailer=True)
+    for line in lines:
+        if line.key in FORBIDDEN_TRAILERS:
+            name = line.field[0][:40].decode()
+            raise refusal(peer, f"{name} is not allowed as a trailer")
+    return Headers(line.field for line in lines) if lines else None
 
 
 def judge_partial_head(data: bytearray, start: int, peer: Peer) -> None:
@@ -205,30 +205,27 @@ def judge_bytes(data: bytearray, start: int, end: int, peer: Peer) -> None:
 
 def judge_fields(
     block: bytes, start: int, peer: Peer, *, is_trailer: bool = False
-) -> RawHeaders:
+) -> list[Line]:
     """The fields from `start` to the end of `block`, which is an empty line."""
-    if _FIELDS.fullmatch(block, start) is None:
-        _refuse_fields(block, start, peer, "trailers" if is_trailer else "head")
+    if len(block) - start <= 2:
+        return []
+    lines = block[start:-4].split(b"\r\n")
     limit = MAX_TRAILERS if is_trailer else MAX_FIELDS
-    lines = block[start:-4].split(b"\r\n") if len(block) - start > 2 else []
     if len(lines) > limit:
         raise refusal(peer, f"more than {limit} header fields", 431)
-    parts = [line.partition(b":") for line in lines]
-    return [(name, value.strip(b" \t")) for name, _, value in parts]
+    try:
+        return list(map(received, lines))
+    except BadLine:
+        _refuse_fields(block, start, peer, "trailers" if is_trailer else "head")
 
 
-def is_field_block(block: bytes, count: int) -> bool:
-    """Whether `block` is `count` sound fields and an empty line."""
-    return _FIELDS.fullmatch(block) is not None and block.count(b"\r\n") == count + 1
-
-
-def _judged_fields(fields: RawHeaders) -> dict[bytes, list[bytes]]:
+def _message_fields(lines: list[Line]) -> tuple[Headers, dict[bytes, list[bytes]]]:
+    """The fields of a head, and the values of those that steer, by lower-case name."""
     found: dict[bytes, list[bytes]] = {}
-    for name, value in fields:
-        key = name.lower()
-        if key in _JUDGED:
-            found.setdefault(key, []).append(value)
-    return found
+    for line in lines:
+        if line.is_steering:
+            found.setdefault(line.key, []).append(line.field[1])
+    return Headers.judged([line.field for line in lines], frozenset(found)), found
 
 
 def _judge_host(found: dict[bytes, list[bytes]], version: str) -> bytes | None:
@@ -246,10 +243,13 @@ def _judge_host(found: dict[bytes, list[bytes]], version: str) -> bytes | None:
 def _judge_framing(
     found: dict[bytes, list[bytes]], version: str, peer: Peer
 ) -> Framing:
+    if not found:
+        return _NO_BODY
     options = _NO_OPTIONS
     if connection := found.get(b"connection"):
         options = comma_tokens(connection)
-    upgrades = is_upgrade(options, found.get(b"upgrade", []))
+    upgrade = found.get(b"upgrade")
+    upgrades = upgrade is not None and is_upgrade(options, upgrade)
     length = found.get(b"content-length")
     codings = found.get(b"transfer-encoding")
     if codings is None:

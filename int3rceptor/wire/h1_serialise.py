@@ -5,11 +5,13 @@ or replaced where it stood.
 """
 
 import re
+from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple
 
+from int3rceptor.errors import ProtocolError
 from int3rceptor.model.body import Body
-from int3rceptor.model.headers import Headers, RawHeaders, to_bytes
+from int3rceptor.model.headers import Headers, to_bytes
 from int3rceptor.model.message import (
     Informational,
     Request,
@@ -19,15 +21,19 @@ from int3rceptor.model.message import (
 from int3rceptor.wire.fields import (
     HOP_BY_HOP,
     accepts_trailers,
+    connection_options,
     hop_by_hop,
     wants_upgrade,
 )
 from int3rceptor.wire.h1_framing import (
     FORBIDDEN_TRAILERS,
     Peer,
-    is_field_block,
     refusal,
 )
+from int3rceptor.wire.h1_lines import BadLine, Line, sendable
+
+MAX_KNOWN_OPTIONS = 64
+"""Sets of Connection options whose meaning is remembered: there are about three."""
 
 
 class Sending(NamedTuple):
@@ -56,11 +62,8 @@ _NAMES = {
 }
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 _ALWAYS_DROPPED = HOP_BY_HOP | _FRAMING
-_REQUEST_LINE = re.compile(
-    rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [^\x00-\x20\x7f]+ HTTP/1\.1\r\n"
-)
-_ZERO_CHUNK = re.compile(rb"0\r\n")
-_STATUS_LINE = re.compile(rb"HTTP/1\.1 [1-5][0-9]{2} [^\x00-\x08\x0a-\x1f\x7f]*\r\n")
+_REQUEST_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [^\x00-\x20\x7f]+ HTTP/1\.1")
+_STATUS_LINE = re.compile(rb"HTTP/1\.1 [1-5][0-9]{2} [^\x00-\x08\x0a-\x1f\x7f]*")
 
 
 def asks_upgrade(request: Request) -> bool:
@@ -79,8 +82,7 @@ def request_framing(request: Request) -> Sending:
         return _CHUNKED if body.length is None else Sending(body.length)
     if body.content or request.method in _METHODS_WITH_CONTENT:
         return Sending(len(body.content))
-    is_framed = b"content-length" in headers or b"transfer-encoding" in headers
-    return Sending(0) if is_framed else _NOTHING
+    return _NOTHING if _FRAMING.isdisjoint(headers.steering) else Sending(0)
 
 
 def response_framing(response: Response, method: str, *, is_http10: bool) -> Sending:
@@ -105,27 +107,34 @@ def response_framing(response: Response, method: str, *, is_http10: bool) -> Sen
 def request_head(request: Request, sending: Sending, *, absolute_form: bool) -> bytes:
     """The head of `request` for the next hop; `absolute_form` when that is a proxy."""
     headers = request.headers
+    steering = headers.steering
     authority = request.authority or format_authority(
         request.host, request.port, request.scheme
     )
-    names = _lower_names(headers)
     own = {b"host": to_bytes(authority)}
     options = []
-    if b"upgrade" in names and asks_upgrade(request):
+    if b"upgrade" in steering and asks_upgrade(request):
         options.append(b"Upgrade")
-    if b"te" in names and accepts_trailers(headers):
+    if b"te" in steering and accepts_trailers(headers):
         # RFC 9110, 10.1.4: TE is for one hop, so it is said again, and named.
         own[b"te"] = b"trailers"
         options.append(b"TE")
-    if request.version == "HTTP/2" and names.count(b"cookie") > 1:
-        # RFC 9113, 8.2.3: crumbs become one field before they reach HTTP/1.
-        own[b"cookie"] = b"; ".join(headers.get_all_bytes(b"cookie"))
-    fields = _next_hop_fields(headers, names, sending, own, options)
-    if b"host" in own:
-        fields.insert(0, (b"Host", own[b"host"]))
+    if request.version == "HTTP/2":
+        crumbs = headers.get_all_bytes(b"cookie")
+        if len(crumbs) > 1:
+            # RFC 9113, 8.2.3: crumbs become one field before they reach HTTP/1.
+            own[b"cookie"] = b"; ".join(crumbs)
     target = _target(request, authority) if absolute_form else request.target
-    line = b"%b %b HTTP/1.1\r\n" % (to_bytes(request.method), target)
-    return _joined(line, fields, _REQUEST_LINE, Peer.CLIENT)
+    line = b"%b %b HTTP/1.1" % (to_bytes(request.method), target)
+    if not _REQUEST_LINE.fullmatch(line):
+        raise _unsendable(line, Peer.CLIENT)
+    try:
+        fields = _next_hop_lines(headers, sending, own, options)
+    except BadLine:
+        raise _unsendable(line, Peer.CLIENT) from None
+    if b"host" in own:
+        fields.insert(0, b"Host: " + own[b"host"])
+    return b"\r\n".join([line, *fields, b"", b""])
 
 
 def response_head(response: Response, sending: Sending, *, close: bool) -> bytes:
@@ -136,35 +145,47 @@ def response_head(response: Response, sending: Sending, *, close: bool) -> bytes
     reason = response.reason
     if not reason and not response.version.startswith("HTTP/1"):
         reason = _REASONS.get(response.status, b"")
-    line = b"HTTP/1.1 %d %b\r\n" % (response.status, reason)
-    names = _lower_names(response.headers)
-    fields = _next_hop_fields(response.headers, names, sending, {}, options)
-    return _joined(line, fields, _STATUS_LINE, Peer.ORIGIN)
+    return _answer_head(response.status, reason, response.headers, sending, options)
 
 
 def informational_head(informational: Informational) -> bytes:
     """The head of a 1xx response other than 101."""
-    line = b"HTTP/1.1 %d %b\r\n" % (
-        informational.status,
-        informational.reason or _REASONS.get(informational.status, b""),
-    )
-    names = _lower_names(informational.headers)
-    fields = _next_hop_fields(informational.headers, names, _NOTHING, {}, [])
-    return _joined(line, fields, _STATUS_LINE, Peer.ORIGIN)
+    status = informational.status
+    reason = informational.reason or _REASONS.get(status, b"")
+    return _answer_head(status, reason, informational.headers, _NOTHING, [])
+
+
+def _answer_head(
+    status: int, reason: bytes, headers: Headers, sending: Sending, options: list[bytes]
+) -> bytes:
+    line = b"HTTP/1.1 %d %b" % (status, reason)
+    if not _STATUS_LINE.fullmatch(line):
+        raise _unsendable(line, Peer.ORIGIN)
+    try:
+        fields = _next_hop_lines(headers, sending, {}, options)
+    except BadLine:
+        raise _unsendable(line, Peer.ORIGIN) from None
+    return b"\r\n".join([line, *fields, b"", b""])
 
 
 def last_chunk(trailers: Headers | None, author: Peer) -> bytes:
     """The zero chunk and the trailer section; what no trailer may say is left out."""
     if not trailers:
         return b"0\r\n\r\n"
-    fields = [f for f in trailers.raw if f[0].lower() not in FORBIDDEN_TRAILERS]
-    return _joined(b"0\r\n", fields, _ZERO_CHUNK, author)
+    try:
+        lines = list(map(sendable, trailers.raw))
+    except BadLine:
+        raise _unsendable(b"trailers", author) from None
+    allowed = [line.sent for line in lines if line.key not in FORBIDDEN_TRAILERS]
+    return b"\r\n".join([b"0", *allowed, b"", b""])
 
 
 def _has_trailers(body: Body, headers: Headers) -> bool:
     # A trailer section exists only after chunks (RFC 9112, 7.1.2). A whole body has its
     # trailers with it; of a stream only the announcement is known.
-    return bool(body.trailers) or (body.content is None and b"trailer" in headers)
+    return bool(body.trailers) or (
+        body.content is None and b"trailer" in headers.steering
+    )
 
 
 def _target(request: Request, authority: str) -> bytes:
@@ -174,22 +195,17 @@ def _target(request: Request, authority: str) -> bytes:
     return b"%b://%b%b" % (to_bytes(request.scheme), to_bytes(authority), path)
 
 
-def _lower_names(headers: Headers) -> list[bytes]:
-    """The names of `headers.raw`, once for the whole head."""
-    return [name.lower() for name, _ in headers.raw]
-
-
-def _next_hop_fields(
+def _next_hop_lines(
     headers: Headers,
-    names: list[bytes],
     sending: Sending,
     own: dict[bytes, bytes],
     options: list[bytes],
-) -> RawHeaders:
-    """The fields to send. Those in `own` (lower-case names) stand where they stood.
+) -> list[bytes]:
+    """The lines to send. Those in `own` (lower-case names) stand where they stood.
 
     What is left in `own` afterwards was not there. The framing field takes the place of
-    the first one received; framing, TE and Connection are else appended.
+    the first one received; framing, TE and Connection are else appended. BadLine when
+    one would break the head apart: `Headers.raw` may be edited in place.
     """
     framing = b""
     if sending.length is not None:
@@ -199,39 +215,42 @@ def _next_hop_fields(
     if options:
         own[b"connection"] = b", ".join(options)
     replaced = frozenset(own)
-    touched = replaced | _dropped(headers, names, sending, options)
-    fields: RawHeaders = []
-    for key, field in zip(names, headers.raw, strict=True):
+    touched = replaced | _dropped(headers, sending, options)
+    lines: list[bytes] = []
+    for line in map(sendable, headers.raw):
+        key = line.key
         if key not in touched:
-            fields.append(field)
+            lines.append(line.sent)
         elif key in replaced:
             if key in own:
-                fields.append((field[0], own.pop(key)))
+                lines.append(_with_value(line, own.pop(key)))
         elif key in _FRAMING and framing in own:
-            fields.append((_NAMES[framing], own.pop(framing)))
-    fields += [(_NAMES[key], own[key]) for key in _NAMES if key in own]
-    return fields
+            lines.append(b"%b: %b" % (_NAMES[framing], own.pop(framing)))
+    if own:
+        lines += [b"%b: %b" % (_NAMES[key], own[key]) for key in _NAMES if key in own]
+    return lines
+
+
+def _with_value(line: Line, value: bytes) -> bytes:
+    return sendable((line.field[0], value)).sent
 
 
 def _dropped(
-    headers: Headers, names: list[bytes], sending: Sending, options: list[bytes]
+    headers: Headers, sending: Sending, options: list[bytes]
 ) -> frozenset[bytes]:
-    if b"connection" not in names and not options and not sending.keeps_length:
+    if not (options or sending.keeps_length or b"connection" in headers.steering):
         return _ALWAYS_DROPPED
-    dropped = hop_by_hop(headers)
-    if b"Upgrade" in options:
-        dropped -= {b"upgrade"}
-    return dropped if sending.keeps_length else dropped | {b"content-length"}
+    named = connection_options(headers)
+    return _dropped_for(named, sending.keeps_length, b"Upgrade" in options)
 
 
-def _joined(
-    line: bytes, fields: RawHeaders, line_form: re.Pattern[bytes], author: Peer
-) -> bytes:
-    """The head, refused when its line or a field would break it apart.
+@lru_cache(MAX_KNOWN_OPTIONS)
+def _dropped_for(
+    named: frozenset[bytes], keeps_length: bool, is_upgrade: bool
+) -> frozenset[bytes]:
+    dropped = hop_by_hop(named) if keeps_length else hop_by_hop(named) | _FRAMING
+    return dropped - {b"upgrade"} if is_upgrade else dropped
 
-    `Headers.raw` may be edited in place, so what a hook wrote is judged here.
-    """
-    block = b"\r\n".join([*map(b": ".join, fields), b"", b""])
-    if not line_form.fullmatch(line) or not is_field_block(block, len(fields)):
-        raise refusal(author, f"HTTP/1 cannot carry this head: {line[:80]!r}")
-    return line + block
+
+def _unsendable(line: bytes, author: Peer) -> ProtocolError:
+    return refusal(author, f"HTTP/1 cannot carry this head: {line[:80]!r}")

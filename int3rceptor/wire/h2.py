@@ -152,6 +152,7 @@ class H2Codec:
                 "the HTTP/2 connection has used up its streams", is_unprocessed=True
             )
         block = fields.request_fields(request)
+        request.sent = fields.as_lines(block)
         self._table.highest_out = stream_id
         self._send_headers(self._table.add(stream_id, request.method), block, end=end)
         return stream_id
@@ -162,6 +163,7 @@ class H2Codec:
         """Send a final response's head; `end`: neither body nor trailers follow."""
         stream = self._stream(stream_id)
         block = fields.response_fields(response, method=stream.method)
+        response.sent = fields.as_lines(block)
         self._send_headers(stream, block, end=end)
 
     def send_informational(self, stream_id: int, response: Informational) -> None:

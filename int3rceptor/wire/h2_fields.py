@@ -63,6 +63,11 @@ _CONNECT_PSEUDO = {b":method", b":authority"}
 NO_CONTENT_STATUS = frozenset((204, 304))
 
 
+def as_lines(fields: Fields) -> bytes:
+    """Fields as text for the record: one a line, no line end after the last."""
+    return b"\r\n".join([b"%b: %b" % (one[0], one[1]) for one in fields])
+
+
 def request_head(fields: Fields, *, ended: bool, max_bytes: int) -> RequestHead:
     """A request's head; `ended` says that no body follows."""
     check_size(fields, max_bytes)
@@ -88,6 +93,7 @@ def request_head(fields: Fields, *, ended: bool, max_bytes: int) -> RequestHead:
         has_body=not ended,
         length=length,
         is_absolute=method != b"CONNECT",
+        block=as_lines(fields),
     )
 
 
@@ -119,6 +125,7 @@ def response_head(
         headers=headers,
         has_body=has_body,
         length=length,
+        block=as_lines(fields),
     )
 
 

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Iterator
 from urllib.parse import urljoin
 
+import httpx
 import pytest
 from cryptography import x509
 
@@ -286,6 +287,23 @@ async def test_request_straight_to_the_proxy_is_helped(proxy: Proxy) -> None:
     assert "this is a proxy" in answer.text.lower()
     # A client that does not use the proxy yet can fetch the certificate here too.
     assert file.body == proxy.ca.read_bytes()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_request_straight_to_the_proxy_over_http2_is_helped(
+    proxy: Proxy, scheme: str
+) -> None:
+    tls = ssl.create_default_context(cafile=str(proxy.ca))
+    host, port = proxy.address
+
+    is_clear = scheme == "http"
+    async with httpx.AsyncClient(
+        http1=not is_clear, http2=True, verify=tls, trust_env=False
+    ) as client:
+        answer = await client.get(f"{scheme}://{host}:{port}/")
+
+    assert (answer.status_code, answer.http_version) == (200, "HTTP/2")
+    assert "this is a proxy" in answer.text.lower()
 
 
 @pytest.mark.parametrize("form", ["absolute", "connect"])

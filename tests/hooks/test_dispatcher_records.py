@@ -5,6 +5,7 @@ import pytest
 from int3rceptor.errors import StreamLost
 from int3rceptor.hooks.dispatcher import Dispatcher, Listener
 from int3rceptor.hooks.points import HookPoint
+from int3rceptor.hooks.verdicts import Drop
 from int3rceptor.model.body import Body
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.headers import Headers
@@ -116,6 +117,57 @@ async def test_another_response_is_compared_with_the_old_one(
     await hooks.dispatch(HookPoint.RESPONSE, flow)
 
     assert noted(flow) == ["200 -> 404", "- A: 1", "+ A: 2"]
+
+
+async def test_who_records_itself_is_not_recorded_again(
+    hooks: Dispatcher, flow: Flow
+) -> None:
+    def change(flow: Flow) -> Drop:
+        flow.request.headers["x-new"] = "1"
+        flow.record("on_request", "rule one", "+ x-new: 1")
+        return Drop()
+
+    hooks.add(
+        Listener(
+            name="rules",
+            point=HookPoint.REQUEST,
+            call=change,
+            records_itself=True,
+        )
+    )
+
+    assert await hooks.dispatch(HookPoint.REQUEST, flow) == Drop()
+    assert noted(flow) == ["+ x-new: 1"]
+
+
+@pytest.mark.parametrize("side", ["request", "response"])
+async def test_what_on_capture_takes_out_is_not_in_the_record(
+    hooks: Dispatcher, flow: Flow, side: str
+) -> None:
+    """What a listener redacts must not come back as the report of its removal."""
+
+    def redact(flow: Flow) -> None:
+        message = flow.request if side == "request" else flow.response
+        assert message is not None
+        message.headers["x-key"] = "(hidden)"
+
+    flow.response = Response(status=200, headers=Headers([(b"X-Key", b"secret")]))
+    flow.request.headers.add("X-Key", "secret")
+    hooks.add(listener(redact, point=HookPoint.CAPTURE))
+    await hooks.dispatch(HookPoint.CAPTURE, flow)
+
+    assert noted(flow) == ["- X-Key", "+ X-Key"]
+    assert flow.is_redacted
+
+
+async def test_on_capture_that_only_looks_redacts_nothing(
+    hooks: Dispatcher, flow: Flow
+) -> None:
+    hooks.add(listener(lambda _: None, point=HookPoint.CAPTURE))
+    await hooks.dispatch(HookPoint.CAPTURE, flow)
+
+    assert not flow.is_redacted
+    assert noted(flow) == []
 
 
 # --- bodies -------------------------------------------------------------------------

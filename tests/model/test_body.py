@@ -1,11 +1,13 @@
+import asyncio
+import zlib
 from collections import deque
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int3rceptor.errors import LimitExceeded, StreamLost
-from int3rceptor.model.body import Body
+from int3rceptor.errors import LimitExceeded, StreamLost, TransformError
+from int3rceptor.model.body import Body, Transform
 from int3rceptor.model.headers import Headers
 
 CHUNKS = st.lists(st.binary(min_size=1, max_size=5), max_size=8)
@@ -149,6 +151,173 @@ async def test_replace_a_body_that_was_read() -> None:
     assert body.is_whole
     assert await rest(body) == []
     assert body.trailers == TRAILERS
+
+
+# --- transform ------------------------------------------------------------------------
+
+
+def upper(chunk: bytes) -> bytes:
+    return chunk.upper()
+
+
+async def upper_later(chunk: bytes) -> bytes:
+    await asyncio.sleep(0)
+    return chunk.upper()
+
+
+class Holding:
+    """Gives nothing before the end, then all of it, reversed."""
+
+    def __init__(self) -> None:
+        self.kept = b""
+
+    def __call__(self, chunk: bytes) -> bytes:
+        self.kept += chunk
+        return b"" if chunk else self.kept[::-1]
+
+
+@pytest.mark.parametrize("function", [upper, upper_later])
+async def test_a_stream_passes_through_a_function(function: Transform) -> None:
+    tapped: list[bytes] = []
+    body = Body(source=Chunks(b"ab", b"c"), length=3)
+    body.tap = tapped.append
+    body.transform(function)
+
+    assert body.length is None
+    assert await rest(body) == [b"AB", b"C"]
+    assert tapped == [b"AB", b"C"]
+    assert body.size == 3
+    assert body.trailers == TRAILERS
+    assert (body.replaced, body.original) == (1, None)
+
+
+async def test_what_a_function_keeps_back_comes_at_the_end() -> None:
+    body = Body(source=Chunks(b"ab", b"c"))
+    body.transform(Holding())
+
+    assert await rest(body) == [b"cba"]
+    assert await body.chunk() == b""
+    assert body.trailers == TRAILERS
+
+
+async def test_a_whole_body_becomes_a_stream() -> None:
+    body = Body(b"abc", length=3, trailers=TRAILERS)
+    body.transform(upper)
+
+    assert not body.is_whole
+    assert body.length is None
+    assert body.original == b"abc"
+    assert await rest(body) == [b"ABC"]
+    assert body.trailers == TRAILERS
+
+
+async def test_a_transformed_body_can_be_made_whole_and_transformed_again() -> None:
+    body = Body(source=Chunks(b"ab", b"c"))
+    body.transform(upper)
+    body.transform(lambda chunk: b"<%b>" % chunk)
+
+    assert await body.read(100) == b"<AB><C><>"
+    body.transform(Holding())
+    assert await rest(body) == [b"><>C<>BA<"]
+
+
+async def test_an_empty_body_calls_nothing() -> None:
+    body = Body()
+    body.transform(Holding())
+
+    assert body.is_empty
+    assert body.replaced == 0
+
+
+async def test_an_empty_stream_can_be_filled() -> None:
+    body = Body(source=Chunks())
+    body.transform(lambda chunk: chunk or b"end")
+
+    assert await rest(body) == [b"end"]
+
+
+async def test_a_body_that_has_passed_is_left_alone() -> None:
+    body = Body(source=Chunks(b"abc"))
+    await rest(body)
+    body.transform(Holding())
+
+    assert await rest(body) == []
+    assert body.replaced == 0
+
+
+async def test_chunks_that_went_back_are_transformed_too() -> None:
+    body = Body(source=Chunks(b"ab", b"cd", b"ef"))
+    with pytest.raises(LimitExceeded):
+        await body.read(3)
+    body.transform(upper)
+
+    assert await rest(body) == [b"AB", b"CD", b"EF"]
+
+
+async def test_reading_a_transformed_body_past_a_limit_transforms_it_once() -> None:
+    body = Body(source=Chunks(b"ab", b"cd"))
+    body.transform(lambda chunk: chunk and chunk + b"+")
+    with pytest.raises(LimitExceeded):
+        await body.read(3)
+
+    assert await rest(body) == [b"ab+", b"cd+"]
+
+
+async def no_bytes(_: bytes) -> str:
+    return "text"
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (lambda chunk: chunk + 1, "TypeError: can't concat int to bytes"),
+        (no_bytes, "no_bytes failed .*: it gave str, not bytes"),
+    ],
+    ids=["raises", "gives-text"],
+)
+async def test_a_function_that_fails_breaks_the_body_off(
+    function: Transform, reason: str
+) -> None:
+    body = Body(source=Chunks(b"ab", b"cd"))
+    body.transform(function)
+
+    with pytest.raises(TransformError, match=reason):
+        await body.chunk()
+    with pytest.raises(TransformError, match="an earlier call did not end"):
+        await body.chunk()
+
+
+@pytest.mark.parametrize("chunks", [[b"ab", b"cd"], []])
+async def test_a_function_that_was_cancelled_does_not_end_the_body(
+    chunks: list[bytes],
+) -> None:
+    never = asyncio.Event()
+
+    async def wait(chunk: bytes) -> bytes:
+        await never.wait()
+        return chunk
+
+    body = Body(source=Chunks(*chunks))
+    body.transform(wait)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await body.chunk()
+
+    with pytest.raises(TransformError):
+        await body.chunk()
+
+
+@given(CHUNKS, st.integers(1, 9))
+async def test_compressing_chunk_by_chunk_loses_nothing(
+    chunks: list[bytes], level: int
+) -> None:
+    engine = zlib.compressobj(level)
+    body = Body(source=Chunks(*chunks))
+    body.transform(lambda chunk: engine.compress(chunk) if chunk else engine.flush())
+    sent = b"".join(await rest(body))
+
+    assert zlib.decompress(sent) == b"".join(chunks)
+    assert body.size == len(sent)
 
 
 @given(CHUNKS, st.integers(0, 20))

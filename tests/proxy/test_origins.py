@@ -13,7 +13,7 @@ from int3rceptor.errors import (
     ConnectError,
     OriginClosed,
     OriginProtocolError,
-    OriginTlsError,
+    OriginTimeout,
     ProxyLoop,
     ResolveError,
 )
@@ -60,7 +60,7 @@ async def origins_of(
     loop = asyncio.get_running_loop()
     used = settings or UpstreamConfig()
     contexts = OriginContexts(OriginVerification(extra_ca=(tls.ca,)))
-    dialer = Dialer(loop, contexts, used, own=OWN)
+    dialer = Dialer(loop, contexts, used, own=(OWN,))
     made = Origins(loop, dialer, used)
     try:
         yield made
@@ -217,7 +217,7 @@ async def test_a_handshake_that_does_not_come(origin_tls: OriginTls) -> None:
         ScriptedOrigin(silent) as origin,
         origins_of(origin_tls, settings) as origins,
     ):
-        with pytest.raises(OriginTlsError, match="timed out"):
+        with pytest.raises(OriginTimeout, match="timed out"):
             await send(origins, ask(origin.port, scheme="https"))
         assert origins.pool.open_connections == 0
 
@@ -327,7 +327,7 @@ async def test_the_proxy_does_not_dial_itself(
             loop,
             OriginContexts(OriginVerification()),
             UpstreamConfig(),
-            own=(listens, origin.port),
+            own=((listens, origin.port),),
         )
         if is_own:
             with pytest.raises(ProxyLoop, match="own address"):

@@ -105,7 +105,7 @@ REFUSED_REQUESTS = {
     "garbage": (get(start=b"garbage"), 400, "start line"),
     "HTTP/0.9": (b"GET /\r\n\r\n", 400, "start line"),
     "HTTP/2.0": (b"PRI * HTTP/2.0\r\n\r\n", 505, "HTTP/2.0"),
-    "HTTP/1.2": (get(start=b"GET / HTTP/1.2"), 505, "HTTP/1.2"),
+    "HTTP/1.10": (get(start=b"GET / HTTP/1.10"), 505, "HTTP/1.10"),
     "HTTP/3": (get(start=b"GET / HTTP/3"), 505, "HTTP/3"),
     "lower-case version": (get(start=b"GET / http/1.1"), 400, "start line"),
     "two spaces": (get(start=b"GET  / HTTP/1.1"), 400, "start line"),
@@ -214,7 +214,7 @@ REFUSED_RESPONSES = {
     "status 600": b"HTTP/1.1 600 OK",
     "status 20": b"HTTP/1.1 20 OK",
     "status 2000": b"HTTP/1.1 2000 OK",
-    "version": b"HTTP/1.7 200 OK",
+    "version": b"HTTP/1.17 200 OK",
     "HTTP/2": b"HTTP/2 200 OK",
     "ICY": b"ICY 200 OK",
     "garbage": b"<html>",
@@ -352,3 +352,14 @@ def test_no_bytes_raise_outside_the_tree(noise: bytes, prefix: bytes) -> None:
     ):
         with contextlib.suppress(Int3rceptorError):
             judge()
+
+
+@pytest.mark.parametrize("minor", range(2, 10))
+def test_higher_minor_versions_are_read_as_1_1(minor: int) -> None:
+    """RFC 9110, 2.5."""
+    start = b"GET / HTTP/1.%d" % minor
+    request, framing = judge_request(get(b"Connection: x", start=start), "http")
+    assert (request.version, framing.options) == ("HTTP/1.1", {b"x"})
+
+    answer, _ = judge_response(b"HTTP/1.%d 200 OK\r\n\r\n" % minor, "GET")
+    assert answer.version == "HTTP/1.1"

@@ -1,12 +1,14 @@
 """What the upstream files give each other: where to go, and what came back."""
 
+import ssl
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from int3rceptor.errors import OriginTimeout
+from int3rceptor.errors import Int3rceptorError, OriginTimeout, StreamError
 from int3rceptor.model.flow import OriginInfo
 from int3rceptor.model.message import Informational, Response, format_authority
 from int3rceptor.net.stream import ByteStream
+from int3rceptor.tls.verification import explain
 
 PassOn = Callable[[Informational], None]
 """Takes an informational response for the client."""
@@ -54,6 +56,15 @@ class _Reached(Protocol):
 
     @property
     def deadlines(self) -> "OriginDeadlines": ...
+
+
+def alert_of(error: StreamError, origin: Origin) -> Int3rceptorError | None:
+    """What the origin's TLS said when it broke off, if it did: in TLS 1.3 the demand
+    for a client certificate comes after the handshake (RFC 8446, 4.4.2.4)."""
+    cause = error.__cause__
+    if not isinstance(cause, ssl.SSLError):
+        return None
+    return explain(cause, origin.sni or origin.host).as_error()
 
 
 def too_late(connection: _Reached) -> OriginTimeout:

@@ -8,6 +8,7 @@ import asyncio
 import os
 import socket
 import ssl
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import cast
@@ -37,7 +38,7 @@ Address = tuple[str, int]
 
 
 class Dialer:
-    """Makes the streams to origins."""
+    """Makes the streams to origins; never one to an address of `own`."""
 
     def __init__(
         self,
@@ -45,13 +46,13 @@ class Dialer:
         contexts: OriginContexts,
         settings: UpstreamConfig,
         *,
-        own: Address,
+        own: Sequence[Address],
     ) -> None:
         self._loop = loop
         self._contexts = contexts
         self._settings = settings
         self._resolver = ThreadPoolExecutor(RESOLVER_THREADS, "int3rceptor-dns")
-        self._own = own
+        self._own = tuple(own)
 
     async def tcp(self, host: str, port: int) -> ByteStream:
         """A plain connection; ResolveError, ConnectError or OriginTimeout."""
@@ -131,7 +132,7 @@ class Dialer:
                 is_unprocessed=True,
             ) from error
         try:
-            is_own = _is_own(sock, self._own)
+            is_own = any(_is_own(sock, one) for one in self._own)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:  # reset since
             sock.close()
@@ -141,8 +142,8 @@ class Dialer:
         if is_own:
             sock.close()
             raise ProxyLoop(
-                f"{host} port {port} is this proxy's own address: the request would "
-                "never end",
+                f"{host} port {port} is this proxy's own address: it does not relay "
+                "to itself, nor to its control port",
                 advice="Ask for the origin itself, not for the proxy.",
             )
         return sock
@@ -163,7 +164,7 @@ class Dialer:
 
 
 def _is_own(sock: socket.socket, own: Address) -> bool:
-    """Whether a connection leads to our own listener, by whatever name or address."""
+    """Whether a connection leads to a listener of ours, by whatever name or address."""
     peer = sock.getpeername()
     if peer[1] != own[1]:
         return False

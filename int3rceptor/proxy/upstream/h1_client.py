@@ -23,6 +23,7 @@ from int3rceptor.proxy.upstream.answer import (
     Origin,
     OriginDeadlines,
     PassOn,
+    alert_of,
     not_taken,
     too_late,
 )
@@ -64,6 +65,7 @@ class H1Origin:
         self.codec = H1Client()
         self._home: Home | None = home
         self._exchange: H1Exchange | None = None
+        self._info: OriginInfo | None = None
         stream.when_lost(self._lost)
 
     async def exchange(self, request: Request, pass_on: PassOn) -> "H1Exchange":
@@ -76,6 +78,18 @@ class H1Origin:
             await exchange.aclose()
             raise
         return exchange
+
+    @property
+    def info(self) -> OriginInfo:
+        """What flows record of this connection; one value for all that reuse it."""
+        if self._info is None or self._info.is_reused is not self.is_reused:
+            self._info = OriginInfo(
+                address=self.stream.peer,
+                tls=self.tls,
+                version="HTTP/1.1",
+                is_reused=self.is_reused,
+            )
+        return self._info
 
     @property
     def is_idle(self) -> bool:
@@ -117,13 +131,16 @@ class H1Origin:
             self.close()
 
 
+_NO_RESPONSE = Response(status=0)
+
+
 class H1Exchange:
     """One exchange: an Answer once `run` has returned."""
 
     def __init__(self, connection: H1Origin, request: Request) -> None:
         self._connection = connection
         self._request = request
-        self._tasks = Tasks(f"upload to {connection.origin}")
+        self._tasks: Tasks | None = None  # most requests have no body to upload
         self._upload_error: Int3rceptorError | None = None
         self._is_request_sent = False
         self._sent_at = 0.0
@@ -131,37 +148,37 @@ class H1Exchange:
         self._is_continue_owed = request.expects_continue
         self._is_over = False
         self.upgraded: ByteStream | None = None
-        self.response = Response(status=0)
-        self.info = OriginInfo(
-            address=connection.stream.peer,
-            tls=connection.tls,
-            version="HTTP/1.1",
-            is_reused=connection.is_reused,
-        )
+        self.response = _NO_RESPONSE
+        self.info = connection.info
 
     async def run(self, pass_on: PassOn) -> None:
         """Send the request; return when the final response's head is here."""
         codec, stream = self._connection.codec, self._connection.stream
-        body = self._request.body
+        request, body = self._request, self._request.body
+        start = codec.head(request)
+        request.sent = start[:-4]
         if body.content is not None:
-            start = codec.head(self._request)
             content = codec.data(body.content)
             stream.write(b"".join([start, *content, codec.end(body.trailers)]))
             self._mark_sent()
         else:
-            stream.write(codec.head(self._request))
+            stream.write(start)
+            self._tasks = Tasks(f"upload to {self._connection.origin}")
             self._tasks.start(self._upload(body), "body")
         head = await self._final_head(pass_on)
         self._receive(head)
 
     async def settle(self) -> None:
         """Let the request's body end; a client that waits for a 100 never sends it."""
+        if self._is_over and self._tasks is None:
+            return
         if not self._is_response_whole:
             await self.aclose()  # somebody put another answer in its place
         if self._is_continue_owed and not self._is_request_sent:
             await self.aclose()
-        while len(self._tasks) and not self._is_over:
-            await self._tasks.wait(self._connection.deadlines.idle_timeout_s)
+        tasks = self._tasks
+        while tasks is not None and len(tasks) and not self._is_over:
+            await tasks.wait(self._connection.deadlines.idle_timeout_s)
         if self._upload_error is not None:
             raise self._upload_error
 
@@ -170,7 +187,8 @@ class H1Exchange:
         if not self._is_over:
             self._is_over = True
             self._connection.close()
-        await self._tasks.close()
+        if self._tasks is not None:
+            await self._tasks.close()
 
     # The request's way
 
@@ -216,23 +234,31 @@ class H1Exchange:
             )
 
     def _receive(self, head: ResponseHead) -> None:
-        source = _BodySource(self)
         self.response = Response(
             status=head.status,
             reason=head.reason,
             version=head.version,
             headers=head.headers,
-            body=Body(source=source, length=head.length),
+            body=self._body(head),
+            received=head.block,
         )
         if head.status == 101:
-            self.response.body = Body()
             stream = self._connection.stream
             stream.unread(self._connection.codec.leftover())
             self._is_over = True
             self._connection.leave()
             self.upgraded = stream
-        elif content := source.take_ready():
-            self.response.body = content
+
+    def _body(self, head: ResponseHead) -> Body:
+        """The response's body: whole, if it is small and here."""
+        if head.status == 101:
+            return Body()
+        content = self._connection.codec.take_body(EAGER_BODY_BYTES)
+        if content is not None:
+            self.ended()
+            return Body(content, length=head.length)
+        source = _BodySource(self)
+        return source.take_ready() or Body(source=source, length=head.length)
 
     async def next_event(self) -> Data | End:
         """The next piece of the response's body."""
@@ -263,11 +289,12 @@ class H1Exchange:
         codec = connection.codec
         while True:
             event = codec.next_event()
-            if isinstance(event, ResponseHead | Data | End):
+            if event is Signal.NEED_DATA:
+                codec.receive(await self._read())
+            elif isinstance(event, ResponseHead | Data | End):
                 return event
-            if event is Signal.CLOSED:
+            else:
                 raise self._truncated("its answer was whole")
-            codec.receive(await self._read())
 
     async def _read(self) -> bytes:
         connection = self._connection
@@ -280,7 +307,8 @@ class H1Exchange:
                     continue  # the upload went on, under deadlines of its own
                 raise self._too_late() from error
             except StreamLost as error:
-                raise self._truncated("its answer was whole") from error
+                alert = alert_of(error, connection.origin)
+                raise alert or self._truncated("its answer was whole") from error
             if not data and not connection.has_answered:
                 raise self._truncated("it answered")
             connection.has_answered = connection.has_answered or bool(data)

@@ -23,6 +23,7 @@ from int3rceptor.proxy.upstream.answer import (
     Origin,
     OriginDeadlines,
     PassOn,
+    alert_of,
     not_taken,
     too_late,
 )
@@ -157,7 +158,7 @@ class H2Origin:
     # The reader
 
     async def _read(self) -> None:
-        what = ""
+        what, alert = "", None
         try:
             await self.mux.run()
             what = "closed the connection"
@@ -166,9 +167,11 @@ class H2Origin:
                 exchange.fail(failure)
         except StreamError as failure:
             what = f"broke off the connection ({failure})"
+            alert = alert_of(failure, self.origin)
         for exchange in list(self.exchanges.values()):
             exchange.fail(
-                OriginClosed(
+                alert
+                or OriginClosed(
                     f"{self.origin} {what} before its answer was whole",
                     is_stale=exchange.info.is_reused and not exchange.has_head,
                 )
@@ -343,6 +346,7 @@ class H2Exchange:
             version="HTTP/2",
             headers=head.headers,
             body=body,
+            received=head.block,
         )
         if event.ended:
             self._response_ended()

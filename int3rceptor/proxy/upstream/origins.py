@@ -14,6 +14,8 @@ from int3rceptor.proxy.upstream.h2_client import H2Origin
 from int3rceptor.proxy.upstream.pool import Connection, Pool, PoolLimits
 from int3rceptor.wire.fields import wants_upgrade
 
+_CREDENTIALS = frozenset((b"authorization", b"www-authenticate"))
+
 EXPIRY_CHECK_S = 5.0
 """How often idle connections are looked through: they expire after tens of seconds."""
 
@@ -125,13 +127,14 @@ class Origins:
     ) -> None:
         if not answer.info.is_reused:
             self._dialer.remember(connection.stream)
-        # RFC 4559, 6: these schemes authenticate the connection, not the request.
-        offers = answer.response.headers.get_all("www-authenticate")
-        given = request.headers.get_all("authorization")
-        if (offers or given) and any(
-            one.lower().startswith(("ntlm", "negotiate")) for one in (*offers, *given)
-        ):
-            connection.owner = owner
+        steering = answer.response.headers.steering | request.headers.steering
+        if not _CREDENTIALS.isdisjoint(steering):
+            # RFC 4559, 6: these schemes authenticate the connection, not the request.
+            offers = answer.response.headers.get_all("www-authenticate")
+            given = request.headers.get_all("authorization")
+            schemes = ("ntlm", "negotiate")
+            if any(one.lower().startswith(schemes) for one in (*offers, *given)):
+                connection.owner = owner
 
 
 def _may_repeat(request: Request, error: OriginError) -> bool:

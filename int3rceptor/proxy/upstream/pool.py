@@ -79,6 +79,7 @@ class Pool:
         self._entries: dict[Origin, _Entry] = {}
         self._alpn: OrderedDict[Origin, tuple[str, float]] = OrderedDict()
         self._open = 0
+        self._waiting = 0
         self._is_serving = False
         self._is_serving_due = False
 
@@ -192,8 +193,9 @@ class Pool:
         return None
 
     def _may_share(self, entry: _Entry, wants_h2: bool) -> bool:
-        speaks_h2 = self.alpn_of(entry.origin) != "http/1.1"
-        return entry.is_h2_only or (wants_h2 and speaks_h2)
+        if entry.is_h2_only or not wants_h2:
+            return entry.is_h2_only
+        return self.alpn_of(entry.origin) != "http/1.1"
 
     def _may_dial(self, entry: _Entry, may_share: bool) -> bool:
         """Whether there is a place for one more; an idle connection that cannot serve
@@ -230,7 +232,7 @@ class Pool:
         loop that runs goes round once more.
         """
         self._is_serving_due = True
-        if self._is_serving:
+        if self._is_serving or not self._waiting:
             return
         self._is_serving = True
         try:
@@ -255,6 +257,7 @@ class Pool:
                     waiter.is_dialing_h2 = may_share
                 waiter.future.set_result(connection)
             entry.waiters.popleft()
+            self._waiting -= 1
 
     # Acting
 
@@ -267,6 +270,7 @@ class Pool:
             )
         waiter = _Waiter(self._loop.create_future(), wants_h2, owner)
         entry.waiters.append(waiter)
+        self._waiting += 1
         try:
             async with asyncio.timeout(self._limits.wait_s):
                 return await waiter.future
@@ -285,6 +289,7 @@ class Pool:
         """A waiter left; what it was given in the same turn goes to the next."""
         if waiter in entry.waiters:
             entry.waiters.remove(waiter)
+            self._waiting -= 1
         future = waiter.future
         if not future.done() or future.cancelled() or future.exception() is not None:
             self._serve_all()

@@ -1,0 +1,95 @@
+"""What a listener did to a flow's messages: a look before, one after, and the rest."""
+
+from collections import Counter
+
+from int3rceptor.hooks.points import HookPoint
+from int3rceptor.model.flow import Flow
+from int3rceptor.model.message import Request, Response
+
+Look = tuple[object, ...]
+"""A message's state, cheap to take and to compare: most listeners change nothing."""
+
+
+def messages(point: HookPoint, flow: Flow) -> tuple[Request | Response, ...]:
+    """The messages that a listener at `point` may change."""
+    response = flow.response
+    if point is HookPoint.RESPONSE:
+        assert response is not None
+        return (response,)
+    # While the rule that matched asks about a response, or the record is made.
+    if point is HookPoint.CAPTURE or point is HookPoint.RULE_MATCH:
+        return (flow.request,) if response is None else (flow.request, response)
+    return (flow.request,)
+
+
+def look(message: Request | Response) -> Look:
+    """What can be told apart later; the field list is copied, its fields are not."""
+    body = message.body
+    if isinstance(message, Request):
+        return (
+            message.headers.raw.copy(),
+            body,
+            body.content,
+            body.replaced,
+            message.method,
+            message.scheme,
+            message.host,
+            message.port,
+            message.target,
+        )
+    return (
+        message.headers.raw.copy(),
+        body,
+        body.content,
+        body.replaced,
+        message.status,
+        message.reason,
+    )
+
+
+def differences(before: Look, after: Look, *, shows_values: bool = True) -> list[str]:
+    """One phrase per difference; without `shows_values` fields by their names only."""
+    old_fields, old_body, old_content, old_replaced, *old_line = before
+    new_fields, new_body, new_content, new_replaced, *new_line = after
+    found = []
+    if old_line != new_line:
+        found.append(f"{_show(old_line)} -> {_show(new_line)}")
+    found += _field_differences(old_fields, new_fields, shows_values)
+    was_read = old_content is None and new_content is not None
+    is_same_body = (
+        new_body is old_body
+        and new_replaced == old_replaced
+        and (new_content is old_content or was_read)
+    )
+    if not is_same_body and (new_content is None or new_content != old_content):
+        size = "a stream"
+        if isinstance(new_content, bytes):
+            size = f"{len(new_content)} bytes"
+        found.append(f"body replaced by {size}")
+    return found
+
+
+def _field_differences(old: object, new: object, shows_values: bool) -> list[str]:
+    assert isinstance(old, list)
+    assert isinstance(new, list)
+    if old == new:
+        return []
+    gone = list((Counter(old) - Counter(new)).elements())
+    come = list((Counter(new) - Counter(old)).elements())
+    if not gone and not come:
+        return ["header order"]
+    lines = [f"- {_field(one, shows_values)}" for one in gone]
+    return lines + [f"+ {_field(one, shows_values)}" for one in come]
+
+
+def _show(line: list[object]) -> str:
+    if len(line) == 2:
+        return str(line[0])
+    method, scheme, host, port, target = line
+    path = target.decode("latin-1") if isinstance(target, bytes) else target
+    return f"{method} {scheme}://{host}:{port}{path}"
+
+
+def _field(field: tuple[bytes, bytes], shows_value: bool) -> str:
+    name = field[0].decode("latin-1")
+    return f"{name}: {field[1].decode('latin-1')}" if shows_value else name

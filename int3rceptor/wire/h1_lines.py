@@ -1,0 +1,97 @@
+"""Field lines of HTTP/1: judged once, remembered, taken apart and put together.
+
+Most lines of most heads have passed before (User-Agent, Server, Accept): to look one up
+costs a tenth of judging it. It knows lines only, no heads and no framing.
+"""
+
+import re
+from typing import NamedTuple
+
+from int3rceptor.model.headers import STEERING
+
+MAX_KNOWN_LINES = 4096
+"""Lines remembered for reading, and as many for writing: some sites' worth. When they
+are full, all are forgotten: lines that are really common are back at once."""
+
+MAX_KNOWN_LINE_BYTES = 256
+"""Longer lines are seldom seen twice. It bounds what is remembered to some MiB."""
+
+# What must not stay in memory once its exchange is over.
+_SECRET = frozenset(
+    (
+        b"authorization",
+        b"cookie",
+        b"proxy-authorization",
+        b"set-cookie",
+        b"x-api-key",
+        b"x-auth-token",
+    )
+)
+
+TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+TEXT = rb"[^\x00-\x08\x0a-\x1f\x7f]*+"  # RFC 9110, 5.5: no control character but TAB
+
+_LINE = re.compile(rb"(%s):(%s)" % (TOKEN, TEXT))
+
+
+class BadLine(ValueError):
+    """Bytes that are no field line."""
+
+
+class Line(NamedTuple):
+    """One field: the pair as a message holds it, its lower-case name, its line as it is
+    sent, and whether the name is one of STEERING."""
+
+    field: tuple[bytes, bytes]
+    key: bytes
+    sent: bytes
+    is_steering: bool
+
+
+class _Known(dict[bytes, Line]):
+    """Lines as received, without their line end; BadLine for what is none."""
+
+    def __missing__(self, line: bytes) -> Line:
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise BadLine
+        name, value = match.groups()
+        known = _line(name, value.strip(b" \t"))
+        if _is_worth_knowing(known):
+            _make_room(self)
+            self[line] = known
+        return known
+
+
+class _Sendable(dict[tuple[bytes, bytes], Line]):
+    """Fields as a message holds them; BadLine for what would break a head apart."""
+
+    def __missing__(self, field: tuple[bytes, bytes]) -> Line:
+        known = _line(*field)
+        if _LINE.fullmatch(known.sent) is None:
+            raise BadLine
+        if _is_worth_knowing(known):
+            _make_room(self)
+            self[field] = known
+        return known
+
+
+def _line(name: bytes, value: bytes) -> Line:
+    key = name.lower()
+    return Line((name, value), key, b"%b: %b" % (name, value), key in STEERING)
+
+
+def _is_worth_knowing(line: Line) -> bool:
+    return len(line.sent) <= MAX_KNOWN_LINE_BYTES and line.key not in _SECRET
+
+
+def _make_room(known: dict[bytes, Line] | dict[tuple[bytes, bytes], Line]) -> None:
+    if len(known) >= MAX_KNOWN_LINES:
+        known.clear()
+
+
+received = _Known().__getitem__
+"""The Line of a line as received (no line end); BadLine when it is none."""
+
+sendable = _Sendable().__getitem__
+"""The Line of a field that is to be sent; BadLine when it would break a head apart."""
