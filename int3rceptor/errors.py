@@ -2,7 +2,8 @@
 
 Int3rceptorError
 ├── ConfigError                  a setting, flag or file that cannot be used (exit 2)
-│   └── AuthorityError           the CA pair: damaged, unreadable, mismatched, expired
+│   ├── AuthorityError           the CA pair: damaged, unreadable, mismatched, expired
+│   └── RuleError                a rule file; says FILE:LINE, and what to write instead
 ├── PluginError                  a module that cannot be loaded
 ├── ProtocolError                the peer broke its protocol; carries its answer
 │   ├── ClientProtocolError      answered 400 (or what `status` says)
@@ -19,7 +20,9 @@ Int3rceptorError
 │   └── PoolExhausted            no connection became free in time (503)
 ├── StreamError                  a byte stream ended badly
 │   ├── StreamLost               reset or closed under us
-│   └── StreamTimeout            no byte in time
+│   ├── StreamTimeout            no byte in time
+│   └── TransformError           a function that transforms a body failed in its middle
+├── UsageError                   the library was called in a way that cannot work
 └── LimitExceeded                a named limit was hit; carries the status to answer
 
 Every message says what failed, where, and, when someone can act on it, what to do.
@@ -38,6 +41,10 @@ class AuthorityError(ConfigError):
     """The CA certificate or its key cannot be used."""
 
 
+class RuleError(ConfigError):
+    """A rule file that cannot be used: `FILE:LINE: what, and what to write instead`."""
+
+
 class PluginError(Int3rceptorError):
     """A plugin module that cannot be loaded or initialised."""
 
@@ -48,7 +55,7 @@ class ProtocolError(Int3rceptorError):
     `status` is the HTTP status that the client is given for it.
     """
 
-    status = 400
+    status: int = 400
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message)
@@ -74,8 +81,8 @@ class OriginError(Int3rceptorError):
     `is_stale` when a connection that had served before closed before it answered.
     """
 
-    status = 502
-    title = "The origin could not be used"
+    status: int = 502
+    title: str = "The origin could not be used"
 
     def __init__(
         self,
@@ -164,6 +171,14 @@ class StreamLost(StreamError):
 
 class StreamTimeout(StreamError):
     """No byte passed before the deadline."""
+
+
+class TransformError(StreamError):
+    """A function that transforms a body failed: the message cannot be ended."""
+
+
+class UsageError(Int3rceptorError):
+    """The library was called in a way, or at a time, that cannot work."""
 
 
 class LimitExceeded(Int3rceptorError):

@@ -1,0 +1,1 @@
+"""Rules: files that match traffic and change it."""
