@@ -5,6 +5,7 @@ VENV ?= .venv
 ARGS ?=
 PLUGIN ?= guest-plugins/example-logger/example_logger.wasm
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 BIN := $(VENV)/bin
 PY := $(BIN)/python
@@ -14,14 +15,14 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet
 PIP_LOCKED := $(PIP) install --require-hashes --no-deps
 PIP_SELF := $(PIP) install --no-deps --no-build-isolation --editable .
 
-SOURCES := int3rceptor tests $(wildcard benchmarks) .ci
-TYPED := int3rceptor tests/support .ci/smoke.py $(wildcard benchmarks)
+SOURCES := int3rceptor tests examples $(wildcard benchmarks) .ci
+TYPED := int3rceptor tests/support examples .ci/smoke.py $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix guests lock clean
+.PHONY: help run test check fix guests lock bench bench-quick bench-peers bench-lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 run: $(RUN_STAMP) ## start the proxy with the example plugin (more flags: ARGS="--listen ...")
 	@$(PY) -m int3rceptor --plugin $(PLUGIN) $(ARGS)
@@ -51,9 +52,26 @@ lock: $(DEV_STAMP) ## resolve requirements/*.txt anew (LOCK_ARGS=--upgrade takes
 	$(COMPILE) --group build --constraint requirements/dev.txt \
 		--output-file requirements/run.txt
 
+bench: $(DEV_STAMP) bench-peers ## measure against other proxies (BENCH_ARGS="--scenario h1 ...")
+	$(PY) -m benchmarks.run $(BENCH_ARGS)
+
+bench-quick: $(DEV_STAMP) bench-peers ## the same in three minutes, too short to judge by
+	$(PY) -m benchmarks.run --size quick $(BENCH_ARGS)
+
+bench-peers: ## install the proxies that we are measured against
+	@benchmarks/install/peers.sh
+
+bench-lock: $(DEV_STAMP) ## resolve the locks of those peers anew
+	$(BIN)/uv pip compile --quiet benchmarks/install/python.in --universal --upgrade \
+		--override benchmarks/install/overrides.in --python-version 3.12 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make bench-lock" \
+		--output-file benchmarks/install/python.lock
+	cd benchmarks/install && npm install --package-lock-only --ignore-scripts --no-audit \
+		--no-fund --omit-lockfile-registry-resolved
+
 clean: ## remove everything made here, the virtual environment too
-	rm -rf $(VENV) benchmarks/.venv-* build dist .coverage .coverage.* .mypy_cache .ruff_cache \
-		.pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) benchmarks/.venv-* benchmarks/.node-peers build dist .coverage .coverage.* \
+		.mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # The first Python that is new enough and can make environments. PYTHON=... comes first.

@@ -1,12 +1,14 @@
 """The load as scenarios see it: start a client on the load core, get counted results.
 
-Small requests come from `load_h1` and from h2load, bulk from curl. Whatever is not the
-origin's answer, whole and in the wanted HTTP version, is an error in the result.
+Small requests come from `load_h1`, `load_new` and h2load, bulk from curl. Whatever is
+not the origin's answer, whole and in the wanted HTTP version, is an error.
 """
 
+import dataclasses
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -15,11 +17,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measure import BenchmarkError, spawn, stop
+from benchmarks.load_h1 import percentile_ms
+from benchmarks.measure import BenchmarkError, spawn, stop, usage
 from benchmarks.origin import ADDRESS, SMALL_BODY, Origin, file_crc
 from benchmarks.tunnel import Route
 
-CLIENT_TIMEOUT_S = 1800.0  # a slow proxy may need minutes; a stuck one must not hold us
+# A slow proxy may need a minute for one body; a stuck one must not hold up the run.
+CLIENT_TIMEOUT_S = 300.0
 MAX_OUTPUT_SHOWN = 1000
 CURL_FACTS = "%{http_version} %{http_code} %{time_total}"
 HTTP_VERSIONS = {"h1": "1.1", "h2": "2"}
@@ -27,11 +31,16 @@ HTTP_VERSIONS = {"h1": "1.1", "h2": "2"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a client counted. Latencies only where the client reports them."""
+    """What a client counted. Latencies only where the client reports them.
+
+    `load_cpu_s` is the CPU time of the client itself: on a core that it shares with the
+    origin, it tells whether the load was the bottleneck.
+    """
 
     requests: int
     errors: int
     elapsed_s: float
+    load_cpu_s: float = 0.0
     error_texts: tuple[str, ...] = ()
     p50_ms: float | None = None
     p99_ms: float | None = None
@@ -99,53 +108,80 @@ class Client:
         return line.decode()
 
     @contextmanager
-    def h1_load(self, connections: int) -> Iterator["H1Load"]:
+    def h1_load(self, connections: int, *, plain: bool = False) -> Iterator["Load"]:
         """Keep-alive HTTP/1.1 connections, opened now and kept for several batches."""
+        arguments = [*self._load_arguments(connections), *(["--plain"] * plain)]
+        with self._helper("benchmarks.load_h1", *arguments) as (process, _):
+            yield Load(process=process, client=self)
+
+    @contextmanager
+    def new_load(self, at_once: int, first_host: int | None = None) -> Iterator["Load"]:
+        """A connection for each request; to a new host each, from `first_host` on."""
+        arguments = self._load_arguments(at_once)
+        if first_host is not None:
+            arguments += ["--first-host", str(first_host)]
+        with self._helper("benchmarks.load_new", *arguments) as (process, _):
+            yield Load(process=process, client=self)
+
+    def _load_arguments(self, connections: int) -> list[str]:
         arguments = ["--via", self.via, "--origin", self.authority]
         arguments += ["--ca", str(self.ca_pem), "--body", str(self.origin.small)]
         arguments += ["--connections", str(connections)]
-        if not self.route.is_proxy:
-            arguments.append("--direct")
-        with self._helper("benchmarks.load_h1", *arguments) as (process, _):
-            yield H1Load(process=process, client=self)
+        return arguments if self.route.is_proxy else [*arguments, "--direct"]
 
-    def h1_answer(self, process: subprocess.Popen[bytes], requests: int) -> Result:
-        """One batch of a generator that `h1_load` started."""
+    def answer(self, process: subprocess.Popen[bytes], requests: int) -> Result:
+        """One batch of a generator that `h1_load` or `new_load` started."""
         if process.stdin is None:
             raise BenchmarkError("the load generator has no command line to talk to")
+        before = usage(process.pid).cpu_s
         process.stdin.write(f"{requests}\n".encode())
         process.stdin.flush()
         counted = json.loads(self._answer(process))
         counted["error_texts"] = tuple(counted["error_texts"])
-        return Result(**counted)
+        return Result(**counted, load_cpu_s=usage(process.pid).cpu_s - before)
 
     def h2_load(self, requests: int, connections: int, streams: int) -> Result:
         """h2load over new connections (their opening is in the measured time)."""
         if not self.route.is_proxy:
             return self._h2load(self.route.via[1], requests, connections, streams)
         relay = ("--proxy", self.via, "--origin", self.authority)
-        with self._helper("benchmarks.preconnect", *relay) as (_, port):
-            return self._h2load(int(port), requests, connections, streams)
+        with self._helper("benchmarks.preconnect", *relay) as (process, port):
+            before = usage(process.pid).cpu_s
+            result = self._h2load(int(port), requests, connections, streams)
+            relay_cpu_s = usage(process.pid).cpu_s - before
+        cpu_s = result.load_cpu_s + relay_cpu_s
+        return dataclasses.replace(result, load_cpu_s=cpu_s)
 
     def _h2load(
         self, port: int, requests: int, connections: int, streams: int
     ) -> Result:
+        log = self.folder / "h2load.log"
+        log.unlink(missing_ok=True)  # h2load appends
         counts = ["-n", str(requests), "-c", str(connections), "-m", str(streams)]
         target = [f"--connect-to={ADDRESS}:{port}", f"https://{self.authority}/small"]
-        return parse_h2load(self._run(["h2load", *counts, *target]), requests)
+        before = _waited_cpu_s()
+        output = self._run(["h2load", *counts, f"--log-file={log}", *target])
+        cpu_s = _waited_cpu_s() - before
+        result = parse_h2load(output, requests)
+        p50_ms, p99_ms = parse_h2load_log(log.read_text())
+        return dataclasses.replace(
+            result, load_cpu_s=cpu_s, p50_ms=p50_ms, p99_ms=p99_ms
+        )
 
     def download(self, version: str) -> Result:
         """The bulk file, compared with the origin's by checksum."""
         body = self.folder / "downloaded"
+        before = _waited_cpu_s()
         try:
             output = self._curl(version, "bulk", "--output", str(body))
-            return self._checked(version, output, "200", body)
+            return self._checked(version, output, "200", body, before)
         finally:
             body.unlink(missing_ok=True)
 
     def upload(self, version: str) -> Result:
         """The bulk file as a PUT, compared with what the origin wrote by checksum."""
         body = self.origin.upload
+        before = _waited_cpu_s()
         try:
             # No `Expect: 100-continue`: a proxy that sits on it costs a second, which
             # has nothing to do with carrying the body.
@@ -153,7 +189,7 @@ class Client:
             output = self._curl(
                 version, "upload/body", "--upload-file", str(self.origin.bulk), *extra
             )
-            return self._checked(version, output, "201", body)
+            return self._checked(version, output, "201", body, before)
         finally:
             body.unlink(missing_ok=True)
 
@@ -181,7 +217,10 @@ class Client:
         url = f"https://{self.authority}/{path}"
         return self._run([*command, *arguments, "--write-out", CURL_FACTS, url])
 
-    def _checked(self, version: str, output: str, status: str, body: Path) -> Result:
+    def _checked(
+        self, version: str, output: str, status: str, body: Path, before_cpu_s: float
+    ) -> Result:
+        cpu_s = _waited_cpu_s() - before_cpu_s
         http_version, code, elapsed = output.split()
         errors: list[str] = []
         if (http_version, code) != (HTTP_VERSIONS[version], status):
@@ -192,20 +231,27 @@ class Client:
             requests=1 - len(errors),
             errors=len(errors),
             elapsed_s=float(elapsed),
+            load_cpu_s=cpu_s,
             error_texts=tuple(errors),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class H1Load:
-    """Open connections, ready for batches."""
+class Load:
+    """A generator that is ready for batches."""
 
     process: subprocess.Popen[bytes]
     client: Client
 
     def run(self, requests: int) -> Result:
         """One batch; a lost connection stays lost and its request is an error."""
-        return self.client.h1_answer(self.process, requests)
+        return self.client.answer(self.process, requests)
+
+
+def _waited_cpu_s() -> float:
+    """CPU time of all children that were waited for until now."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def parse_h2load(output: str, requests: int) -> Result:
@@ -237,6 +283,12 @@ def parse_h2load(output: str, requests: int) -> Result:
         elapsed_s=elapsed_s,
         error_texts=tuple(texts),
     )
+
+
+def parse_h2load_log(log: str) -> tuple[float, float]:
+    """(p50, p99) in ms from lines of start, status and duration in microseconds."""
+    times_s = sorted(int(line.split()[2]) / 1e6 for line in log.splitlines())
+    return percentile_ms(times_s, 0.50), percentile_ms(times_s, 0.99)
 
 
 def require_tools() -> None:

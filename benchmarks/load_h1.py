@@ -1,4 +1,4 @@
-"""HTTP/1.1 load: N keep-alive connections (CONNECT, TLS) one request at a time each.
+"""HTTP/1.1 load: N keep-alive connections, one request at a time each.
 
 Runs as its own process. Reads one number of requests a line from stdin, does them over
 the same connections, and answers each with one line of JSON. Knows no proxy by name.
@@ -11,6 +11,7 @@ import re
 import ssl
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -19,7 +20,7 @@ import uvloop
 
 from benchmarks.tunnel import Route, client_context, open_route
 
-CONNECT_TIMEOUT_S = 30.0
+CONNECT_TIMEOUT_S = 30.0  # for one connection
 ANSWER_TIMEOUT_S = 60.0  # nothing at all finished for this long: the batch is given up
 MAX_HEAD_BYTES = 64 * 1024
 MAX_ERRORS_SHOWN = 5
@@ -51,7 +52,7 @@ class Batch:
 
 
 class Connection(asyncio.Protocol):
-    """One client connection inside TLS; a request only after the answer before it."""
+    """One client connection; a request only after the answer before it."""
 
     def __init__(self, request: bytes, body: bytes) -> None:
         self._request = request
@@ -70,6 +71,20 @@ class Connection(asyncio.Protocol):
         """Take part in `batch` until no request is left in it."""
         self._batch = batch
         self._next()
+
+    @property
+    def certificate(self) -> Mapping[str, object]:
+        """The peer's, as ssl describes it."""
+        if self._transport is None:
+            return {}
+        found: Mapping[str, object] = self._transport.get_extra_info("peercert", {})
+        return found
+
+    def close(self) -> None:
+        """Leave; nothing is waited for."""
+        self.is_lost = True
+        if self._transport is not None:
+            self._transport.close()
 
     def _next(self) -> None:
         batch, transport = self._batch, self._transport
@@ -122,20 +137,36 @@ class Connection(asyncio.Protocol):
 
 
 async def connect(route: Route, context: ssl.SSLContext, body: bytes) -> Connection:
-    """A connection to the origin of `route`, its certificate verified."""
-    sock = await asyncio.to_thread(open_route, route)
-    sock.setblocking(False)
-    request = (
-        f"GET /small HTTP/1.1\r\nHost: {route.host}:{route.port}\r\n"
-        "User-Agent: load\r\nAccept: */*\r\n\r\n"
-    )
+    """A connection inside TLS to the origin of `route`, its certificate verified."""
+    sock = await open_route(route)
+    try:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: Connection(_request(route, "/small"), body),
+            sock=sock,
+            ssl=context,
+            server_hostname=route.host,
+        )
+    except BaseException:
+        sock.close()  # a handshake that fails leaves it to us
+        raise
+    return connection
+
+
+async def connect_plain(route: Route, body: bytes) -> Connection:
+    """A connection without TLS; a proxy is asked in absolute form."""
+    prefix = f"http://{route.host}:{route.port}" if route.is_proxy else ""
     _, connection = await asyncio.get_running_loop().create_connection(
-        lambda: Connection(request.encode(), body),
-        sock=sock,
-        ssl=context,
-        server_hostname=route.host,
+        lambda: Connection(_request(route, f"{prefix}/small"), body), *route.via
     )
     return connection
+
+
+def _request(route: Route, target: str) -> bytes:
+    head = (
+        f"GET {target} HTTP/1.1\r\nHost: {route.host}:{route.port}\r\n"
+        "User-Agent: load\r\nAccept: */*\r\n\r\n"
+    )
+    return head.encode()
 
 
 def percentile_ms(sorted_s: list[float], fraction: float) -> float:
@@ -143,6 +174,21 @@ def percentile_ms(sorted_s: list[float], fraction: float) -> float:
     if not sorted_s:
         return 0.0
     return sorted_s[min(len(sorted_s) - 1, int(len(sorted_s) * fraction))] * 1000
+
+
+def counted(
+    requests: int, latencies_s: list[float], errors: list[str], elapsed_s: float
+) -> dict[str, object]:
+    """What a generator answers for one batch: the fields of `clients.Result`."""
+    latencies_s.sort()
+    return {
+        "requests": len(latencies_s),
+        "errors": requests - len(latencies_s),
+        "error_texts": errors[:MAX_ERRORS_SHOWN],
+        "elapsed_s": elapsed_s,
+        "p50_ms": percentile_ms(latencies_s, 0.50),
+        "p99_ms": percentile_ms(latencies_s, 0.99),
+    }
 
 
 async def run_batch(connections: list[Connection], requests: int) -> dict[str, object]:
@@ -161,48 +207,65 @@ async def run_batch(connections: list[Connection], requests: int) -> dict[str, o
         finished = len(batch.latencies_s)
         await asyncio.wait([batch.done], timeout=ANSWER_TIMEOUT_S)
     elapsed_s = time.perf_counter() - before
-    latencies_s = sorted(batch.latencies_s)
-    return {
-        "requests": len(latencies_s),
-        "errors": requests - len(latencies_s),
-        "error_texts": batch.errors[:MAX_ERRORS_SHOWN],
-        "elapsed_s": elapsed_s,
-        "p50_ms": percentile_ms(latencies_s, 0.50),
-        "p99_ms": percentile_ms(latencies_s, 0.99),
-    }
+    # A copy: an answer that comes after a batch was given up belongs to nobody.
+    return counted(requests, list(batch.latencies_s), batch.errors, elapsed_s)
 
 
-async def serve(route: Route, ca_pem: Path, body: bytes, count: int) -> None:
+async def serve(
+    route: Route, context: ssl.SSLContext | None, body: bytes, count: int
+) -> None:
     """Connect, say so, then one batch per line of stdin until it ends."""
-    context = client_context(ca_pem)
-    context.set_alpn_protocols(["http/1.1"])
-    async with asyncio.timeout(CONNECT_TIMEOUT_S):
-        connections = [await connect(route, context, body) for _ in range(count)]
+    connections: list[Connection] = []
+    for _ in range(count):
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            if context is None:
+                connections.append(await connect_plain(route, body))
+            else:
+                connections.append(await connect(route, context, body))
     print(json.dumps({"connections": len(connections)}), flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
         print(json.dumps(await run_batch(connections, int(line))), flush=True)
 
 
-def main() -> None:
-    """The command line that `benchmarks.clients` writes."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def parser_of_route(description: str | None) -> argparse.ArgumentParser:
+    """The options that every generator has."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--via", required=True, help="HOST:PORT to connect to")
     parser.add_argument("--direct", action="store_true", help="no CONNECT: an origin")
     parser.add_argument("--origin", required=True, help="HOST:PORT in the CONNECT")
     parser.add_argument("--ca", required=True, type=Path, help="the only trusted CA")
     parser.add_argument("--body", required=True, type=Path, help="the expected body")
     parser.add_argument("--connections", type=int, default=32)
-    options = parser.parse_args()
+    return parser
+
+
+def parsed_route(options: argparse.Namespace) -> Route:
+    """The way that those options describe."""
     via_host, via_port = options.via.rsplit(":", 1)
     host, port = options.origin.rsplit(":", 1)
-    route = Route(
+    return Route(
         via=(via_host, int(via_port)),
         is_proxy=not options.direct,
         host=host,
         port=int(port),
     )
+
+
+def http1_context(ca_pem: Path, *, names_checked: bool = True) -> ssl.SSLContext:
+    """Trusts `ca_pem` alone, asks for HTTP/1.1, resumes nothing."""
+    context = client_context(ca_pem, names_checked=names_checked)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def main() -> None:
+    """The command line that `benchmarks.clients` writes."""
+    parser = parser_of_route(__doc__)
+    parser.add_argument("--plain", action="store_true", help="no TLS at all")
+    options = parser.parse_args()
+    context = None if options.plain else http1_context(options.ca)
     body = options.body.read_bytes()
-    uvloop.run(serve(route, options.ca, body, options.connections))
+    uvloop.run(serve(parsed_route(options), context, body, options.connections))
 
 
 if __name__ == "__main__":

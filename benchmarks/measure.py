@@ -1,4 +1,4 @@
-"""What a process tree costs: CPU time and resident memory, read from /proc (Linux).
+"""What a process and its tree cost: CPU time and resident memory, from /proc (Linux).
 
 Knows nothing of proxies or load. Also starts processes on a chosen core, because a
 figure means little when the thing measured and its load fight for one core.
@@ -15,6 +15,10 @@ PROC = Path("/proc")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 STOP_TIMEOUT_S = 15.0  # a draining proxy is given this long before it is killed
 POLL_S = 0.02  # how often a start is looked at
+QUIET_S = 2.0  # children that used next to nothing for so long have caught up
+QUIET_CPU_S = 0.03  # next to nothing: a timer that ticks, not work that is being done
+CHILD_TIMEOUT_S = 15.0  # a hub that is started again must be back by then
+SETTLE_TIMEOUT_S = 600.0  # more than the largest load of one sample leaves behind
 
 
 class BenchmarkError(Exception):
@@ -23,14 +27,18 @@ class BenchmarkError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """A process tree at one moment. Sums over the tree; shared pages count each time.
+    """A process at one moment, `own` alone, the rest with its children and theirs.
 
-    `peak_rss_bytes` is the kernel's own high-water mark, so no sample is missed.
+    A tree is a sum: shared pages count each time. Peaks are the kernel's own
+    high-water marks, so no sample is missed.
     """
 
     cpu_s: float
+    own_cpu_s: float
     rss_bytes: int
+    own_rss_bytes: int
     peak_rss_bytes: int
+    own_peak_rss_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +46,7 @@ class _Stat:
     pid: int
     parent: int
     cpu_s: float
+    own_cpu_s: float
 
 
 def _read_stat(pid: int) -> _Stat | None:
@@ -49,8 +58,14 @@ def _read_stat(pid: int) -> _Stat | None:
     fields = text[text.rindex(")") + 2 :].split()
     # utime, stime, and those of children already waited for: a live child is counted by
     # itself, so nothing is counted twice and nothing that ended is lost.
-    ticks = sum(int(field) for field in fields[11:15])
-    return _Stat(pid=pid, parent=int(fields[1]), cpu_s=ticks / TICKS_PER_S)
+    user, system, waited_user, waited_system = (int(field) for field in fields[11:15])
+    own_ticks = user + system
+    return _Stat(
+        pid=pid,
+        parent=int(fields[1]),
+        cpu_s=(own_ticks + waited_user + waited_system) / TICKS_PER_S,
+        own_cpu_s=own_ticks / TICKS_PER_S,
+    )
 
 
 def _tree(root: int) -> list[_Stat]:
@@ -82,13 +97,39 @@ def _memory(pid: int) -> tuple[int, int]:
 
 
 def usage(root: int) -> Usage:
-    """CPU seconds and memory of `root` and everything below it."""
-    members = _tree(root)
+    """CPU seconds and memory of `root`, and of it and everything below it."""
+    members = _tree(root)  # the root comes first
     memory = [_memory(member.pid) for member in members]
     return Usage(
         cpu_s=sum(member.cpu_s for member in members),
+        own_cpu_s=members[0].own_cpu_s,
         rss_bytes=sum(rss for rss, _ in memory),
+        own_rss_bytes=memory[0][0],
         peak_rss_bytes=sum(peak for _, peak in memory),
+        own_peak_rss_bytes=memory[0][1],
+    )
+
+
+def settle(root: int) -> None:
+    """Wait until the children of `root` have finished what the load left them.
+
+    There must be some: one that is gone or not up yet would look as cheap as nothing.
+    """
+    now = time.monotonic()
+    deadline, child_deadline = now + SETTLE_TIMEOUT_S, now + CHILD_TIMEOUT_S
+    while now < deadline:
+        before = {member.pid: member.cpu_s for member in _tree(root)[1:]}
+        time.sleep(QUIET_S)
+        after = {member.pid: member.cpu_s for member in _tree(root)[1:]}
+        spent_s = sum(after.values()) - sum(before.values())
+        if before and before.keys() == after.keys() and spent_s <= QUIET_CPU_S:
+            return
+        now = time.monotonic()
+        if not after and now >= child_deadline:
+            raise BenchmarkError(f"process {root} has no children: is its hub down?")
+    raise BenchmarkError(
+        f"the children of process {root} were still busy {SETTLE_TIMEOUT_S:.0f} s after"
+        " the load: their share cannot be told"
     )
 
 

@@ -1,8 +1,10 @@
-"""The origin behind every proxy: one nginx worker with a certificate of its own.
+"""The origin behind every proxy: one nginx worker with certificates of its own.
 
-HTTP/1.1 and HTTP/2 stand on two ports, so that a scenario knows which version a proxy
-speaks upstream. Uploads are WebDAV PUTs: nginx answers only when it has the whole body
-in a file, whose size and checksum prove that it was read.
+Plain HTTP, HTTP/1.1 and HTTP/2 inside TLS stand on three ports, so that a scenario
+knows which version a proxy speaks upstream. Hosts for first contacts are loopback
+addresses, each with a certificate of its own: they need no resolver and no privilege.
+Uploads are WebDAV PUTs: nginx answers only when it has the whole body in a file, whose
+size and checksum prove that it was read.
 """
 
 import os
@@ -29,13 +31,17 @@ START_TIMEOUT_S = 10.0
 BULK_MARK_EVERY_BYTES = 64 * 1024
 CRC_CHUNK_BYTES = 1024 * 1024
 
+MAX_HOSTS = 60_000  # what one /16 holds with room to spare
+HOSTS_PER_NET = 250
+
 CONFIG = """\
 {user}
 daemon off;
+worker_rlimit_nofile 65536;
 worker_processes 1;
 pid {root}/nginx.pid;
 error_log stderr warn;
-events {{ worker_connections 8192; }}
+events {{ worker_connections 32768; }}
 http {{
     access_log off;
     default_type application/octet-stream;
@@ -61,7 +67,20 @@ http {{
         root {root}/files;
         location /upload/ {{ dav_methods PUT; }}
     }}
+    server {{
+        listen {address}:{plain_port} backlog=4096;
+        root {root}/files;
+    }}
+    {hosts}
 }}
+"""
+HOST_CONFIG = """
+    server {{
+        listen {host}:{port} ssl;
+        ssl_certificate {root}/hosts/{host}.pem;
+        ssl_certificate_key {root}/hosts/{host}.pem;
+        root {root}/files;
+    }}
 """
 
 
@@ -70,6 +89,7 @@ class Origin:
     """A running origin; URLs are https://localhost:PORT/small and /bulk."""
 
     pid: int
+    plain_port: int
     h1_port: int
     h2_port: int
     ca_pem: Path
@@ -80,8 +100,9 @@ class Origin:
     upload: Path
 
     def port(self, version: str) -> int:
-        """The port that speaks `version` ("h1" or "h2")."""
-        return self.h1_port if version == "h1" else self.h2_port
+        """The port that speaks `version` ("plain", "h1" or "h2")."""
+        ports = {"plain": self.plain_port, "h1": self.h1_port, "h2": self.h2_port}
+        return ports[version]
 
 
 def file_crc(path: Path) -> int:
@@ -123,46 +144,79 @@ def _write_files(root: Path, bulk_bytes: int) -> None:
         bulk.truncate(bulk_bytes)
 
 
-def _write_certificates(root: Path) -> Path:
+def numbered_host(number: int) -> str:
+    """The address of the host for first contact `number`, from 0."""
+    return f"127.100.{number // HOSTS_PER_NET}.{number % HOSTS_PER_NET + 1}"
+
+
+def _write_certificates(root: Path, hosts: list[str]) -> Path:
     authority = trustme.CA(
         organization_name="Benchmark origin CA", key_type=trustme.KeyType.ECDSA
     )
     leaf = authority.issue_cert(HOST, ADDRESS, key_type=trustme.KeyType.ECDSA)
     leaf.private_key_and_cert_chain_pem.write_to_path(root / "origin.pem")
+    (root / "hosts").mkdir()
+    for host in hosts:
+        # Squid looks for an address in the common name alone.
+        leaf = authority.issue_cert(
+            host, common_name=host, key_type=trustme.KeyType.ECDSA
+        )
+        leaf.private_key_and_cert_chain_pem.write_to_path(
+            root / "hosts" / f"{host}.pem"
+        )
     authority.cert_pem.write_to_path(root / "origin-ca.pem")
     return root / "origin-ca.pem"
 
 
-@contextmanager
-def running_origin(root: Path, core: int, bulk_bytes: int) -> Iterator[Origin]:
-    """nginx in `root` (an existing, empty directory, best in RAM) on `core`."""
-    nginx = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if nginx is None:
-        raise BenchmarkError("nginx is not installed: it is the origin of every run")
-    _write_files(root, bulk_bytes)
-    ca_pem = _write_certificates(root)
-    h1_port, h2_port = free_port(), free_port()
+def _write_config(root: Path, ports: dict[str, int], hosts: list[str]) -> Path:
     config = root / "nginx.conf"
+    blocks = (
+        HOST_CONFIG.format(root=root, host=host, port=ports["h1"]) for host in hosts
+    )
     config.write_text(
         CONFIG.format(
             # By default root's nginx gives its worker to a user who cannot read here.
             user="user root;" if os.geteuid() == 0 else "",
             root=root,
             address=ADDRESS,
-            h1_port=h1_port,
-            h2_port=h2_port,
+            plain_port=ports["plain"],
+            h1_port=ports["h1"],
+            h2_port=ports["h2"],
+            hosts="".join(blocks),
         )
     )
+    return config
+
+
+@contextmanager
+def running_origin(
+    root: Path, core: int, *, bulk_bytes: int, hosts: int
+) -> Iterator[Origin]:
+    """nginx in `root` (an existing, empty directory, best in RAM) on `core`.
+
+    `hosts`: how many `numbered_host`s it answers for, beside `localhost`.
+    """
+    nginx = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if nginx is None:
+        raise BenchmarkError("nginx is not installed: it is the origin of every run")
+    if hosts > MAX_HOSTS:
+        raise BenchmarkError(f"{hosts} hosts for first contacts: at most {MAX_HOSTS}")
+    names = [numbered_host(number) for number in range(hosts)]
+    _write_files(root, bulk_bytes)
+    ca_pem = _write_certificates(root, names)
+    ports = {version: free_port() for version in ("plain", "h1", "h2")}
+    config = _write_config(root, ports, names)
     log = root / "nginx.log"
     command = [nginx, "-e", "stderr", "-p", str(root), "-c", str(config)]
     with log.open("wb") as output:
         process = spawn(command, core, output=output)
         try:
-            wait_for_port(h2_port, process, log)
+            wait_for_port(ports["plain"], process, log)
             yield Origin(
                 pid=process.pid,
-                h1_port=h1_port,
-                h2_port=h2_port,
+                plain_port=ports["plain"],
+                h1_port=ports["h1"],
+                h2_port=ports["h2"],
                 ca_pem=ca_pem,
                 small=root / "files" / "small",
                 bulk=root / "files" / "bulk",

@@ -33,12 +33,11 @@ async def relay(
 ) -> None:
     """Tunnel first, then both directions at once."""
     try:
-        sock = await asyncio.to_thread(open_route, route)
+        sock = await open_route(route)
     except Exception as error:
         print(f"no tunnel: {error}", file=sys.stderr, flush=True)
         writer.close()
         raise
-    sock.setblocking(False)
     far_reader, far_writer = await asyncio.open_connection(sock=sock)
     async with asyncio.TaskGroup() as group:
         group.create_task(pump(reader, far_writer))

@@ -1,46 +1,73 @@
-"""From samples to what is read: medians, ratios, targets, a table and JSON."""
+"""From samples to what is read: one row per system and scenario, ratios, targets.
+
+Pure: knows neither how a figure was taken nor how it is shown.
+"""
 
 import dataclasses
 import json
-import os
-import platform
-import shutil
-import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
-from benchmarks.proxies import INT3RCEPTOR, MITMDUMP
-from benchmarks.scenarios import Sample, Scenario, Sizes
+from benchmarks.peers import MITMDUMP
+from benchmarks.proxies import INT3RCEPTOR
+from benchmarks.scenarios import MIB, Sample, Sizes
 
-MIB = 1024**2
-# What the project promises. CPU as a share of mitmdump's in the same run.
-MAX_CPU_SHARE = {"h1": 1 / 6, "h2": 1 / 4}
-MAX_RSS_DRIFT = 0.05  # of the size after the first tenth of the requests
-MAX_BULK_GROWTH_BYTES = 32 * MIB  # peak over the size before, 1 GiB passing
+MB = 1000**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One system in one scenario: medians of its repetitions, worst case for memory."""
+    """One system in one scenario: medians of its repetitions, worst case for memory.
+
+    `own_*` is the first process alone, the rest its whole tree. Shares are of the CPU
+    that mitmdump's tree needed in the same run, `rate_ratio` of its rate. The `*_busy`
+    are shares of a core while the load ran.
+    """
 
     system: str
     repetitions: int
     requests: int
     errors: int
     cpu_per_unit_s: float
+    own_cpu_per_unit_s: float
     cpu_lowest_s: float
     cpu_highest_s: float
-    cpu_share_of_mitmdump: float | None
+    cpu_share: float | None
+    own_cpu_share: float | None
     units_per_s: float
-    busy: float
+    rate_ratio: float | None
     p50_ms: float | None
     p99_ms: float | None
+    busy: float
+    load_busy: float
+    origin_busy: float
     rss_start_bytes: int
+    own_rss_start_bytes: int
+    own_rss_end_bytes: int
     rss_end_bytes: int
-    rss_drift: float
+    own_drift: float
     peak_growth_bytes: int
+    own_peak_growth_bytes: int
+    growth_per_unit_bytes: float
+    own_growth_per_unit_bytes: float
+
+    @property
+    def is_proxy(self) -> bool:
+        return self.rss_start_bytes > 0
+
+    @property
+    def children_rss_bytes(self) -> int:
+        return self.rss_end_bytes - self.own_rss_end_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absence:
+    """A system that a scenario could not measure, and why."""
+
+    system: str
+    scenario: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,33 +80,58 @@ class Target:
     is_met: bool
 
 
-def _row(samples: list[Sample], mitmdump_cpu_s: float | None) -> Row:
-    def middle(read: Callable[[Sample], float]) -> float:
-        return median(read(sample) for sample in samples)
+def _known(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
 
-    def percentile(values: list[float | None]) -> float | None:
-        known = [value for value in values if value is not None]
-        return median(known) if known else None
 
-    cpu = [sample.cpu_per_unit_s for sample in samples]
-    share = median(cpu) / mitmdump_cpu_s if mitmdump_cpu_s and median(cpu) else None
+def _ratio(mine: float, theirs: float | None) -> float | None:
+    return mine / theirs if mine and theirs else None
+
+
+def _row(samples: list[Sample], peer: list[Sample]) -> Row:
+    def middle(read: Callable[[Sample], float], of: list[Sample] = samples) -> float:
+        return median(read(sample) for sample in of) if of else 0.0
+
+    def cpu(sample: Sample) -> float:
+        return sample.per_unit(sample.cpu_s)
+
+    def rate(sample: Sample) -> float:
+        return sample.units / sample.result.elapsed_s if sample.result.elapsed_s else 0
+
+    def own_cpu(sample: Sample) -> float:
+        return sample.per_unit(sample.own_cpu_s)
+
+    first, last = samples[0], samples[-1]
+    growth = last.rss_bytes[-1] - first.rss_bytes[0]
+    own_growth = last.own_rss_bytes[-1] - first.own_rss_bytes[0]
     return Row(
-        system=samples[0].system,
+        system=first.system,
         repetitions=len(samples),
         requests=sum(sample.result.requests for sample in samples),
         errors=sum(sample.result.errors for sample in samples),
-        cpu_per_unit_s=median(cpu),
-        cpu_lowest_s=min(cpu),
-        cpu_highest_s=max(cpu),
-        cpu_share_of_mitmdump=share,
-        units_per_s=middle(lambda sample: sample.units / sample.result.elapsed_s),
-        busy=middle(lambda sample: sample.busy),
-        p50_ms=percentile([sample.result.p50_ms for sample in samples]),
-        p99_ms=percentile([sample.result.p99_ms for sample in samples]),
-        rss_start_bytes=samples[0].rss_bytes[0],
-        rss_end_bytes=samples[-1].rss_bytes[-1],
-        rss_drift=max((sample.rss_drift for sample in samples), key=abs),
+        cpu_per_unit_s=middle(cpu),
+        own_cpu_per_unit_s=middle(own_cpu),
+        cpu_lowest_s=min(map(cpu, samples)),
+        cpu_highest_s=max(map(cpu, samples)),
+        cpu_share=_ratio(middle(cpu), middle(cpu, peer)),
+        own_cpu_share=_ratio(middle(own_cpu), middle(cpu, peer)),
+        units_per_s=middle(rate),
+        rate_ratio=_ratio(middle(rate), middle(rate, peer)),
+        p50_ms=_known([sample.result.p50_ms for sample in samples]),
+        p99_ms=_known([sample.result.p99_ms for sample in samples]),
+        busy=middle(lambda sample: sample.share(sample.busy_cpu_s)),
+        load_busy=middle(lambda sample: sample.share(sample.result.load_cpu_s)),
+        origin_busy=middle(lambda sample: sample.share(sample.origin_cpu_s)),
+        rss_start_bytes=first.rss_bytes[0],
+        own_rss_start_bytes=first.own_rss_bytes[0],
+        own_rss_end_bytes=last.own_rss_bytes[-1],
+        rss_end_bytes=last.rss_bytes[-1],
+        own_drift=max((sample.own_drift for sample in samples), key=abs),
         peak_growth_bytes=max(sample.peak_growth_bytes for sample in samples),
+        own_peak_growth_bytes=max(each.own_peak_growth_bytes for each in samples),
+        growth_per_unit_bytes=first.per_unit(growth),
+        own_growth_per_unit_bytes=first.per_unit(own_growth),
     )
 
 
@@ -88,122 +140,149 @@ def rows(samples: list[Sample]) -> list[Row]:
     by_system: dict[str, list[Sample]] = {}
     for sample in samples:
         by_system.setdefault(sample.system, []).append(sample)
-    peer = by_system.get(MITMDUMP)
-    peer_cpu = median(sample.cpu_per_unit_s for sample in peer) if peer else None
-    return [_row(each, peer_cpu) for each in by_system.values()]
+    peer = by_system.get(MITMDUMP, [])
+    return [_row(each, peer) for each in by_system.values()]
 
 
-def targets(scenario: Scenario, measured: list[Row]) -> list[Target]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Promise:
+    """What the project promises of a scenario; None where a run cannot tell."""
+
+    scenarios: tuple[str, ...]
+    wanted: str
+    read: Callable[[Row], float | None]
+    limit: float
+    shown: str
+    is_minimum: bool = False
+
+    def judge(self, scenario: str, ours: Row) -> Target | None:
+        value = self.read(ours)
+        if value is None:
+            return None
+        is_met = value >= self.limit if self.is_minimum else value <= self.limit
+        measured = self.shown.format(value)
+        return Target(
+            scenario=scenario, wanted=self.wanted, measured=measured, is_met=is_met
+        )
+
+
+def _part(share: float | None) -> float | None:
+    return 1 / share if share else None
+
+
+def _cpu_promises(
+    scenarios: tuple[str, ...], own: int | None, tree: int
+) -> list[_Promise]:
+    promises = []
+    if own is not None:
+        promises.append(
+            _Promise(
+                scenarios=scenarios,
+                wanted=f"CPU of the proxy process <= 1/{own} of mitmdump's",
+                read=lambda row: _part(row.own_cpu_share),
+                limit=own,
+                shown="1/{:.1f}",
+                is_minimum=True,
+            )
+        )
+    promises.append(
+        _Promise(
+            scenarios=scenarios,
+            wanted=f"CPU of the whole tree <= 1/{tree} of mitmdump's",
+            read=lambda row: _part(row.cpu_share),
+            limit=tree,
+            shown="1/{:.1f}",
+            is_minimum=True,
+        )
+    )
+    return promises
+
+
+MEMORY = ("memory-h1", "memory-h2")
+PROMISES = (
+    *_cpu_promises(("h1",), own=6, tree=4),
+    *_cpu_promises(("h2-1x100", "h2-10x10"), own=4, tree=3),
+    *_cpu_promises(("new",), own=None, tree=3),
+    _Promise(
+        scenarios=("download",),
+        wanted="throughput >= 2.5 x mitmdump's",
+        read=lambda row: row.rate_ratio,
+        limit=2.5,
+        shown="{:.1f} x",
+        is_minimum=True,
+    ),
+    _Promise(
+        scenarios=("download", "upload"),
+        wanted="peak growth of the proxy process <= 32 MiB",
+        read=lambda row: row.own_peak_growth_bytes / MIB,
+        limit=32,
+        shown="{:.1f} MiB",
+    ),
+    _Promise(
+        scenarios=MEMORY,
+        wanted="proxy process within ±5 % after the first tenth",
+        read=lambda row: abs(row.own_drift) * 100,
+        limit=5,
+        shown="{:.1f} %",
+    ),
+    _Promise(
+        scenarios=MEMORY,
+        wanted="proxy process <= 60 MB at start",
+        read=lambda row: row.own_rss_start_bytes / MB,
+        limit=60,
+        shown="{:.1f} MB",
+    ),
+    _Promise(
+        scenarios=MEMORY,
+        wanted="hub <= 120 MB",
+        read=lambda row: row.children_rss_bytes / MB,
+        limit=120,
+        shown="{:.1f} MB",
+    ),
+)
+
+
+def targets(scenario: str, measured: list[Row]) -> list[Target]:
     """The promises that this scenario can judge."""
     ours = next((row for row in measured if row.system == INT3RCEPTOR), None)
     if ours is None:
         return []
-    if scenario.kind == "memory":
-        wanted, shown = f"RSS within ±{MAX_RSS_DRIFT:.0%}", f"{ours.rss_drift:+.1%}"
-        is_met = abs(ours.rss_drift) <= MAX_RSS_DRIFT
-    elif scenario.kind == "speed":
-        share, limit = ours.cpu_share_of_mitmdump, MAX_CPU_SHARE[scenario.version]
-        if share is None:
-            return []
-        wanted, shown = f"CPU <= 1/{1 / limit:.0f} of mitmdump's", f"1/{1 / share:.1f}"
-        is_met = share <= limit
-    else:
-        growth = ours.peak_growth_bytes
-        wanted = f"peak RSS growth < {MAX_BULK_GROWTH_BYTES / MIB:.0f} MiB"
-        shown, is_met = f"{growth / MIB:.1f} MiB", growth < MAX_BULK_GROWTH_BYTES
-    return [
-        Target(scenario=scenario.name, wanted=wanted, measured=shown, is_met=is_met)
-    ]
-
-
-def _cells(row: Row, scenario: Scenario) -> list[str]:
-    if scenario.is_bulk:
-        costs = [f"{each:.2f}" for each in (row.cpu_lowest_s, row.cpu_highest_s)]
-        cpu, rate = f"{row.cpu_per_unit_s:.2f}", row.units_per_s * 1024
-    else:
-        costs = [f"{each * 1e6:.0f}" for each in (row.cpu_lowest_s, row.cpu_highest_s)]
-        cpu, rate = f"{row.cpu_per_unit_s * 1e6:.0f}", row.units_per_s
-    share = row.cpu_share_of_mitmdump
-    is_proxy = row.rss_start_bytes > 0
-    return [
-        row.system,
-        str(row.requests),
-        str(row.errors),
-        f"{cpu} ({'-'.join(costs)})" if is_proxy else "-",
-        f"1/{1 / share:.1f}" if share else "-",
-        f"{rate:.0f}",
-        f"{row.busy:.0%}" if is_proxy else "-",
-        "-" if row.p50_ms is None else f"{row.p50_ms:.2f}",
-        "-" if row.p99_ms is None else f"{row.p99_ms:.2f}",
-        f"{row.rss_start_bytes / MIB:.0f}>{row.rss_end_bytes / MIB:.0f}"
-        if is_proxy
-        else "-",
-        f"{row.peak_growth_bytes / MIB:.1f}" if is_proxy else "-",
-    ]
-
-
-def table(scenario: Scenario, measured: list[Row]) -> str:
-    """The rows of one scenario as aligned text."""
-    unit, rate = ("s/GiB", "MiB/s") if scenario.is_bulk else ("us/req", "req/s")
-    head = ["system", "requests", "errors", f"CPU {unit} (range)", "of mitmdump", rate]
-    head += ["proxy busy", "p50 ms", "p99 ms", "RSS MiB", "peak growth MiB"]
-    lines = [head, *(_cells(row, scenario) for row in measured)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        for line in lines
+    judged = (
+        promise.judge(scenario, ours)
+        for promise in PROMISES
+        if scenario in promise.scenarios
     )
+    return [target for target in judged if target is not None]
 
 
-def _first_line(*command: str) -> str:
-    """What a program says of its version (nginx: on stderr, and it lives in sbin)."""
-    program = shutil.which(command[0], path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    shown = subprocess.run(
-        [program or command[0], *command[1:]],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return (shown.stdout + shown.stderr).splitlines()[0]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A whole run."""
+
+    facts: Mapping[str, str]
+    commands: Mapping[str, str]
+    tables: Mapping[str, list[Row]]
+    absences: list[Absence]
+    targets: list[Target]
+
+    def to_json(self, sizes: Sizes, samples: list[Sample]) -> str:
+        """Everything measured; `samples` are the raw runs in their order."""
+        document = dataclasses.asdict(self)
+        document["sizes"] = dataclasses.asdict(sizes)
+        document["samples"] = [dataclasses.asdict(sample) for sample in samples]
+        return json.dumps(document, indent=1)
 
 
-def machine() -> dict[str, str]:
-    """Where and with what this ran."""
-    models = [
-        line.split(":", 1)[1].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    cpu = models[0] if models else platform.machine()
-    return {
-        "cpu": f"{cpu} x {os.cpu_count()}",
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "nginx": _first_line("nginx", "-v"),
-        "h2load": _first_line("h2load", "--version"),
-        "curl": " ".join(_first_line("curl", "--version").split()[:2]),
-        "load average at start": "{:.2f} {:.2f} {:.2f}".format(*os.getloadavg()),
-    }
-
-
-def document(
-    facts: dict[str, str],
-    sizes: Sizes,
-    samples: list[Sample],
-    tables: dict[str, list[Row]],
-    judged: list[Target],
-) -> str:
-    """Everything measured, for programs; `samples` are the raw runs in their order."""
-    return json.dumps(
-        {
-            "machine": facts,
-            "sizes": dataclasses.asdict(sizes),
-            "targets": [dataclasses.asdict(target) for target in judged],
-            "scenarios": {
-                name: [dataclasses.asdict(row) for row in measured]
-                for name, measured in tables.items()
-            },
-            "samples": [dataclasses.asdict(sample) for sample in samples],
+def from_json(text: str) -> Report:
+    """The report that `to_json` wrote."""
+    document = json.loads(text)
+    return Report(
+        facts=document["facts"],
+        commands=document["commands"],
+        tables={
+            name: [Row(**row) for row in measured]
+            for name, measured in document["tables"].items()
         },
-        indent=1,
+        absences=[Absence(**each) for each in document["absences"]],
+        targets=[Target(**each) for each in document["targets"]],
     )

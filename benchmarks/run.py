@@ -1,141 +1,212 @@
 """`python -m benchmarks.run`: every scenario, interleaved system by system.
 
-Ends with 1 when anything went wrong (a request failed, a proxy did not intercept, the
-plugin did not run) and, in a full run, when a target is missed.
+Ends with 1 when anything of ours went wrong (a request failed, the proxy did not
+intercept, the plugin did not run, a flow was not kept) and, in a full run, when a
+target is missed. A peer that fails is named in the report with the reason.
 """
 
 import argparse
 import os
+import resource
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from importlib.metadata import version
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.clients import Client, require_tools
+from benchmarks.machine import machine, versions
 from benchmarks.measure import BenchmarkError, two_cores
 from benchmarks.origin import running_origin
+from benchmarks.peers import PEERS
+from benchmarks.plot import svg
 from benchmarks.proxies import (
     EXAMPLE_LOGGER,
     INT3RCEPTOR,
-    MITMDUMP,
     REPOSITORY,
     SYSTEMS,
     Setup,
     System,
-    installed_mitmdump,
-    mitmproxy_versions,
     running,
 )
-from benchmarks.report import Row, Target, document, machine, rows, table, targets
-from benchmarks.scenarios import FULL, QUICK, SCENARIOS, Sample, Scenario, Sizes
-from benchmarks.validate import prove_intercepts, prove_plugin_ran, prove_plugin_runs
-from int3rceptor import __version__
+from benchmarks.report import Absence, Report, Row, Target, rows, targets
+from benchmarks.scenarios import SCENARIOS, SIZES, Sample, Scenario, Sizes
+from benchmarks.tables import text_table
+from benchmarks.validate import (
+    prove_intercepts,
+    prove_kept,
+    prove_new_host,
+    prove_plugin_ran,
+    prove_plugin_runs,
+)
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
 # In RAM: neither the origin's bulk file nor what clients save should wait for a disk.
+# What proxies keep stays on a disk, where it would be.
 RAM_DISK = Path("/dev/shm")  # noqa: S108 (a private folder is made in it)
 
 
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What a run has found so far."""
+
+    samples: list[Sample] = field(default_factory=list)
+    tables: dict[str, list[Row]] = field(default_factory=dict)
+    absences: list[Absence] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
+    commands: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """One scenario on all its systems: up at once and fresh, taking turns."""
+
+    scenario: Scenario
+    setup: Setup
+    core: int
+    sizes: Sizes
+    samples: list[Sample] = field(default_factory=list)
+    absences: list[Absence] = field(default_factory=list)
+
+    def run(self, names: tuple[str, ...]) -> None:
+        """Each repetition visits every system, so a busy moment meets all of them."""
+        with ExitStack() as stack:
+            systems = [
+                system
+                for name in names
+                if (system := self._started(name, stack)) is not None
+            ]
+            turns = self.sizes.repetitions if self.scenario.is_repeated else 1
+            for turn in range(turns):
+                for system in list(systems):
+                    if not self._sampled(system, turn):
+                        systems.remove(system)
+        for system in systems:
+            if system.name == INT3RCEPTOR:
+                self._prove(system)
+
+    def _started(self, name: str, stack: ExitStack) -> System | None:
+        """`name` up and proven to intercept; None, and the reason noted, if a peer."""
+        scenario, origin = self.scenario, self.setup.origin
+        try:
+            if name in PEERS:
+                if scenario.version not in PEERS[name].versions:
+                    raise BenchmarkError(PEERS[name].why_not_h2)
+                PEERS[name].find()
+            start = running(name, self.setup, is_bulk=scenario.is_bulk)
+            system = stack.enter_context(start)
+            prove_intercepts(system, origin, scenario.version)
+            if scenario.kind == "first":
+                prove_new_host(system, origin, self.sizes.hosts)
+        except BenchmarkError as error:
+            self._missing(name, error)
+            return None
+        return system
+
+    def _sampled(self, system: System, turn: int) -> bool:
+        client = Client(
+            route=system.route(self.setup.origin, self.scenario.version),
+            ca_pem=system.ca_pem,
+            origin=self.setup.origin,
+            core=self.core,
+            folder=self.setup.origin_folder,
+        )
+        try:
+            sample = self.scenario.run(system, client, self.sizes, turn)
+        except BenchmarkError as error:
+            self._missing(system.name, error)
+            return False
+        self.samples.append(sample)
+        for text in sample.result.error_texts:
+            print(f"  ERROR {system.name}: {text}", file=sys.stderr)
+        return True
+
+    def _missing(self, name: str, error: BenchmarkError) -> None:
+        """A peer's failure is its own; ours, or the origin's, ends the run."""
+        if name not in PEERS:
+            raise error
+        reason = " ".join(str(error).split())[:300]
+        print(f"  {self.scenario.name}: without {name}: {reason}", file=sys.stderr)
+        self.absences.append(
+            Absence(system=name, scenario=self.scenario.name, reason=reason)
+        )
+
+    def _prove(self, system: System) -> None:
+        mine = [each for each in self.samples if each.system == system.name]
+        prove_plugin_ran(system, sum(each.result.requests for each in mine))
+        prove_kept(system, sum(each.sent for each in mine))
+
+
 @contextmanager
-def workspace() -> Iterator[Path]:
+def workspace(parent: Path | None = None) -> Iterator[Path]:
     """A private folder, gone afterwards with everything in it."""
-    ram_disk = RAM_DISK if os.access(RAM_DISK, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="int3rceptor-bench-", dir=ram_disk) as name:
+    with tempfile.TemporaryDirectory(prefix="int3rceptor-bench-", dir=parent) as name:
+        Path(name).chmod(0o711)  # squid, started as root, goes on as a user of its own
         yield Path(name)
 
 
-def measure_scenario(
-    scenario: Scenario, names: tuple[str, ...], setup: Setup, core: int, sizes: Sizes
-) -> list[Sample]:
-    """All systems up at once and fresh; each repetition visits every one of them."""
-    samples: list[Sample] = []
-    systems: list[System] = []
-    with ExitStack() as stack:
-        for name in names:
-            start = running(name, setup, is_bulk=scenario.is_bulk)
-            systems.append(stack.enter_context(start))
-            prove_intercepts(systems[-1], setup.origin)
-        for _ in range(sizes.repetitions if scenario.kind != "memory" else 1):
-            for system in systems:
-                client = Client(
-                    route=system.route(setup.origin, scenario.version),
-                    ca_pem=system.ca_pem,
-                    origin=setup.origin,
-                    core=core,
-                    folder=system.log.parent,
-                )
-                sample = scenario.run(system, client, sizes)
-                samples.append(sample)
-                for text in sample.result.error_texts:
-                    print(f"  ERROR {system.name}: {text}", file=sys.stderr)
-    for system in systems:
-        if system.name == INT3RCEPTOR:
-            mine = [each for each in samples if each.system == INT3RCEPTOR]
-            prove_plugin_ran(system, sum(each.result.requests for each in mine))
-    return samples
-
-
-def describe(everyone: set[str], mitmdump: Path) -> dict[str, str]:
-    """Machine and versions, for the head of the report."""
-    facts = machine()
-    if MITMDUMP in everyone:
-        installed, newest = mitmproxy_versions(mitmdump)
-        facts["mitmproxy"] = f"{installed} (newest in the registry: {newest})"
-    if INT3RCEPTOR in everyone:
-        names = ("uvloop", "h11", "h2", "wasmtime", "cryptography")
-        libraries = ", ".join(f"{name} {version(name)}" for name in names)
-        facts["int3rceptor"] = f"{__version__} ({libraries})"
-    return facts
-
-
 def measure(
-    who: dict[Scenario, tuple[str, ...]], mitmdump: Path, plugin: Path, sizes: Sizes
-) -> tuple[list[Sample], dict[str, list[Row]], list[Target]]:
-    """Prove the plugin, then every scenario; prints each table as it is there."""
-    samples: list[Sample] = []
-    tables: dict[str, list[Row]] = {}
-    judged: list[Target] = []
+    who: dict[Scenario, tuple[str, ...]], plugin: Path, sizes: Sizes, outcome: Outcome
+) -> None:
+    """Prove the plugin, then every scenario; each table is printed when it is there."""
     load_core, proxy_core = two_cores()
-    with workspace() as root, ExitStack() as stack:
-        (root / "origin").mkdir()
+    ram_disk = RAM_DISK if os.access(RAM_DISK, os.W_OK) else None
+    hosts = sizes.hosts + 1 if any(each.kind == "first" for each in who) else 0
+    with workspace() as data, workspace(ram_disk) as root, ExitStack() as stack:
         origin = stack.enter_context(
-            running_origin(root / "origin", load_core, sizes.bulk_bytes)
+            running_origin(root, load_core, bulk_bytes=sizes.bulk_bytes, hosts=hosts)
         )
         setup = Setup(
             origin=origin,
-            workspace=root,
+            origin_folder=root,
+            workspace=data,
             proxy_core=proxy_core,
             plugin=plugin,
-            mitmdump=mitmdump,
+            commands=outcome.commands,
         )
         if any(INT3RCEPTOR in names for names in who.values()):
             lines = prove_plugin_runs(setup, load_core)
             print(f"plugin proven to run: {dict(lines)}")
         for scenario, names in who.items():
             before = time.monotonic()
-            measured = measure_scenario(scenario, names, setup, load_core, sizes)
-            samples += measured
-            tables[scenario.name] = rows(measured)
-            judged += targets(scenario, tables[scenario.name])
-            print(f"\n{scenario.name} ({time.monotonic() - before:.0f} s)")
-            print(table(scenario, tables[scenario.name]), flush=True)
-    return samples, tables, judged
+            of_scenario = Round(
+                scenario=scenario, setup=setup, core=load_core, sizes=sizes
+            )
+            of_scenario.run(names)
+            _note(scenario, of_scenario, outcome, time.monotonic() - before)
 
 
-def save(text: str) -> None:
-    """Keep the JSON under a name that sorts by time, and say where."""
+def _note(scenario: Scenario, found: Round, outcome: Outcome, took_s: float) -> None:
+    table = rows(found.samples)
+    outcome.samples += found.samples
+    outcome.absences += found.absences
+    outcome.tables[scenario.name] = table
+    outcome.targets += targets(scenario.name, table)
+    print(f"\n{scenario.name}: {scenario.title} ({took_s:.0f} s)")
+    print(text_table(scenario.kind, table), flush=True)
+
+
+def save(outcome: Outcome, sizes: Sizes, facts: dict[str, str]) -> None:
+    """Keep JSON and picture under a name that sorts by time, and say where."""
+    report = Report(
+        facts=facts | {"run": f"{sizes.name}, {time.strftime('%Y-%m-%d')}"},
+        commands=outcome.commands,
+        tables=outcome.tables,
+        absences=outcome.absences,
+        targets=outcome.targets,
+    )
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / time.strftime("%Y%m%d-%H%M%S.json")
-    path.write_text(text)
-    print(f"\nsaved as {path.relative_to(REPOSITORY)}")
+    path.write_text(report.to_json(sizes, outcome.samples))
+    path.with_suffix(".svg").write_text(svg(report.tables))
+    print(f"\nsaved as {path.relative_to(REPOSITORY)}, its picture beside it")
 
 
 def run(options: argparse.Namespace) -> bool:
-    """The whole run; whether it was good."""
-    sizes = QUICK if options.quick else FULL
+    """The whole run; whether it was good. What was measured is kept however it ends."""
+    sizes: Sizes = SIZES[options.size]
     require_tools()
     wanted = options.scenario or [scenario.name for scenario in SCENARIOS]
     who = {
@@ -143,31 +214,36 @@ def run(options: argparse.Namespace) -> bool:
         for scenario in SCENARIOS
         if scenario.name in wanted
     }
-    everyone = {name for names in who.values() for name in names}
-    mitmdump: Path = options.mitmdump or Path()
-    if MITMDUMP in everyone and options.mitmdump is None:
-        mitmdump = installed_mitmdump()
-    facts = describe(everyone, mitmdump)
+    facts = machine() | versions({name for names in who.values() for name in names})
     for name, fact in facts.items():
         print(f"{name}: {fact}")
-    samples, tables, judged = measure(who, mitmdump, options.plugin, sizes)
-    for target in judged:
+    outcome = Outcome()
+    try:
+        measure(who, options.plugin, sizes, outcome)
+    finally:
+        if outcome.tables:
+            save(outcome, sizes, facts)
+    for target in outcome.targets:
         verdict = "met" if target.is_met else "MISSED"
         print(f"{target.scenario}: {target.wanted}: {target.measured}: {verdict}")
-    if not sizes.is_full:
-        print("a quick run shows that everything works; it is too short to judge by")
-    save(document(facts, sizes, samples, tables, judged))
-    errors = sum(sample.result.errors for sample in samples)
+    if not sizes.is_judged:
+        print("this run shows that everything works; it is too short to judge by")
+    return _is_good(outcome, sizes)
+
+
+def _is_good(outcome: Outcome, sizes: Sizes) -> bool:
+    ours = [each for each in outcome.samples if each.system not in PEERS]
+    errors = sum(sample.result.errors for sample in ours)
     if errors:
         print(f"{errors} requests failed: these figures do not count", file=sys.stderr)
-    is_missed = sizes.is_full and not all(target.is_met for target in judged)
+    is_missed = sizes.is_judged and not all(each.is_met for each in outcome.targets)
     return not errors and not is_missed
 
 
 def main() -> int:
     """Parse the command line; exit code 1 when the run was not good."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run")
-    parser.add_argument("--quick", action="store_true", help="short, nothing is judged")
+    parser.add_argument("--size", choices=SIZES, default="full", help="how much load")
     parser.add_argument(
         "--scenario",
         action="append",
@@ -180,9 +256,11 @@ def main() -> int:
         choices=SYSTEMS,
         help="only this one, in this order (repeatable)",
     )
-    parser.add_argument("--mitmdump", type=Path, help="measure this mitmdump")
     parser.add_argument("--plugin", type=Path, default=EXAMPLE_LOGGER)
     options = parser.parse_args()
+    # Generators and proxies inherit it: a thousand tunnels are two thousand files.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     try:
         return 0 if run(options) else 1
     except BenchmarkError as error:

@@ -5,49 +5,90 @@ from dataclasses import dataclass
 from typing import Literal
 
 from benchmarks.clients import Client, Result
-from benchmarks.measure import BenchmarkError, Usage, reset_peak, usage
-from benchmarks.proxies import DIRECT, INT3RCEPTOR, MITMDUMP, System
+from benchmarks.measure import BenchmarkError, Usage, reset_peak, settle, usage
+from benchmarks.peers import MITMDUMP, MOCKTTP, PROXY_PY, SQUID
+from benchmarks.proxies import DIRECT, INT3RCEPTOR, System
 
-H1_CONNECTIONS = 32
-H2_CONNECTIONS, H2_STREAMS = 10, 10
+MIB = 1024**2
 WARM_UP_REQUESTS = 320
 MEMORY_PARTS = 10  # how often memory is looked at; the first part is warm-up
-NOTHING = Usage(cpu_s=0.0, rss_bytes=0, peak_rss_bytes=0)
+NEW_AT_ONCE, FIRST_AT_ONCE = 16, 8
+NOTHING = Usage(
+    cpu_s=0.0,
+    own_cpu_s=0.0,
+    rss_bytes=0,
+    own_rss_bytes=0,
+    peak_rss_bytes=0,
+    own_peak_rss_bytes=0,
+)
+Kind = Literal["requests", "new", "first", "memory", "download", "upload", "idle"]
+Version = Literal["plain", "h1", "h2"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """How much load; `is_full` false only shows that everything works."""
+    """How much load; only a run that `is_judged` is long enough to judge by."""
 
-    is_full: bool
+    name: str
+    is_judged: bool
     repetitions: int
     requests: int
+    connections: int
+    first_contacts: int
     memory_requests: int
+    idle_connections: int
     bulk_bytes: int
+
+    @property
+    def hosts(self) -> int:
+        """How many first contacts one system sees: those of each warm-up too."""
+        return self.repetitions * (self.first_contacts + FIRST_AT_ONCE)
 
 
 FULL = Sizes(
-    is_full=True,
-    repetitions=3,
-    requests=10_000,
-    memory_requests=100_000,
-    bulk_bytes=1024**3,
+    name="full",
+    is_judged=True,
+    repetitions=5,
+    requests=6_000,
+    connections=400,
+    first_contacts=120,
+    memory_requests=300_000,
+    idle_connections=1_000,
+    bulk_bytes=100 * MIB,
 )
 QUICK = Sizes(
-    is_full=False,
-    repetitions=2,
-    requests=1_500,
-    memory_requests=5_000,
-    bulk_bytes=64 * 1024**2,
+    name="quick",
+    is_judged=False,
+    repetitions=1,
+    requests=800,
+    connections=60,
+    first_contacts=24,
+    memory_requests=8_000,
+    idle_connections=100,
+    bulk_bytes=32 * MIB,
 )
+SMOKE = Sizes(
+    name="smoke",
+    is_judged=False,
+    repetitions=1,
+    requests=40,
+    connections=8,
+    first_contacts=8,
+    memory_requests=200,
+    idle_connections=8,
+    bulk_bytes=4 * MIB,
+)
+SIZES = {sizes.name: sizes for sizes in (FULL, QUICK, SMOKE)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One run of one scenario on one system. CPU and memory are the proxy's whole tree.
+    """One run of one scenario on one system.
 
-    `rss_bytes` begins with the size before the load; `units` counts what `cpu_s` is
-    divided by (requests, or GiB of bodies).
+    CPU and memory are of the whole process tree; `own_*` of its first process alone,
+    which for INT3RCEPTOR is the one that carries the traffic. Each `*_rss_bytes` begins
+    with the size before the load. `units` is what costs are divided by: requests, GiB
+    of bodies, connections held open. `sent` counts every request, the warm-up's too.
     """
 
     system: str
@@ -55,22 +96,27 @@ class Sample:
     result: Result
     units: float
     cpu_s: float
+    own_cpu_s: float
+    busy_cpu_s: float
+    origin_cpu_s: float
     rss_bytes: tuple[int, ...]
+    own_rss_bytes: tuple[int, ...]
     peak_growth_bytes: int
+    own_peak_growth_bytes: int
+    sent: int
+
+    def per_unit(self, cost: float) -> float:
+        """`cost` of the sample, for one unit."""
+        return cost / self.units if self.units else 0.0
+
+    def share(self, cpu_s: float) -> float:
+        """`cpu_s` as a share of a core while the load ran."""
+        return cpu_s / self.result.elapsed_s if self.result.elapsed_s else 0.0
 
     @property
-    def cpu_per_unit_s(self) -> float:
-        return self.cpu_s / self.units if self.units else 0.0
-
-    @property
-    def busy(self) -> float:
-        """Share of its core that the proxy used: near 1, the load is no bottleneck."""
-        return self.cpu_s / self.result.elapsed_s if self.result.elapsed_s else 0.0
-
-    @property
-    def rss_drift(self) -> float:
-        """Change of RSS from after the first part of the load to its end."""
-        first, last = self.rss_bytes[1], self.rss_bytes[-1]
+    def own_drift(self) -> float:
+        """Change of the first process's size from after the first part to the end."""
+        first, last = self.own_rss_bytes[1], self.own_rss_bytes[-1]
         return last / first - 1 if first else 0.0
 
 
@@ -79,63 +125,145 @@ class Scenario:
     """One kind of load in one HTTP version, and who is measured by default."""
 
     name: str
-    kind: Literal["speed", "memory", "download", "upload"]
-    version: Literal["h1", "h2"]
+    title: str
+    kind: Kind
+    version: Version
     systems: tuple[str, ...]
+    connections: int = 32
+    streams: int = 1
 
     @property
     def is_bulk(self) -> bool:
         return self.kind in ("download", "upload")
 
-    def run(self, system: System, client: Client, sizes: Sizes) -> Sample:
-        """Warm up, then one sample."""
-        if self.is_bulk:
-            client.warm_up(self.version)
-            transfer = client.download if self.kind == "download" else client.upload
-            gib = sizes.bulk_bytes / 1024**3
-            return self._sample(system, 1, lambda: transfer(self.version), gib)
-        total, parts = sizes.requests, 1
-        if self.kind == "memory":
-            total, parts = sizes.memory_requests, MEMORY_PARTS
-        each = total // parts
-        if self.version == "h1":
-            with client.h1_load(H1_CONNECTIONS) as load:
-                _require_good(load.run(WARM_UP_REQUESTS), system)
-                return self._sample(system, parts, lambda: load.run(each))
-        warm_up = client.h2_load(WARM_UP_REQUESTS, H2_CONNECTIONS, H2_STREAMS)
-        _require_good(warm_up, system)
-        return self._sample(
-            system,
-            parts,
-            lambda: client.h2_load(each, H2_CONNECTIONS, H2_STREAMS),
-        )
+    @property
+    def is_repeated(self) -> bool:
+        """Memory and idle tunnels need a fresh proxy: once is all there is."""
+        return self.kind not in ("memory", "idle")
 
-    def _sample(
-        self, system: System, parts: int, load: Callable[[], Result], gib: float = 0
+    def run(self, system: System, client: Client, sizes: Sizes, turn: int) -> Sample:
+        """Warm up, then one sample; `turn` counts the repetitions from 0."""
+        match self.kind:
+            case "requests":
+                return self._requests(system, client, sizes.requests, 1)
+            case "memory":
+                return self._requests(
+                    system, client, sizes.memory_requests, MEMORY_PARTS
+                )
+            case "new" | "first":
+                return self._new(system, client, sizes, turn)
+            case "idle":
+                return self._idle(system, client, sizes)
+            case "download" | "upload":
+                return self._bulk(system, client, sizes)
+
+    def _requests(
+        self, system: System, client: Client, total: int, parts: int
     ) -> Sample:
-        """What `load`, done `parts` times, cost per GiB, or per request without one."""
-        if system.pid is not None:
-            reset_peak(system.pid)
-        before = _usage(system)
-        results: list[Result] = []
-        usages: list[Usage] = []
+        each, warm_up = total // parts, min(WARM_UP_REQUESTS, total)
+        meter = Meter(system, self, client.origin.pid)
+        if self.version == "h2":
+
+            def load(requests: int) -> Result:
+                return client.h2_load(requests, self.connections, self.streams)
+
+            _require_good(load(warm_up), system)
+            return meter.sample(lambda: load(each), parts=parts, before=warm_up)
+        is_plain = self.version == "plain"
+        with client.h1_load(self.connections, plain=is_plain) as h1:
+            _require_good(h1.run(warm_up), system)
+            return meter.sample(lambda: h1.run(each), parts=parts, before=warm_up)
+
+    def _new(self, system: System, client: Client, sizes: Sizes, turn: int) -> Sample:
+        is_first = self.kind == "first"
+        count = sizes.first_contacts if is_first else sizes.connections
+        at_once = FIRST_AT_ONCE if is_first else NEW_AT_ONCE
+        first_host = turn * (count + at_once) if is_first else None
+        meter = Meter(system, self, client.origin.pid)
+        with client.new_load(at_once, first_host) as load:
+            _require_good(load.run(at_once), system)
+            return meter.sample(lambda: load.run(count), before=at_once)
+
+    def _idle(self, system: System, client: Client, sizes: Sizes) -> Sample:
+        """Connections that served one request each and are then held open."""
+        count = sizes.idle_connections
+        with client.h1_load(self.connections) as warm_up:
+            _require_good(warm_up.run(WARM_UP_REQUESTS), system)
+        meter = Meter(system, self, client.origin.pid)
+        meter.start()
+        with client.h1_load(count) as load:
+            return meter.sample(lambda: load.run(count), before=WARM_UP_REQUESTS)
+
+    def _bulk(self, system: System, client: Client, sizes: Sizes) -> Sample:
+        client.warm_up(self.version)
+        transfer = client.download if self.kind == "download" else client.upload
+        meter = Meter(system, self, client.origin.pid)
+        gib = sizes.bulk_bytes / 1024**3
+        return meter.sample(lambda: transfer(self.version), before=1, units=gib)
+
+
+class Meter:
+    """Reads a system before, within and after its load."""
+
+    def __init__(self, system: System, scenario: Scenario, origin_pid: int) -> None:
+        self._system = system
+        self._scenario = scenario
+        self._origin_pid = origin_pid
+        self._before: Usage | None = None
+
+    def start(self) -> None:
+        """Read the size before the load; earlier where connecting is part of it."""
+        self._settle()  # neither a start nor a warm-up is part of the load
+        if self._system.pid is not None:
+            reset_peak(self._system.pid)
+        self._before = self._read()
+
+    def sample(
+        self,
+        load: Callable[[], Result],
+        *,
+        parts: int = 1,
+        before: int,
+        units: float | None = None,
+    ) -> Sample:
+        """What `load`, done `parts` times, cost; by default per request.
+
+        `before` is how many requests the warm-up sent.
+        """
+        if self._before is None:
+            self.start()
+        start = self._before or NOTHING
+        origin_start = usage(self._origin_pid).cpu_s
+        results, usages = [], [start]
         for _ in range(parts):
             results.append(load())
-            usages.append(_usage(system))
-        total = _sum(results)
+            usages.append(self._read())
+        busy_cpu_s = usages[-1].cpu_s - start.cpu_s
+        origin_cpu_s = usage(self._origin_pid).cpu_s - origin_start
+        self._settle()
+        end, total = self._read(), _sum(results)
         return Sample(
-            system=system.name,
-            scenario=self.name,
+            system=self._system.name,
+            scenario=self._scenario.name,
             result=total,
-            units=gib or total.requests,
-            cpu_s=usages[-1].cpu_s - before.cpu_s,
-            rss_bytes=(before.rss_bytes, *(each.rss_bytes for each in usages)),
-            peak_growth_bytes=usages[-1].peak_rss_bytes - before.rss_bytes,
+            units=total.requests if units is None else units,
+            cpu_s=end.cpu_s - start.cpu_s,
+            own_cpu_s=end.own_cpu_s - start.own_cpu_s,
+            busy_cpu_s=busy_cpu_s,
+            origin_cpu_s=origin_cpu_s,
+            rss_bytes=tuple(each.rss_bytes for each in usages),
+            own_rss_bytes=tuple(each.own_rss_bytes for each in usages),
+            peak_growth_bytes=end.peak_rss_bytes - start.rss_bytes,
+            own_peak_growth_bytes=end.own_peak_rss_bytes - start.own_rss_bytes,
+            sent=before + total.requests + total.errors,
         )
 
+    def _settle(self) -> None:
+        if self._system.pid is not None and self._system.name == INT3RCEPTOR:
+            settle(self._system.pid)
 
-def _usage(system: System) -> Usage:
-    return NOTHING if system.pid is None else usage(system.pid)
+    def _read(self) -> Usage:
+        return NOTHING if self._system.pid is None else usage(self._system.pid)
 
 
 def _require_good(warm_up: Result, system: System) -> None:
@@ -151,20 +279,54 @@ def _sum(results: list[Result]) -> Result:
         requests=sum(result.requests for result in results),
         errors=sum(result.errors for result in results),
         elapsed_s=sum(result.elapsed_s for result in results),
+        load_cpu_s=sum(result.load_cpu_s for result in results),
         error_texts=tuple(text for each in results for text in each.error_texts),
     )
 
 
-RACE = (DIRECT, MITMDUMP, INT3RCEPTOR)
+RACE = (DIRECT, MITMDUMP, PROXY_PY, SQUID, MOCKTTP, INT3RCEPTOR)
+PROXIES = RACE[1:]  # what is asked of a proxy alone has no direct way
 # Whether memory stays flat is a question about ourselves: nobody is raced.
 ALONE = (INT3RCEPTOR,)
+
+
+def _scenario(
+    name: str,
+    title: str,
+    kind: Kind,
+    version: Version,
+    systems: tuple[str, ...] = RACE,
+    shape: tuple[int, int] = (32, 1),
+) -> Scenario:
+    connections, streams = shape
+    return Scenario(
+        name=name,
+        title=title,
+        kind=kind,
+        version=version,
+        systems=systems,
+        connections=connections,
+        streams=streams,
+    )
+
+
 SCENARIOS = (
-    Scenario(name="h1", kind="speed", version="h1", systems=RACE),
-    Scenario(name="h2", kind="speed", version="h2", systems=RACE),
-    Scenario(name="memory-h1", kind="memory", version="h1", systems=ALONE),
-    Scenario(name="memory-h2", kind="memory", version="h2", systems=ALONE),
-    Scenario(name="download-h1", kind="download", version="h1", systems=RACE),
-    Scenario(name="download-h2", kind="download", version="h2", systems=RACE),
-    Scenario(name="upload-h1", kind="upload", version="h1", systems=RACE),
-    Scenario(name="upload-h2", kind="upload", version="h2", systems=RACE),
+    _scenario("h1", "HTTP/1.1 in TLS, 32 connections kept", "requests", "h1"),
+    _scenario("plain", "plain HTTP/1.1, 32 connections kept", "requests", "plain"),
+    _scenario("h2-1x100", "HTTP/2, 1 x 100 streams", "requests", "h2", shape=(1, 100)),
+    _scenario("h2-10x10", "HTTP/2, 10 x 10 streams", "requests", "h2", shape=(10, 10)),
+    _scenario("new", "new connections, 16 at a time", "new", "h1"),
+    _scenario("first", "first contact with a host, 8 at a time", "first", "h1"),
+    _scenario("download", "download of one large body", "download", "h1"),
+    _scenario("upload", "upload of one large body", "upload", "h1"),
+    _scenario("idle", "tunnels held open", "idle", "h1", PROXIES),
+    _scenario("memory-h1", "memory over many HTTP/1.1 requests", "memory", "h1", ALONE),
+    _scenario(
+        "memory-h2",
+        "memory over many HTTP/2 requests",
+        "memory",
+        "h2",
+        ALONE,
+        shape=(10, 10),
+    ),
 )

@@ -1,12 +1,13 @@
 """Proofs that a figure will mean what it says, taken before anything is measured."""
 
+import dataclasses
 import re
 from collections import Counter
 
 from benchmarks.clients import Client
 from benchmarks.measure import BenchmarkError
-from benchmarks.origin import Origin
-from benchmarks.proxies import INT3RCEPTOR, Setup, System, running
+from benchmarks.origin import Origin, numbered_host
+from benchmarks.proxies import INT3RCEPTOR, Setup, System, kept_flows, running
 from benchmarks.tunnel import prove_interception
 
 REQUESTS_PER_VERSION = 200
@@ -18,13 +19,28 @@ LINES_LEFT_OUT = re.compile(r"(\d+) lines not shown")
 PLUGIN_LINE = re.compile(r"plugin example[-_]logger: \w+ (on_\w+)")
 
 
-def prove_intercepts(system: System, origin: Origin) -> None:
-    """Both versions through `system` end at a leaf of its own CA."""
-    if system.via is None:
+def prove_intercepts(system: System, origin: Origin, version: str) -> None:
+    """TLS through `system` ends at a leaf of its own CA, for the wanted version."""
+    if system.via is None or version not in ALPN:
         return
-    for version, alpn in ALPN.items():
-        route = system.route(origin, version)
-        prove_interception(route, system.ca_pem, origin.ca_pem, alpn)
+    route = system.route(origin, version)
+    prove_interception(route, system.ca_pem, origin.ca_pem, ALPN[version])
+
+
+def prove_new_host(system: System, origin: Origin, number: int) -> None:
+    """The same for a host that is an address: its leaf must name it as one."""
+    if system.via is not None:
+        route = dataclasses.replace(
+            system.route(origin, "h1"), host=numbered_host(number)
+        )
+        prove_interception(route, system.ca_pem, origin.ca_pem, ALPN["h1"])
+
+
+def prove_kept(system: System, sent: int) -> None:
+    """After a measurement: the store holds each request that was sent, once."""
+    kept = kept_flows(system)
+    if kept != sent:
+        raise BenchmarkError(f"{kept} flows were kept of {sent} requests sent")
 
 
 def prove_plugin_runs(setup: Setup, load_core: int) -> Counter[str]:
@@ -36,7 +52,7 @@ def prove_plugin_runs(setup: Setup, load_core: int) -> Counter[str]:
                 ca_pem=system.ca_pem,
                 origin=setup.origin,
                 core=load_core,
-                folder=system.log.parent,
+                folder=system.folder,
             )
             if version == "h1":
                 with client.h1_load(CONNECTIONS) as load:

@@ -20,7 +20,7 @@ else:
 
 TESTS = Path(__file__).parent
 # These rooms touch sockets and TLS, where the two loops differ: each test runs on both.
-BOTH_LOOPS = [TESTS / room for room in ("net", "tls", "proxy", "app")]
+BOTH_LOOPS = [TESTS / room for room in ("net", "tls", "proxy", "app", "library")]
 EXIT_S = 5.0
 
 # A deadline in wall clock fails on a busy machine; the time-out per test stays.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from int3rceptor.cli.main import app
+from int3rceptor.cli.commands import app
 from int3rceptor.config.model import keys
 
 ROOT = Path(__file__).resolve().parents[1]

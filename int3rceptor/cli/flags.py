@@ -22,6 +22,7 @@ METAVARS: Mapping[str, str] = {
     "control": "HOST:PORT|off",
     "data_dir": "DIR",
     "plugin": "FILE",
+    "rules": "FILE",
     "upstream_ca": "FILE",
     "insecure_upstream": "",
     "no_store": "",

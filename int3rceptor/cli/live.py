@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from int3rceptor.cli.escaping import printable
+from int3rceptor.cli.figures import address, cut, duration, size
 from int3rceptor.cli.json_lines import json_line, timestamp
 from int3rceptor.hooks.dispatcher import Listener
 from int3rceptor.hooks.points import HookPoint
@@ -51,7 +52,7 @@ class TextForm:
         parts = [
             self._paint(_DIM, _clock(flow)),
             self._paint(_BOLD, f"{_method(flow):<7}"),
-            _cut(printable(_target(flow)), MAX_URL_CHARS),
+            cut(printable(_target(flow)), MAX_URL_CHARS),
             *self._outcome(flow),
             _duration(flow),
         ]
@@ -61,7 +62,7 @@ class TextForm:
             parts.append(self._paint(_MAGENTA, f"[{marks}]"))
         parts += [f"#{printable(tag)}" for tag in flow.tags]
         if flow.error:
-            parts.append(self._paint(_RED, _cut(printable(flow.error), MAX_NOTE_CHARS)))
+            parts.append(self._paint(_RED, cut(printable(flow.error), MAX_NOTE_CHARS)))
         return " ".join(parts)
 
     def _outcome(self, flow: Flow) -> list[str]:
@@ -73,8 +74,8 @@ class TextForm:
         elif flow.kind is FlowKind.HTTP:
             parts.append(self._paint(_RED, "---"))
         if flow.kind is FlowKind.TUNNEL:
-            return [*parts, f"↑{_size(flow.bytes_up)}", f"↓{_size(flow.bytes_down)}"]
-        return [*parts, _size(flow.bytes_down)]
+            return [*parts, f"↑{size(flow.bytes_up)}", f"↓{size(flow.bytes_down)}"]
+        return [*parts, size(flow.bytes_down)]
 
     def _paint(self, colour: str, text: str) -> str:
         return f"{colour}{text}{_RESET}" if self._has_colours else text
@@ -94,9 +95,9 @@ def json_form(flow: Flow) -> str:
         "bytes_up": flow.bytes_up,
         "bytes_down": flow.bytes_down,
         "duration_ms": round((ended - flow.times.started) * 1000, 3) if ended else None,
-        "client": _address(client.address),
+        "client": address(*client.address),
         "client_version": flow.request.version,
-        "origin": None if origin is None else _address(origin.address),
+        "origin": None if origin is None else address(*origin.address),
         "origin_version": None if origin is None else origin.version,
         "connect_host": client.connect_host,
         "sni": None if tls is None else tls.sni,
@@ -128,7 +129,7 @@ def _marks(flow: Flow) -> str:
     marks = []
     for author, (edits, notes) in list(changes.items())[:MAX_MARKS]:
         counted = [f"{edits} edit{'s' if edits != 1 else ''}"] if edits else []
-        what = _cut(printable(", ".join(counted + notes)), MAX_NOTE_CHARS)
+        what = cut(printable(", ".join(counted + notes)), MAX_NOTE_CHARS)
         marks.append(f"{printable(author)}: {what}")
     if len(changes) > MAX_MARKS:
         marks.append(f"and {len(changes) - MAX_MARKS} more")
@@ -138,15 +139,14 @@ def _marks(flow: Flow) -> str:
 def _method(flow: Flow) -> str:
     if flow.kind is FlowKind.TUNNEL:
         return "TUNNEL"
-    return _cut(printable(flow.request.method), MAX_NOTE_CHARS)
+    return cut(printable(flow.request.method), MAX_NOTE_CHARS)
 
 
 def _target(flow: Flow) -> str:
     """The URL; of a connection relayed blind only host and port are known."""
     request = flow.request
     if flow.kind is FlowKind.TUNNEL and flow.response is None:
-        host = f"[{request.host}]" if ":" in request.host else request.host
-        return f"{host}:{request.port}"
+        return address(request.host, request.port)
     return request.url
 
 
@@ -159,36 +159,12 @@ def _origin_version(flow: Flow) -> str:
     return VERSIONS.get(version, version)
 
 
-def _address(address: tuple[str, int]) -> str:
-    host, port = address[0], address[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def _clock(flow: Flow) -> str:
     moment = flow.created or time.time()
     clock = time.strftime("%H:%M:%S", time.localtime(moment))
     return f"{clock}.{int(moment * 1000) % 1000:03d}"
 
 
-def _size(count: int) -> str:
-    size = float(count)
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{count} B" if unit == "B" else f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
-
-
 def _duration(flow: Flow) -> str:
-    if not flow.times.ended:
-        return "-"
-    seconds = flow.times.ended - flow.times.started
-    if seconds < 0.01:
-        return f"{seconds * 1000:.1f} ms"
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.1f} s"
-
-
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[:limit]}…"
+    ended = flow.times.ended
+    return duration(ended - flow.times.started) if ended else "-"

@@ -8,17 +8,21 @@ at warnings: their debug lines hold header values.
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from int3rceptor.cli.escaping import printable
 from int3rceptor.cli.json_lines import json_line, timestamp
-from int3rceptor.config.model import Config
+
+if TYPE_CHECKING:
+    # main imports this module, and `flows` needs no settings' model.
+    from int3rceptor.config.model import Config
 
 PACKAGE = "int3rceptor"
 TRACEBACK_HINT = "run with --verbose for the traceback"
 
 
 @contextlib.contextmanager
-def logging_to(write: Callable[[str], None], config: Config) -> Iterator[None]:
+def logging_to(write: Callable[[str], None], config: "Config") -> Iterator[None]:
     """Send all log records, formed into lines, to `write` while the context lasts."""
     formatter = _JsonFormatter() if config.log_format == "json" else _TextFormatter()
     handler = _LineHandler(write)
@@ -39,7 +43,7 @@ def logging_to(write: Callable[[str], None], config: Config) -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _level(config: Config) -> int:
+def _level(config: "Config") -> int:
     if config.verbose:
         return logging.DEBUG
     return logging.WARNING if config.quiet else logging.INFO

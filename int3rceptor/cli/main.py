@@ -7,61 +7,14 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated
 
 import typer
 
-from int3rceptor import __version__
-from int3rceptor.cli import ca, plugins, settings
 from int3rceptor.cli.escaping import printable
-from int3rceptor.cli.flags import Given, takes_settings
 from int3rceptor.cli.logs import PACKAGE, TRACEBACK_HINT
 from int3rceptor.errors import Int3rceptorError
 
 INTERNAL_ERROR, UNUSABLE, INTERRUPTED = 1, 2, 130
-
-app = typer.Typer(
-    help="A TLS-intercepting HTTP proxy. Without a command it starts the proxy.",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.add_typer(ca.commands, name="ca")
-app.add_typer(plugins.commands, name="plugins")
-app.add_typer(settings.commands, name="config")
-
-
-@app.callback(invoke_without_command=True)
-@takes_settings()
-def default(
-    given: Given,
-    context: typer.Context,
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version.")
-    ] = False,
-) -> None:
-    """A TLS-intercepting HTTP proxy. Without a command it starts the proxy."""
-    if version:
-        typer.echo(f"int3rceptor {__version__}")
-    elif context.invoked_subcommand is None:
-        _start(given)
-    elif not given.is_empty:
-        context.fail(f"flags go after the command `{context.invoked_subcommand}`")
-
-
-@app.command("run")
-@takes_settings()
-def run(given: Given) -> None:
-    """Start the proxy; this is what happens without a command too."""
-    _start(given)
-
-
-def _start(given: Given) -> None:
-    config = given.load().config
-    # After the settings were checked: the proxy's own imports take most of a start.
-    from int3rceptor.cli.run import run as run_proxy
-
-    run_proxy(config)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _open_missing_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code: object = app(given, prog_name=PACKAGE, standalone_mode=False)
+        program = _program(given)
+        code: object = program(given, prog_name=PACKAGE, standalone_mode=False)
     except (typer.TyperException, Int3rceptorError, OSError) as error:
         _complain(_in_one_line(error))
         return UNUSABLE
@@ -79,6 +33,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _report_internal(error, has_traceback=_is_verbose(given))
         return INTERNAL_ERROR
     return code if isinstance(code, int) else 0
+
+
+def _program(arguments: Sequence[str]) -> typer.Typer:
+    """The commands that this command line may need.
+
+    `flows` by itself: it answers in less time than the settings' model takes to load,
+    which the other commands' flags are made from.
+    """
+    if arguments[:1] == ["flows"]:
+        from int3rceptor.cli import flows
+
+        return flows.alone()
+    from int3rceptor.cli.commands import app
+
+    return app
 
 
 def _report_internal(error: Exception, *, has_traceback: bool) -> None:

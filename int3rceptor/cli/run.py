@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Callable, Iterator
 
-from int3rceptor.app import Ready, serve
+from int3rceptor.app import ControlReady, Ready, serve
 from int3rceptor.cli.escaping import printable
 from int3rceptor.cli.json_lines import json_line
 from int3rceptor.cli.line_writer import LineWriter
@@ -43,6 +43,7 @@ def run(config: Config) -> None:
             serve(
                 config,
                 on_ready=lambda ready: _announce(ready, config, out),
+                on_control=lambda ready: _announce_control(ready, config, out),
                 listeners=_listeners(config, out),
                 plugin_lines=lines_to(err, config),
             )
@@ -68,7 +69,7 @@ def _announce(ready: Ready, config: Config, out: Write) -> None:
     if config.quiet:
         return
     out(f"CA certificate: {printable(str(ready.ca_path))}")
-    out(f"  SHA-256 {ready.ca_fingerprint}")
+    out(f"  SHA-256 {ready.ca_files.fingerprint}")
     out(f"try: {printable(curl_line(ready))}")
     for note in ready.notes:
         out(printable(note))
@@ -79,11 +80,29 @@ def _ready_record(ready: Ready, address: str) -> dict[str, object]:
         "type": "ready",
         "listen": address,
         "ca": str(ready.ca_path),
-        "ca_fingerprint": ready.ca_fingerprint,
+        "ca_fingerprint": ready.ca_files.fingerprint,
         "notes": list(ready.notes),
         # Last, so that a script's `listening on (\S+):(\d+)` finds no more than this.
         "message": f"listening on {address}",
     }
+
+
+def _announce_control(ready: ControlReady, config: Config, out: Write) -> None:
+    """Where the control port is. Its token is shown to a person only: what goes to a
+    file or a pipe may be read by others."""
+    host, port = ready.address
+    url = f"http://{format_address(_LOOPBACK.get(host, host), port)}"
+    token_path = str(ready.token_path)
+    if config.log_format == "json":
+        record = {"type": "control", "url": url, "token_file": token_path}
+        out(json_line({**record, "message": f"control on {url}"}))
+    elif config.quiet:
+        out(f"control on {url}")
+    elif os.isatty(STDOUT):
+        out(f"control on {url}/#token={ready.token}")
+    else:
+        out(f"control on {url}")
+        out(f"  token in {printable(token_path)}")
 
 
 def curl_line(ready: Ready) -> str:

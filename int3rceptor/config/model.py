@@ -7,7 +7,7 @@ no file and no environment: `config.sources` does.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, ClassVar, Literal, Self, TypeVar
 
 from platformdirs import user_data_path
 from pydantic import (
@@ -27,6 +27,7 @@ from int3rceptor.config.problems import first_problem
 from int3rceptor.config.values import (
     absolute_path,
     address,
+    address_or_off,
     host_pattern,
     parse_address,
 )
@@ -34,22 +35,25 @@ from int3rceptor.errors import ConfigError
 
 Item = TypeVar("Item")
 Address = Annotated[str, AfterValidator(address)]
+ControlAddress = Annotated[str, AfterValidator(address_or_off)]
 HostPattern = Annotated[str, AfterValidator(host_pattern)]
 UserPath = Annotated[Path, AfterValidator(absolute_path)]
 # Given as any sequence, kept as a tuple: a frozen value holds no list.
 Several = Annotated[Sequence[Item], AfterValidator(tuple)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
+MIB = 1024 * 1024
+
 LATER_ONLY = {
-    "control": "only off in this release; the control port comes with a later one",
-    "no_store": "only true in this release; the store comes with a later one",
     "workers": "only 1 in this release; more processes come with a later one",
 }
 """Settings of the command line contract whose other values do not work yet."""
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, extra="forbid", validate_default=False
+    )
 
 
 class TlsConfig(_Table):
@@ -139,6 +143,58 @@ class LimitsConfig(_Table):
     )
 
 
+class StoreConfig(_Table):
+    """What is kept of the flows, and how much of it."""
+
+    max_body_bytes: int = Field(
+        8 * MIB,
+        ge=0,
+        le=1024 * MIB,
+        description="Most bytes kept of one body; longer ones are cut, and marked with"
+        " their full size.",
+    )
+    max_journal_bytes: int = Field(
+        1024 * MIB,
+        ge=16 * MIB,
+        description="Most bytes waiting in the journal; past it, flows are counted but"
+        " not kept until the hub has caught up.",
+    )
+    max_bytes: int = Field(
+        10 * 1024 * MIB,
+        ge=16 * MIB,
+        description="Largest size of the store; past it the oldest flows that are not"
+        " marked are deleted.",
+    )
+    max_age_days: float = Field(
+        90.0,
+        gt=0,
+        le=36_500,
+        allow_inf_nan=False,
+        description="Flows older than this are deleted, unless they are marked.",
+    )
+
+
+class ControlConfig(_Table):
+    """The control port's own limits."""
+
+    allow_remote: bool = Field(
+        False,
+        description="Let the control port listen on an address that other machines can"
+        " reach. Whoever has the token then sees and changes everything.",
+    )
+    allowed_hosts: Several[HostPattern] = Field(
+        (),
+        description="Names, as globs, that requests to the control port may be for,"
+        " beside loopback addresses and the address that it listens on.",
+    )
+    max_requests_per_s: int = Field(
+        200,
+        ge=1,
+        le=100_000,
+        description="Most API requests a second from one client address.",
+    )
+
+
 class Config(_Table):
     """All settings of one proxy. Raises ConfigError, one line, on any bad value."""
 
@@ -147,8 +203,9 @@ class Config(_Table):
         description="Proxy address, HOST:PORT; IPv6 in brackets; port 0 takes a free"
         " one.",
     )
-    control: str = Field(
-        "off", description="Address of the API and console; only `off` in this release."
+    control: ControlAddress = Field(
+        "127.0.0.1:8081",
+        description="Address of the control port, HOST:PORT, or `off`.",
     )
     data_dir: UserPath = Field(
         default_factory=lambda: user_data_path("int3rceptor", appauthor=False),
@@ -159,6 +216,10 @@ class Config(_Table):
         (),
         description="Plugins (.wasm or .wat) to load beside those in DATA_DIR/plugins.",
     )
+    rules: Several[UserPath] = Field(
+        (),
+        description="Rule files (TOML) to load beside those in DATA_DIR/rules.",
+    )
     upstream_ca: Several[UserPath] = Field(
         (),
         description="PEM files with CA certificates to trust for origins, beside the"
@@ -167,9 +228,7 @@ class Config(_Table):
     insecure_upstream: bool = Field(
         False, description="Do not verify the certificates of origins. Dangerous."
     )
-    no_store: bool = Field(
-        True, description="Keep no flows on disk; only true in this release."
-    )
+    no_store: bool = Field(False, description="Keep no flows on disk.")
     workers: int = Field(
         1, description="Proxy processes sharing the port; only 1 in this release."
     )
@@ -185,6 +244,8 @@ class Config(_Table):
     tls: TlsConfig = Field(default_factory=TlsConfig)
     upstream: UpstreamConfig = Field(default_factory=UpstreamConfig)
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
+    store: StoreConfig = Field(default_factory=StoreConfig)
+    control_port: ControlConfig = Field(default_factory=ControlConfig)
     plugins: Mapping[str, Mapping[str, JsonValue]] = Field(
         default_factory=dict,
         description="One table per plugin, `[plugins.NAME]`, over the manifest"
@@ -196,12 +257,15 @@ class Config(_Table):
         """`listen` as (host, port), the host without brackets."""
         return parse_address(self.listen)
 
+    @property
+    def control_address(self) -> tuple[str, int] | None:
+        """`control` as (host, port), the host without brackets; None when off."""
+        return None if self.control == "off" else parse_address(self.control)
+
     @model_validator(mode="after")
     def _check_together(self) -> Self:
-        allowed: dict[str, object] = {"control": "off", "no_store": True, "workers": 1}
-        for key, only in allowed.items():
-            if getattr(self, key) != only:
-                raise ValueError(f"{key}: {LATER_ONLY[key]}")
+        if self.workers != 1:
+            raise ValueError(f"workers: {LATER_ONLY['workers']}")
         if self.quiet and self.verbose:
             raise ValueError("quiet: cannot be used together with verbose")
         return self
@@ -241,8 +305,8 @@ class Key:
         return self.path in PATH_KEYS
 
 
-TABLES = ("tls", "upstream", "limits")
-PATH_KEYS = frozenset({"data_dir", "plugin", "upstream_ca"})
+TABLES = ("tls", "upstream", "limits", "store", "control_port")
+PATH_KEYS = frozenset({"data_dir", "plugin", "rules", "upstream_ca"})
 
 
 def keys(table: type[BaseModel] = Config, prefix: str = "") -> Iterator[Key]:

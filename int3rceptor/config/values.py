@@ -28,6 +28,11 @@ def address(text: str) -> str:
     return text
 
 
+def address_or_off(text: str) -> str:
+    """`text`, checked to be an address, or `off`."""
+    return text if text == "off" else address(text)
+
+
 def host_pattern(text: str) -> str:
     """A host glob with an optional port, in lower case."""
     match = _PATTERN.fullmatch(text)

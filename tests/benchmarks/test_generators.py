@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from benchmarks.clients import Client, parse_h2load
+from benchmarks.clients import Client, parse_h2load, parse_h2load_log
 from benchmarks.measure import BenchmarkError
-from benchmarks.origin import HOST, SMALL_BODY, Origin
-from benchmarks.tunnel import Route, prove_interception
+from benchmarks.origin import HOST, SMALL_BODY, Origin, numbered_host
+from benchmarks.tunnel import Route, prove_interception, require_name
 
 if not sys.platform.startswith("linux"):
     pytest.skip("the benchmarks pin cores", allow_module_level=True)
@@ -37,6 +37,7 @@ class TinyProxy(socketserver.ThreadingTCPServer):
         self.context = context
         self.answer = answer
         self.requests = 0
+        self.asked_for: list[str] = []
         self.counting = threading.Lock()
         super().__init__(("127.0.0.1", 0), TinyProxyConnection)
 
@@ -52,7 +53,15 @@ class TinyProxyConnection(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         proxy = self.server
         assert isinstance(proxy, TinyProxy)
-        if not read_head(self.request).startswith(b"CONNECT localhost:1 "):
+        head = read_head(self.request)
+        with proxy.counting:
+            proxy.asked_for.append(head.split(b" ")[1].decode())
+        if head.startswith(b"GET http://localhost:1/small "):
+            while head and (answer := proxy.next_answer()):
+                self.request.sendall(answer)
+                head = read_head(self.request)
+            return
+        if not head.startswith(b"CONNECT "):
             return
         self.request.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         try:
@@ -84,10 +93,12 @@ def tiny_proxy(folder: Path, answer: Answer) -> Iterator[Bed]:
     authority = trustme.CA(organization_name="Tiny proxy CA")
     authority.cert_pem.write_to_path(folder / "ca.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(HOST).configure_cert(context)
+    hosts = [numbered_host(number) for number in range(20)]
+    authority.issue_cert(HOST, *hosts).configure_cert(context)
     (folder / "small").write_bytes(SMALL_BODY)
     origin = Origin(
-        pid=0,
+        pid=os.getpid(),
+        plain_port=1,
         h1_port=1,
         h2_port=1,
         ca_pem=folder / "origin-ca.pem",
@@ -130,6 +141,70 @@ def test_every_request_is_sent_once_over_the_connections_kept(tmp_path: Path) ->
         assert first.p99_ms is not None
         assert 0 < first.p50_ms <= first.p99_ms
         assert bed.proxy.requests == 47
+
+
+def test_a_plain_request_has_the_absolute_form(tmp_path: Path) -> None:
+    with tiny_proxy(tmp_path, lambda _: HEAD + SMALL_BODY) as bed:
+        with bed.client.h1_load(2, plain=True) as load:
+            result = load.run(9)
+        assert (result.requests, result.errors) == (9, 0)
+        assert bed.proxy.asked_for == ["http://localhost:1/small"] * 2
+
+
+def test_a_new_connection_for_each_request(tmp_path: Path) -> None:
+    with tiny_proxy(tmp_path, lambda _: HEAD + SMALL_BODY) as bed:
+        with bed.client.new_load(3) as load:
+            first, second = load.run(8), load.run(2)
+        assert [each.requests for each in (first, second)] == [8, 2]
+        assert first.p50_ms is not None
+        assert first.p50_ms > 0
+        assert bed.proxy.asked_for == ["localhost:1"] * 10
+
+
+def test_each_first_contact_has_a_host_of_its_own(tmp_path: Path) -> None:
+    with tiny_proxy(tmp_path, lambda _: HEAD + SMALL_BODY) as bed:
+        with bed.client.new_load(2, first_host=5) as load:
+            results = load.run(4), load.run(3)
+        assert [each.requests for each in results] == [4, 3]
+        wanted = [f"{numbered_host(number)}:1" for number in range(5, 12)]
+        assert sorted(bed.proxy.asked_for) == sorted(wanted)
+
+
+def test_a_leaf_that_was_not_minted_for_the_host_is_an_error(tmp_path: Path) -> None:
+    with tiny_proxy(tmp_path, lambda _: HEAD + SMALL_BODY) as bed:
+        with bed.client.new_load(1, first_host=19) as load:
+            result = load.run(2)
+        assert (result.requests, result.errors) == (1, 1)
+        assert "not minted for it" in result.error_texts[0]
+
+
+def test_new_connections_that_fail_are_errors(tmp_path: Path) -> None:
+    def answer(number: int) -> bytes:
+        return b"" if number == 2 else HEAD + SMALL_BODY
+
+    with tiny_proxy(tmp_path, answer) as bed, bed.client.new_load(2) as load:
+        result = load.run(6)
+    assert (result.requests, result.errors) == (5, 1)
+
+
+def test_hosts_do_not_repeat_and_stay_on_loopback() -> None:
+    hosts = [numbered_host(number) for number in range(60_000)]
+    assert len(set(hosts)) == 60_000
+    assert hosts[0] == "127.100.0.1"
+    assert hosts[-1] == "127.100.239.250"
+
+
+@pytest.mark.parametrize("kind", ["DNS", "IP Address"])
+def test_an_address_may_be_named_either_way(kind: str) -> None:
+    require_name({"subjectAltName": ((kind, "127.0.0.1"),)}, "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "certificate", [{}, {"subjectAltName": (("DNS", "localhost"),)}]
+)
+def test_a_leaf_for_somebody_else_is_refused(certificate: dict[str, object]) -> None:
+    with pytest.raises(BenchmarkError, match="not minted"):
+        require_name(certificate, "127.0.0.1")
 
 
 @pytest.mark.parametrize(
@@ -217,3 +292,8 @@ def test_what_h2load_found_wrong_is_an_error(old: str, new: str, errors: int) ->
 def test_an_h2load_report_without_numbers_is_refused() -> None:
     with pytest.raises(BenchmarkError, match="lacks"):
         parse_h2load("cannot connect\n", 10)
+
+
+def test_percentiles_come_from_the_durations_of_the_log() -> None:
+    lines = [f"17000000{number}\t200\t{number * 1000}" for number in range(1, 101)]
+    assert parse_h2load_log("\n".join(lines)) == pytest.approx((51.0, 100.0))

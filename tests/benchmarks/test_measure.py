@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.measure import BenchmarkError, reset_peak, spawn, stop, usage
+from benchmarks import measure
+from benchmarks.measure import (
+    BenchmarkError,
+    reset_peak,
+    settle,
+    spawn,
+    stop,
+    usage,
+)
 
 if not sys.platform.startswith("linux"):
     pytest.skip("the benchmarks read /proc", allow_module_level=True)
@@ -57,13 +65,17 @@ def do(process: subprocess.Popen[bytes], command: str) -> None:
     assert process.stdout.readline() == b"done\n"
 
 
-@pytest.mark.parametrize("command", ["burn", "child"])
-def test_cpu_of_the_process_and_of_children_that_have_ended(command: str) -> None:
+@pytest.mark.parametrize(("command", "is_own"), [("burn", True), ("child", False)])
+def test_cpu_of_the_process_and_of_children_that_have_ended(
+    command: str, is_own: bool
+) -> None:
     with worker() as process:
         before = usage(process.pid)
         do(process, command)
-        spent_s = usage(process.pid).cpu_s - before.cpu_s
-    assert spent_s >= 0.2
+        after = usage(process.pid)
+    assert after.cpu_s - before.cpu_s >= 0.2
+    own_s = after.own_cpu_s - before.own_cpu_s
+    assert own_s >= 0.2 if is_own else own_s < 0.1
 
 
 def test_a_living_child_belongs_to_the_tree(tmp_path: Path) -> None:
@@ -85,9 +97,50 @@ def test_a_living_child_belongs_to_the_tree(tmp_path: Path) -> None:
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == b"1\n"  # the child shares the pipe
-        assert usage(process.pid).rss_bytes > 64 * MIB
+        read = usage(process.pid)
+        assert read.rss_bytes > read.own_rss_bytes + 64 * MIB
     finally:
         stop(process)
+
+
+BUSY_CHILD = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c",
+    "import time, signal\\nwhile time.process_time() < 0.6: pass\\nsignal.pause()"])
+print(child.pid, flush=True)
+sys.stdin.read()
+child.kill()
+child.wait()
+"""
+
+
+def test_a_child_that_still_works_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(measure, "QUIET_S", 0.3)
+    process = spawn(
+        [sys.executable, "-c", BUSY_CHILD], CORE, output=subprocess.DEVNULL, talk=True
+    )
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        settle(process.pid)
+        read = usage(process.pid)
+        assert read.cpu_s - read.own_cpu_s >= 0.5
+        monkeypatch.setattr(measure, "SETTLE_TIMEOUT_S", 0.0)
+        with pytest.raises(BenchmarkError, match="still busy"):
+            settle(process.pid)
+    finally:
+        stop(process)
+
+
+def test_a_hub_that_is_not_there_is_not_taken_for_a_quiet_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(measure, "QUIET_S", 0.05)
+    monkeypatch.setattr(measure, "CHILD_TIMEOUT_S", 0.1)
+    with worker() as process, pytest.raises(BenchmarkError, match="no children"):
+        settle(process.pid)
 
 
 def test_peak_is_kept_after_the_memory_is_given_back_and_can_be_reset() -> None:

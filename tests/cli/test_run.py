@@ -10,20 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from int3rceptor.app import PluginLines, Ready
+from int3rceptor.app import ControlReady, PluginLines, Ready
 from int3rceptor.cli import run as run_module
 from int3rceptor.cli.run import INSECURE_LINES, curl_line, format_address, run
 from int3rceptor.config.model import Config
 from int3rceptor.errors import ConfigError
 from int3rceptor.hooks.dispatcher import Dispatcher, Listener
 from int3rceptor.hooks.points import HookPoint
+from int3rceptor.proxy.onboarding import CaFiles
 from tests.cli.test_live import a_flow, no_sleep
 
 READY = Ready(
     listen=("127.0.0.1", 4711),
     ca_path=Path("/data dir/ca.pem"),
-    ca_fingerprint="AA:BB",
+    ca_files=CaFiles(pem=b"", der=b"", mobileconfig=bytes, fingerprint="AA:BB"),
     notes=("one plugin waits for a grant\x1b",),
+    open_connections=lambda: 0,
 )
 
 
@@ -31,6 +33,7 @@ async def fake_serve(
     config: Config,
     *,
     on_ready: Callable[[Ready], None],
+    on_control: Callable[[ControlReady], None],
     listeners: Sequence[Listener] = (),
     plugin_lines: PluginLines | None = None,
 ) -> None:
@@ -152,7 +155,11 @@ def test_runs_on_asyncio_where_uvloop_is_missing(
 )
 def test_curl_line_can_be_pasted(host: str, proxy: str) -> None:
     ready = Ready(
-        listen=(host, 1), ca_path=Path("/ca.pem"), ca_fingerprint="", notes=()
+        listen=(host, 1),
+        ca_path=Path("/ca.pem"),
+        ca_files=READY.ca_files,
+        notes=(),
+        open_connections=lambda: 0,
     )
 
     assert curl_line(ready) == (

@@ -10,15 +10,19 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+import psutil
+
 START_S = 15.0
 STOP_S = 10.0
 LINE_S = 5.0
 KILL_S = 5.0
+POLL_S = 0.01
 
 LISTENING = re.compile(r"listening on (?P<host>\S+):(?P<port>\d+)")
 # A traceback, or the line that stands for one while --verbose is not given.
@@ -27,6 +31,14 @@ UNEXPECTED = ("Traceback (most recent call last)", "for the traceback")
 # that a machine's own proxy and trust settings cannot change what a test shows.
 PASSED_ON = ("PATH", "LANG", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT")
 PASSED_ON_PREFIX = "COVERAGE_"
+
+
+# A hub takes a second to start, and a store disk space.
+DATA_PLANE_ALONE = ("--control", "off", "--no-store")
+BOTH_PLANES = ("--control", "127.0.0.1:0")
+STORE_ALONE = ("--control", "off")
+HUB_MODULE = "int3rceptor.app.hub"
+CONTROL = re.compile(r"control on (?P<url>http://\S+:(?P<port>\d+))")
 
 
 class ProxyFailed(AssertionError):
@@ -74,7 +86,8 @@ class Lines:
 class ProxyProcess:
     """`python -m int3rceptor` on a free port; a context manager.
 
-    `arguments` follow `--listen` and `--data-dir`. `config` is TOML for `--config`. On
+    `arguments` follow `--listen` and `--data-dir`. `config` is TOML for `--config`.
+    `planes` says what runs beside the data plane: nothing, unless a test needs it. On
     exit the process gets SIGTERM, must end with 0 in `STOP_S` and must not have printed
     a traceback; it is killed whatever happens.
     """
@@ -85,10 +98,11 @@ class ProxyProcess:
         *arguments: str | Path,
         config: str = "",
         variables: Mapping[str, str] | None = None,
+        planes: Sequence[str] = DATA_PLANE_ALONE,
     ) -> None:
         self.folder = folder
         self.data_dir = folder / "data"
-        self._arguments = [str(argument) for argument in arguments]
+        self._arguments = [*planes, *(str(argument) for argument in arguments)]
         self._config = config
         self._variables = dict(variables or {})
         self._changed = threading.Condition()
@@ -148,6 +162,35 @@ class ProxyProcess:
     @property
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
+
+    @property
+    def control(self) -> str:
+        """The control port's URL, waited for."""
+        found = CONTROL.search(self.wait_for_line(CONTROL.pattern, START_S))
+        assert found
+        return found["url"]
+
+    @property
+    def token(self) -> str:
+        return (self.data_dir / "control-token").read_text().strip()
+
+    def hub(self) -> psutil.Process | None:
+        """Its hub, while it has one."""
+        for child in psutil.Process(self.process.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                if HUB_MODULE in child.cmdline():
+                    return child
+        return None
+
+    def wait_for_hub(self, other_than: int = 0) -> psutil.Process:
+        """Its hub, waited for; not the one of that number, which is dead or dying."""
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            hub = self.hub()
+            if hub is not None and hub.pid != other_than:
+                return hub
+            time.sleep(POLL_S)
+        raise ProxyFailed(self.report("has no hub"))
 
     @property
     def ca(self) -> Path:
@@ -233,7 +276,8 @@ def run_once(
         capture_output=True,
         encoding="utf-8",
         timeout=within_s,
-        env=environment(folder),
+        # Two test runs at once would fight for the default control port.
+        env={"INT3RCEPTOR_CONTROL": "off", **environment(folder)},
         check=False,
     )
 

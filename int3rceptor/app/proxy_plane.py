@@ -1,11 +1,12 @@
-"""The one file that builds the proxy out of its rooms; starts, drains and stops it."""
+"""The data plane: builds the proxy out of its rooms; starts, drains and stops it.
+
+It knows of a keeper for its flows, and of no hub.
+"""
 
 import asyncio
 import contextlib
-import gc
 import logging
-import signal
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from ssl import TLSVersion
@@ -14,15 +15,17 @@ from typing import TYPE_CHECKING
 from int3rceptor.config.model import Config
 from int3rceptor.errors import PluginError
 from int3rceptor.hooks.dispatcher import Dispatcher, Listener
+from int3rceptor.hooks.keeper import Keeper
 from int3rceptor.net.descriptors import raise_limit
 from int3rceptor.net.tasks import Tasks
 from int3rceptor.proxy.exchange import Exchanges
+from int3rceptor.proxy.listener import Address, bind, own_address
 from int3rceptor.proxy.listener import Listener as ClientListener
-from int3rceptor.proxy.listener import bind, own_address
 from int3rceptor.proxy.onboarding import CaFiles, Onboarding
 from int3rceptor.proxy.services import Services
 from int3rceptor.proxy.upstream.dial import BOTH, HTTP1_ONLY, Dialer
 from int3rceptor.proxy.upstream.origins import Origins
+from int3rceptor.rules.files import running_rules
 from int3rceptor.tls.authority import Authority
 from int3rceptor.tls.contexts import OriginContexts, OriginVerification, ServerContexts
 from int3rceptor.tls.minting import Minter
@@ -44,38 +47,19 @@ TLS_VERSIONS = {"1.2": TLSVersion.TLSv1_2, "1.3": TLSVersion.TLSv1_3}
 PluginLines = Callable[[str, int, str], None]
 """Takes a plugin's name, the level's number and the text."""
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Ready:
-    """What is known once the proxy accepts connections."""
+    """What is known once the proxy accepts connections.
 
-    listen: tuple[str, int]
-    ca_path: Path
-    ca_fingerprint: str
-    notes: tuple[str, ...]
-
-
-async def serve(
-    config: Config,
-    *,
-    on_ready: Callable[[Ready], None],
-    listeners: Iterable[Listener] = (),
-    plugin_lines: PluginLines | None = None,
-) -> None:
-    """Run a proxy until SIGINT or SIGTERM, then drain and stop.
-
-    ConfigError, AuthorityError or PluginError when it cannot start.
+    `open_connections` counts those of clients, whenever it is asked.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in STOP_SIGNALS:
-        with contextlib.suppress(NotImplementedError):  # Windows' event loops
-            loop.add_signal_handler(number, stop.set)
-    async with running(config, listeners, plugin_lines) as ready:
-        on_ready(ready)
-        await stop.wait()
+
+    listen: Address
+    ca_path: Path
+    ca_files: CaFiles
+    notes: tuple[str, ...]
+    open_connections: Callable[[], int]
 
 
 @contextlib.asynccontextmanager
@@ -83,57 +67,76 @@ async def running(
     config: Config,
     listeners: Iterable[Listener] = (),
     plugin_lines: PluginLines | None = None,
+    *,
+    hooks: Dispatcher | None = None,
+    keeper: Keeper | None = None,
+    refused: Sequence[Address] = (),
 ) -> AsyncIterator[Ready]:
     """A proxy that accepts connections; drained and stopped on the way out.
 
-    What plugins log goes to `plugin_lines`, or else to `logging`.
+    What plugins log goes to `plugin_lines`, or else to `logging`. `hooks` may have
+    listeners already, and get more later. `keeper` is told of every flow. Nothing is
+    relayed to the addresses of `refused`, by whatever name, nor to the proxy itself.
     """
-    loop = asyncio.get_running_loop()
     authority = Authority.load_or_create(config.data_dir, key_type=config.tls.key_type)
+    ca_files = _ca_files(authority)
     contexts = _origin_contexts(config)
     sock = bind(*config.listen_address)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(sock.close)
-        hooks = Dispatcher(
+        hooks = hooks or Dispatcher(
             sleep=asyncio.sleep, max_body_bytes=config.limits.max_buffered_body_bytes
         )
         for one in listeners:
             hooks.add(one)
         notes = [*authority.warnings, *_descriptors(config)]
+        notes += await stack.enter_async_context(
+            running_rules(hooks, config.rules, config.data_dir / "rules")
+        )
         manager = await _plugin_manager(config, hooks, plugin_lines, stack)
         if manager is not None:
             notes += await _load_plugins(config, manager)
-        dialer = Dialer(loop, contexts, config.upstream, own=own_address(sock))
-        stack.callback(dialer.close)
-        origins = Origins(loop, dialer, config.upstream)
-        stack.push_async_callback(origins.aclose)
-        onboarding = Onboarding(_ca_files(authority))
+        origins = _origins(config, contexts, (own_address(sock), *refused), stack)
+        onboarding = Onboarding(ca_files)
         services = Services(
-            loop=loop,
+            loop=asyncio.get_running_loop(),
             settings=config,
             hooks=hooks,
             origins=origins,
-            exchanges=Exchanges(hooks, origins, onboarding),
+            exchanges=Exchanges(hooks, origins, onboarding, keeper),
             contexts=ServerContexts(
                 Minter(authority), minimum_version=TLS_VERSIONS[config.tls.min_version]
             ),
         )
         listener = ClientListener(services, sock)
         onboarding.listen = f"{listener.address[0]}:{listener.address[1]}"
-        housekeeping = Tasks("app")
-        stack.push_async_callback(housekeeping.close)
-        housekeeping.start(origins.expire_forever(), "expiry")
         await listener.start()
         stack.push_async_callback(listener.stop, config.limits.drain_s)
-        # What was made so far lives as long as the process: the collector need not
-        # look at it again and again.
-        gc.freeze()
         yield Ready(
             listen=listener.address,
             ca_path=authority.path,
-            ca_fingerprint=authority.fingerprint_sha256,
+            ca_files=ca_files,
             notes=tuple(notes),
+            open_connections=lambda: listener.open_connections,
         )
+
+
+def _origins(
+    config: Config,
+    contexts: OriginContexts,
+    own: Sequence[Address],
+    stack: contextlib.AsyncExitStack,
+) -> Origins:
+    """The way to the origins, with what keeps it tidy; `stack` ends both."""
+    loop = asyncio.get_running_loop()
+    dialer = Dialer(loop, contexts, config.upstream, own=own)
+    stack.callback(dialer.close)
+    origins = Origins(loop, dialer, config.upstream)
+    stack.push_async_callback(origins.aclose)
+    housekeeping = Tasks("app")
+    stack.push_async_callback(housekeeping.close)
+    housekeeping.start(origins.expire_forever(), "expiry")
+    return origins
 
 
 def _descriptors(config: Config) -> list[str]:

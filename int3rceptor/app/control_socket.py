@@ -1,0 +1,51 @@
+"""The control port's listening socket: bound by the proxy process, so that the port is
+known at the start, and so that clients wait while a hub that died is started again.
+"""
+
+import socket
+from ipaddress import ip_address
+
+from int3rceptor.config.model import Config
+from int3rceptor.errors import ConfigError
+from int3rceptor.proxy.listener import bind
+
+
+def control_socket(config: Config) -> socket.socket | None:
+    """The listening socket that `config.control` asks for; None when it is off.
+
+    ConfigError when the address cannot be had, or when other machines could reach it
+    and nobody said that they may.
+    """
+    address = config.control_address
+    if address is None:
+        return None
+    host, port = address
+    found = _resolve(host, port)
+    if not config.control_port.allow_remote:
+        for one in found:
+            _refuse_remote(host, one)
+    return bind(found[0], port, flag="--control")
+
+
+def _resolve(host: str, port: int) -> list[str]:
+    """What `host` stands for now: what was judged is what is bound."""
+    try:
+        found = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except (OSError, UnicodeError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or error
+        raise ConfigError(f"--control {host}: the host does not resolve: {why}") from (
+            error
+        )
+    return [str(address[0]) for *_, address in found]
+
+
+def _refuse_remote(host: str, resolved: str) -> None:
+    if ip_address(resolved.partition("%")[0]).is_loopback:
+        return
+    what = host if host == resolved else f"{host} ({resolved})"
+    raise ConfigError(
+        f"--control {what}: other machines could reach the control port there; use"
+        " 127.0.0.1, or set control_port.allow_remote = true"
+    )

@@ -1,0 +1,113 @@
+"""What becomes of the proxy's flows: kept in the journal, told to whoever watches.
+
+It knows the store's writing half and the link's messages; not the hub's process.
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+
+from int3rceptor.config.model import Config
+from int3rceptor.hooks.keeper import Keeper
+from int3rceptor.link.messages import Began, Ended, FlowSummary
+from int3rceptor.model.flow import Flow, FlowKind
+from int3rceptor.model.message import Response
+from int3rceptor.store.journal import Journal
+from int3rceptor.store.keeper import Keeper as JournalKeeper
+
+log = logging.getLogger("int3rceptor.store")
+
+FLOWS_FOLDER = "flows"
+"""Of the data directory: ids, journal and store."""
+
+_NO_RESPONSE = Response(status=0)
+
+Watcher = Callable[[Began | Ended], None]
+
+
+class Watched:
+    """A keeper that also counts flows, and tells `watcher` of them while there is one.
+
+    `keeper` keeps them; None: nobody does.
+    """
+
+    def __init__(self, keeper: Keeper | None) -> None:
+        self._keeper = keeper
+        self.watcher: Watcher | None = None
+        self.begun = 0
+        self.ended = 0
+        self.failed = 0
+
+    def begin(self, flow: Flow) -> None:
+        """A flow begins: its number, and an ear at its request's body."""
+        self.begun += 1
+        if self._keeper is not None:
+            self._keeper.begin(flow)
+        if self.watcher is not None:
+            self.watcher(Began(summary_of(flow)))
+
+    def answered(self, flow: Flow) -> None:
+        """`flow.response` is set and its body has not passed yet."""
+        if self._keeper is not None:
+            self._keeper.answered(flow)
+
+    def finish(self, flow: Flow, *, is_wanted: bool) -> None:
+        """The flow is over; kept if `is_wanted`, and told either way."""
+        self.ended += 1
+        if flow.error:
+            self.failed += 1
+        if self._keeper is not None:
+            self._keeper.finish(flow, is_wanted=is_wanted)
+        if self.watcher is not None:
+            self.watcher(Ended(summary_of(flow)))
+
+
+@contextlib.contextmanager
+def journal_of(config: Config) -> Iterator[Journal | None]:
+    """The journal that these settings ask for; ended in order on the way out."""
+    if config.no_store:
+        yield None
+        return
+    journal = Journal(
+        config.data_dir / FLOWS_FOLDER,
+        max_bytes=config.store.max_journal_bytes,
+        on_problem=log.warning,
+    )
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+def keeper_of(journal: Journal | None, config: Config) -> JournalKeeper | None:
+    """What keeps flows in `journal`, if there is one."""
+    if journal is None:
+        return None
+    return JournalKeeper(journal, config.store.max_body_bytes)
+
+
+def summary_of(flow: Flow) -> FlowSummary:
+    """`flow` as it stands now."""
+    request = flow.request
+    response = flow.response or _NO_RESPONSE
+    is_tunnel = flow.kind is FlowKind.TUNNEL
+    ended = flow.times.ended
+    return FlowSummary(
+        id=flow.id,
+        created=flow.created,
+        kind=flow.kind.value,
+        method=request.method,
+        scheme=request.scheme,
+        host=request.host,
+        port=request.port,
+        target=request.target,
+        version=request.version,
+        status=response.status,
+        origin_version="" if flow.origin is None else flow.origin.version,
+        request_bytes=flow.bytes_up if is_tunnel else request.body.passed,
+        response_bytes=flow.bytes_down if is_tunnel else response.body.passed,
+        total_s=ended - flow.times.started if ended else 0.0,
+        error=flow.error,
+        tags=flow.tags,
+        rule=flow.rule,
+    )

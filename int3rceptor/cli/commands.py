@@ -1,0 +1,53 @@
+"""All commands of the program; without one it starts the proxy."""
+
+from typing import Annotated
+
+import typer
+
+from int3rceptor import __version__
+from int3rceptor.cli import ca, flows, plugins, settings
+from int3rceptor.cli.flags import Given, takes_settings
+
+app = typer.Typer(
+    help="A TLS-intercepting HTTP proxy. Without a command it starts the proxy.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(ca.commands, name="ca")
+app.add_typer(flows.commands, name="flows")
+app.add_typer(plugins.commands, name="plugins")
+app.add_typer(settings.commands, name="config")
+
+
+@app.callback(invoke_without_command=True)
+@takes_settings()
+def default(
+    given: Given,
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.")
+    ] = False,
+) -> None:
+    """A TLS-intercepting HTTP proxy. Without a command it starts the proxy."""
+    if version:
+        typer.echo(f"int3rceptor {__version__}")
+    elif context.invoked_subcommand is None:
+        _start(given)
+    elif not given.is_empty:
+        context.fail(f"flags go after the command `{context.invoked_subcommand}`")
+
+
+@app.command("run")
+@takes_settings()
+def run(given: Given) -> None:
+    """Start the proxy; this is what happens without a command too."""
+    _start(given)
+
+
+def _start(given: Given) -> None:
+    config = given.load().config
+    # After the settings were checked: the proxy's own imports take most of a start.
+    from int3rceptor.cli.run import run as run_proxy
+
+    run_proxy(config)

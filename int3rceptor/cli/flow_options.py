@@ -1,0 +1,158 @@
+"""What the `flows` commands take: where the flows are, and which of them are meant.
+
+It finds the data directory without loading the settings' model, which would take longer
+than most questions; only a settings file that is named may say where it is, and only
+then it is read.
+"""
+
+import os
+import re
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from platformdirs import user_data_path
+
+from int3rceptor.config.values import absolute_path
+from int3rceptor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from int3rceptor.store.filters import FlowFilter
+
+FLOWS_FOLDER = "flows"
+
+_PANEL = "Which flows"
+_AGO = re.compile(r"(\d{1,6})([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+
+DataDir = Annotated[
+    str | None,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        help="Where the proxy keeps its files; as it was given to the proxy.",
+        show_default=False,
+    ),
+]
+Settings = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Settings file that names the data directory.",
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Host = Annotated[
+    str | None,
+    typer.Option(
+        "--host",
+        metavar="GLOB",
+        help="Host, with an optional port: `*.example.com`, `[::1]:8443`.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Method = Annotated[
+    str | None,
+    typer.Option("--method", metavar="NAME", help="Method.", rich_help_panel=_PANEL),
+]
+Status = Annotated[
+    str | None,
+    typer.Option(
+        "--status", metavar="404|4xx", help="Status, or class.", rich_help_panel=_PANEL
+    ),
+]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since",
+        metavar="5m|TIME",
+        help="Not older: 30s, 5m, 2h, 1d, 1w, or a date and time (ISO 8601).",
+        rich_help_panel=_PANEL,
+    ),
+]
+Text = Annotated[
+    str | None,
+    typer.Option(
+        "--text",
+        metavar="WORDS",
+        help="These words in a row in URL, heads or a textual body.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Tag = Annotated[
+    str | None,
+    typer.Option("--tag", metavar="NAME", help="Tag.", rich_help_panel=_PANEL),
+]
+Marked = Annotated[
+    bool,
+    typer.Option("--marked", help="Marked flows only.", rich_help_panel=_PANEL),
+]
+
+
+def flows_dir(data_dir: str | None, settings: str | None) -> Path:
+    """Where the flows are kept. Raises ConfigError as the proxy would."""
+    if settings is None and not os.environ.get("INT3RCEPTOR_CONFIG"):
+        # What DATA_DIR/int3rceptor.toml says cannot move the directory that it is in.
+        chosen = data_dir or os.environ.get("INT3RCEPTOR_DATA_DIR")
+        path = Path(chosen) if chosen else user_data_path("int3rceptor", False)
+        try:
+            return absolute_path(path) / FLOWS_FOLDER
+        except ValueError as error:
+            raise ConfigError(f"--data-dir: {error}") from None
+    from int3rceptor.config.sources import Flag, load
+
+    flags = {"data_dir": Flag(spelling="--data-dir", value=data_dir)}
+    loaded = load(
+        flags if data_dir else {},
+        os.environ,
+        config_file=None if settings is None else Path(settings),
+    )
+    return loaded.config.data_dir / FLOWS_FOLDER
+
+
+def chosen_flows(
+    *,
+    host: str | None,
+    method: str | None,
+    status: str | None,
+    since: str | None,
+    text: str | None,
+    tag: str | None,
+    is_marked: bool,
+) -> "FlowFilter":
+    """The filter that the flags make. Raises ConfigError."""
+    from int3rceptor.store.filters import FlowFilter
+
+    began = None if since is None else moment(since, time.time())
+    try:
+        return FlowFilter(
+            host=host,
+            method=method,
+            status=status,
+            since=began,
+            text=text,
+            tag=tag,
+            is_marked=is_marked or None,
+        )
+    except ConfigError as error:
+        raise ConfigError(f"--{error}") from None
+
+
+def moment(text: str, now: float) -> float:
+    """`5m` (ago) or an ISO 8601 time (local unless it says) in seconds since the epoch.
+
+    Raises ConfigError.
+    """
+    if match := _AGO.fullmatch(text):
+        return now - int(match[1]) * _SECONDS[match[2]]
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
+        raise ConfigError(
+            f"--since: {text!r}: write how long ago (30s, 5m, 2h, 1d, 1w) or a date"
+            " and time (2026-01-31T14:00)"
+        ) from None

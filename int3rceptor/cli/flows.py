@@ -1,0 +1,342 @@
+"""`flows`: list, show, follow, count, delete and mark what was kept.
+
+What each prints is formed by the modules beside it, loaded when they are needed: a
+count must not wait for tables.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from int3rceptor.cli.flow_options import (
+    AsJson,
+    DataDir,
+    Host,
+    Marked,
+    Method,
+    Settings,
+    Since,
+    Status,
+    Tag,
+    Text,
+    chosen_flows,
+    flows_dir,
+)
+from int3rceptor.errors import ConfigError
+
+if TYPE_CHECKING:
+    # Imported where they are used: the proxy's own start loads no database.
+    from int3rceptor.store.filters import FlowFilter
+    from int3rceptor.store.queries import StoreReader
+
+POLL_S = 0.25
+"""Between two looks of `tail`: soon enough for a person, some ms of work each."""
+
+MAX_LISTED = 10_000
+"""Most flows of one list: what the store gives at once."""
+
+MAX_ID = 2**53 - 1
+"""Above it ids would not be whole numbers in every JSON reader."""
+
+commands = typer.Typer(help="List, show, follow and delete the flows that were kept.")
+
+
+def alone() -> typer.Typer:
+    """A program that has these commands only, loaded in a fraction of the time."""
+    program = typer.Typer(
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    program.callback()(lambda: None)
+    program.add_typer(commands, name="flows")
+    return program
+
+
+FlowId = Annotated[
+    int, typer.Argument(metavar="ID", min=1, max=MAX_ID, help="A flow's number.")
+]
+
+
+class Side(Enum):
+    """Whose body."""
+
+    REQUEST = "request"
+    RESPONSE = "response"
+
+
+@commands.command("list")
+def list_flows(
+    limit: Annotated[
+        int,
+        typer.Option("--limit", metavar="N", min=1, max=MAX_LISTED, help="At most."),
+    ] = 50,
+    before: Annotated[
+        int | None,
+        typer.Option(
+            "--before",
+            metavar="ID",
+            min=1,
+            max=MAX_ID,
+            help="Older ones: the last ID of a list gives the next page.",
+        ),
+    ] = None,
+    host: Host = None,
+    method: Method = None,
+    status: Status = None,
+    since: Since = None,
+    text: Text = None,
+    tag: Tag = None,
+    marked: Marked = False,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    config: Settings = None,
+) -> None:
+    """List flows, newest first."""
+    wanted = chosen_flows(
+        host=host, method=method, status=status, since=since, text=text, tag=tag,
+        is_marked=marked,
+    )  # fmt: skip
+    directory = flows_dir(data_dir, config)
+    with _reader_of(directory) as reader:
+        rows = reader.rows(wanted, before=before, limit=limit)
+        if as_json:
+            from int3rceptor.cli.flow_json import row_shape
+            from int3rceptor.cli.json_lines import json_line
+
+            for row in rows:
+                _print(json_line(row_shape(row)))
+        elif rows:
+            from int3rceptor.cli import flow_tables
+
+            if sys.stdout.isatty():
+                flow_tables.print_table(rows)
+            else:
+                for line in flow_tables.plain_lines(rows):
+                    _print(line)
+        else:
+            _explain_nothing(reader, directory)
+
+
+@commands.command()
+def show(
+    flow_id: FlowId,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Who changed what: received, steps, sent.")
+    ] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Byte for byte as sent on, nothing decoded.")
+    ] = False,
+    body: Annotated[
+        Side | None, typer.Option("--body", help="That body alone, decoded.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Write to FILE."),
+    ] = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    config: Settings = None,
+) -> None:
+    """Show a flow: both messages, their bodies decoded."""
+    from int3rceptor.cli import flow_show
+
+    if as_json and (body is not None or out is not None):
+        raise ConfigError("--json cannot be used together with --body or --out")
+    if explain and (raw or body is not None):
+        raise ConfigError("--explain cannot be used together with --raw or --body")
+    if out is not None and body is None and not raw:
+        raise ConfigError("--out needs --body request, --body response or --raw")
+    directory = flows_dir(data_dir, config)
+    with _reader_of(directory) as reader:
+        if as_json:
+            _print(flow_show.as_json(reader, flow_id, explains=explain, is_raw=raw))
+        elif body is not None:
+            flow_show.write(
+                flow_show.body(reader, flow_id, body.value, is_raw=raw), out
+            )
+        elif raw:
+            flow_show.write(flow_show.as_passed(reader, flow_id), out)
+        else:
+            for line in flow_show.lines(reader, flow_id, explains=explain):
+                _print(line)
+
+
+@commands.command()
+def tail(
+    host: Host = None,
+    method: Method = None,
+    status: Status = None,
+    since: Since = None,
+    text: Text = None,
+    tag: Tag = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    config: Settings = None,
+) -> None:
+    """Print flows as they finish, until Ctrl-C."""
+    wanted = chosen_flows(
+        host=host, method=method, status=status, since=since, text=text, tag=tag,
+        is_marked=False,
+    )  # fmt: skip
+    directory = flows_dir(data_dir, config)
+    try:
+        with _reader_may_leave():
+            _follow(directory, wanted, as_json=as_json)
+    except KeyboardInterrupt:
+        return  # how one ends it
+
+
+@commands.command()
+def count(
+    host: Host = None,
+    method: Method = None,
+    status: Status = None,
+    since: Since = None,
+    text: Text = None,
+    tag: Tag = None,
+    marked: Marked = False,
+    data_dir: DataDir = None,
+    config: Settings = None,
+) -> None:
+    """Print how many flows there are: the number alone."""
+    wanted = chosen_flows(
+        host=host, method=method, status=status, since=since, text=text, tag=tag,
+        is_marked=marked,
+    )  # fmt: skip
+    with _reader_of(flows_dir(data_dir, config)) as reader:
+        _print(str(reader.count(wanted)))
+
+
+@commands.command()
+def delete(
+    flow_ids: Annotated[
+        list[int] | None,
+        typer.Argument(metavar="[ID]...", min=1, max=MAX_ID, help="Flows' numbers."),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All flows that are not marked.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Yes, delete what the filters match.")
+    ] = False,
+    host: Host = None,
+    method: Method = None,
+    status: Status = None,
+    since: Since = None,
+    text: Text = None,
+    tag: Tag = None,
+    marked: Marked = False,
+    data_dir: DataDir = None,
+    config: Settings = None,
+) -> None:
+    """Delete flows by ID, or those that fit; marked ones only when asked for."""
+    from int3rceptor.store import edits
+    from int3rceptor.store.filters import FlowFilter
+
+    wanted = chosen_flows(
+        host=host, method=method, status=status, since=since, text=text, tag=tag,
+        is_marked=marked,
+    )  # fmt: skip
+    directory = flows_dir(data_dir, config)
+    which = _which(flow_ids, wanted, everything=everything)
+    if isinstance(which, FlowFilter) and not yes:
+        with _reader_of(directory) as reader:
+            found = reader.count(which)
+        raise ConfigError(f"this would delete {_flows(found)}; add --yes to do it")
+    typer.echo(f"deleted {_flows(edits.delete(directory, which))}")
+
+
+@commands.command()
+def mark(
+    flow_id: FlowId,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Take the mark away.")
+    ] = False,
+    data_dir: DataDir = None,
+    config: Settings = None,
+) -> None:
+    """Mark a flow: it stays when old flows are deleted for want of space."""
+    from int3rceptor.store import edits
+
+    directory = flows_dir(data_dir, config)
+    if not edits.mark(directory, flow_id, not remove):
+        raise ConfigError(f"no flow {flow_id} is kept in {directory}")
+    typer.echo(f"flow {flow_id} is {'no longer ' if remove else ''}marked")
+
+
+def _which(
+    flow_ids: list[int] | None, wanted: "FlowFilter", *, everything: bool
+) -> "list[int] | FlowFilter":
+    from int3rceptor.store.queries import EVERYTHING
+
+    has_filter = wanted != EVERYTHING
+    if sum((bool(flow_ids), has_filter, everything)) != 1:
+        raise ConfigError("name flows by ID, by filters (--host ...) or by --all")
+    if flow_ids:
+        return flow_ids
+    return wanted if wanted.is_marked else replace(wanted, is_marked=False)
+
+
+def _follow(directory: Path, wanted: "FlowFilter", *, as_json: bool) -> None:
+    from int3rceptor.cli.flow_json import row_shape
+    from int3rceptor.cli.flow_tables import line
+    from int3rceptor.cli.json_lines import json_line
+    from int3rceptor.store.follow import Follower
+
+    with Follower(directory, wanted) as follower:
+        if sys.stderr.isatty():
+            typer.echo(f"waiting for flows in {directory}; Ctrl-C ends", err=True)
+        while True:
+            for row in follower.poll():
+                _print(json_line(row_shape(row)) if as_json else line(row))
+            sys.stdout.flush()
+            time.sleep(POLL_S)
+
+
+def _explain_nothing(reader: "StoreReader", directory: Path) -> None:
+    if reader.count():
+        typer.echo("no flow fits", err=True)
+        return
+    typer.echo(
+        f"nothing is kept yet in {directory}: no exchange has finished, the proxy runs"
+        " with another --data-dir, or with --no-store",
+        err=True,
+    )
+
+
+def _flows(number: int) -> str:
+    return f"{number} flow{'' if number == 1 else 's'}"
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+@contextmanager
+def _reader_of(directory: Path) -> "Iterator[StoreReader]":
+    from int3rceptor.store.queries import open_store
+
+    with open_store(directory) as reader, _reader_may_leave():
+        yield reader
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """`| head` ends us without a complaint."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still buffered must not fail once more when the process ends.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

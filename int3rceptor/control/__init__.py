@@ -1,0 +1,1 @@
+"""The control port: API, events and metrics, in the hub process."""

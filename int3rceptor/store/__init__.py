@@ -1,0 +1,1 @@
+"""What passed, kept: the proxy writes the journal, the hub builds the store."""

@@ -1,0 +1,195 @@
+"""The journal: finished flows on the disk in the tick in which they finish.
+
+One write per record, in the caller's thread, which is the event loop's; nothing here
+raises or waits for more than the disk. It does not know what a flow is made of.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec.msgpack import Encoder
+
+from int3rceptor.store.framing import (
+    BODY,
+    FLOW,
+    HEADER_BYTES,
+    MAX_RECORD_BYTES,
+    seal,
+)
+from int3rceptor.store.ids import Ids
+from int3rceptor.store.plain_text import with_plain_text
+from int3rceptor.store.records import BodyPiece, FlowRecord
+from int3rceptor.store.segment import JOURNAL_FOLDER, Write
+from int3rceptor.store.slow_disk import MAX_WAITING_BYTES, SLOW_S, Backlog
+from int3rceptor.store.trouble import Trouble, new_notices
+from int3rceptor.store.writer import Writer
+
+SEGMENT_BYTES = 16 * 1024 * 1024
+"""A segment's size: large enough that making one is rare, small enough that its room is
+soon free again."""
+
+CLOSE_S = 5.0
+"""Longest wait at the end for a slow disk; what it has not taken then is lost."""
+
+_MIB = 1024 * 1024
+_encode_into = Encoder().encode_into
+
+
+class Journal:
+    """Appends to `flows_dir`/journal, and hands out numbers from `flows_dir`/ids.
+
+    For one thread. `max_bytes` bounds the journal as a whole. `on_problem` is told, in
+    that thread, what went wrong, where, and what to do: once when it begins and once
+    when it is over.
+    """
+
+    def __init__(
+        self,
+        flows_dir: Path,
+        *,
+        max_bytes: int,
+        on_problem: Callable[[str], None],
+        segment_bytes: int = SEGMENT_BYTES,
+        write: Write = os.write,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._directory = flows_dir / JOURNAL_FOLDER
+        self._on_problem = on_problem
+        self._clock = clock
+        self._notices = new_notices()
+        self._ids = Ids(flows_dir, self._notices, Trouble(self._notices, clock))
+        self._writer = Writer(
+            self._directory,
+            max_bytes=max_bytes,
+            segment_bytes=segment_bytes,
+            trouble=Trouble(self._notices, clock),
+            write=write,
+        )
+        self._frame = bytearray()
+        self._has_refused = False
+        self._is_closed = False
+        self._backlog: Backlog | None = None
+        self._backlog_trouble = Trouble(self._notices, clock)
+
+    @property
+    def kept(self) -> int:
+        """Flows written."""
+        return self._writer.kept
+
+    @property
+    def not_kept(self) -> int:
+        """Flows that could not be written, for whatever reason."""
+        return self._writer.not_kept
+
+    @property
+    def written_bytes(self) -> int:
+        """Bytes appended."""
+        return self._writer.written_bytes
+
+    @property
+    def problem(self) -> str:
+        """What is wrong now; "" while all is well."""
+        troubles = (self._ids.trouble, self._writer.trouble, self._backlog_trouble)
+        return next((one.text for one in troubles if one.text), "")
+
+    def next_id(self) -> int:
+        """A flow's number. A negative one says that the flow will not be kept."""
+        number = self._ids.next()
+        if self._notices:
+            self._tell()
+        return number
+
+    def append_flow(self, record: FlowRecord) -> bool:
+        """Keep a finished flow; False, counted, when that cannot be."""
+        if record.id > 0 and self._append(record, FLOW):
+            return True
+        self._writer.not_kept += 1
+        return False
+
+    def append_piece(self, number: int, side: str, data: bytes) -> bool:
+        """Keep a part of a body; after False the rest of it must not be appended.
+
+        Empty `data` voids the pieces before it, of this flow and side.
+        """
+        return number > 0 and self._append(BodyPiece(number, side, data), BODY)
+
+    def close(self) -> None:
+        """End the segment in order; a slow disk is waited for, but not for ever.
+
+        What comes later is not kept.
+        """
+        self._is_closed = True
+        backlog, self._backlog = self._backlog, None
+        if backlog is not None:
+            self._writer.not_kept += backlog.close(CLOSE_S)
+        if backlog is None or backlog.has_ended:
+            self._writer.close()
+        self._tell()
+
+    def _append(self, record: FlowRecord | BodyPiece, kind: int) -> bool:
+        if self._is_closed:
+            return False
+        frame = self._frame
+        try:
+            _encode_into(record, frame, HEADER_BYTES)
+        except UnicodeEncodeError:
+            # A host or an error text may hold a client's bytes as lone surrogates.
+            _encode_into(with_plain_text(record), frame, HEADER_BYTES)
+        if len(frame) - HEADER_BYTES > MAX_RECORD_BYTES:
+            self._refuse()
+            return False
+        seal(frame, kind)
+        flows = 1 if kind == FLOW else 0
+        if self._backlog is not None and not self._is_quick_again(self._backlog):
+            is_kept = self._wait_in_line(self._backlog, bytes(frame), flows)
+        else:
+            clock = self._clock
+            started = clock()
+            is_kept = self._writer.append(frame, flows)
+            if clock() - started > SLOW_S:
+                self._step_aside()
+        if self._notices:
+            self._tell()
+        return is_kept
+
+    def _refuse(self) -> None:
+        if not self._has_refused:
+            self._has_refused = True
+            self._notices.append(
+                f"a flow whose record is larger than {MAX_RECORD_BYTES // _MIB} MiB was"
+                " not kept; others like it are counted only"
+            )
+            self._tell()
+
+    def _step_aside(self) -> None:
+        try:
+            self._backlog = Backlog(self._writer.append)
+        except RuntimeError:  # no thread is to be had: so it goes on in this one
+            return
+        self._backlog_trouble.begin(
+            f"the disk of {self._directory} is slow; traffic goes on, flows are written"
+            " beside it"
+        )
+
+    def _is_quick_again(self, backlog: Backlog) -> bool:
+        if not backlog.is_needless or not backlog.retire(SLOW_S):
+            return False
+        self._backlog = None
+        self._backlog_trouble.end(f"the disk of {self._directory} is quick again")
+        return True
+
+    def _wait_in_line(self, backlog: Backlog, frame: bytes, flows: int) -> bool:
+        if backlog.offer(frame, flows):
+            return True
+        self._backlog_trouble.begin(
+            f"the disk of {self._directory} is too slow: more than"
+            f" {MAX_WAITING_BYTES // _MIB} MiB wait to be written; traffic goes on,"
+            " flows are counted but not kept until it has caught up"
+        )
+        return False
+
+    def _tell(self) -> None:
+        while self._notices:
+            self._on_problem(self._notices.popleft())

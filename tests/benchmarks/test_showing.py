@@ -1,0 +1,81 @@
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from benchmarks.docs import BEGIN, END, filled
+from benchmarks.measure import BenchmarkError
+from benchmarks.plot import svg
+from benchmarks.report import Absence, Report, Row, rows, targets
+from benchmarks.tables import COLUMNS, markdown_table, text_table
+from tests.support.benchmark_samples import sample
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def three() -> list[Row]:
+    return rows(
+        [
+            sample("direct", 0.0, own_rss_mib=(0, 0)),
+            sample("mitmdump", 6.0),
+            sample("int3rceptor", 1.0, own_cpu_s=0.5),
+        ]
+    )
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_every_table_lines_up(kind: str) -> None:
+    columns = {str(name): name for name in COLUMNS}
+    lines = text_table(columns[kind], three()).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert len(lines) == 4
+
+
+def test_the_way_without_a_proxy_and_a_peers_first_process_say_nothing() -> None:
+    _, _, direct, mitmdump, ours = markdown_table("requests", three()).splitlines()
+    assert direct.startswith("| direct | 100 | 0 | - | - | - | - | 50 | 1.0 |")
+    assert mitmdump.startswith("| mitmdump | 100 | 0 | 60000 | 1/1.0 | - | - | 50 |")
+    assert ours.startswith("| int3rceptor | 100 | 0 | 10000 | 1/6.0 | 5000 | 1/12.0 |")
+
+
+def report() -> Report:
+    return Report(
+        facts={"cpu": "a fast one"},
+        commands={"mitmdump": "mitmdump -q"},
+        tables={"h1": three()},
+        absences=[Absence(system="squid", scenario="h1", reason="not installed")],
+        targets=targets("h1", three()),
+    )
+
+
+def test_figures_replace_what_stood_between_the_marks_and_nothing_else() -> None:
+    page = f"# Title\n\n{BEGIN}\nold\n{END}\n\nlast words\n"
+    once = filled(page, report())
+    assert once.startswith(f"# Title\n\n{BEGIN}\n")
+    assert once.endswith(f"{END}\n\nlast words\n")
+    assert "old" not in once
+    assert "| int3rceptor | 100 |" in once
+    assert "- squid, h1: not installed" in once
+    assert (
+        "| h1 | CPU of the proxy process <= 1/6 of mitmdump's | 1/12.0 | met |" in once
+    )
+    assert filled(once, report()) == once
+
+
+def test_a_page_without_marks_is_refused() -> None:
+    with pytest.raises(BenchmarkError, match="lacks the marks"):
+        filled("# Title\n", report())
+
+
+def test_bars_are_as_long_as_the_figures() -> None:
+    picture = ElementTree.fromstring(svg({"h1": three()}))  # noqa: S314 (made here)
+    bars = [
+        (float(bar.get("width", "0")), bar.get("fill"))
+        for bar in picture.iter(f"{SVG}rect")
+    ][1:]  # the first is the ground
+    (mitmdump, _), (tree, tree_colour), (own, own_colour) = bars
+    assert tree == pytest.approx(mitmdump / 6, abs=0.1)
+    assert own == pytest.approx(mitmdump / 12, abs=0.1)
+    assert tree_colour != own_colour
+    texts = [text.text for text in picture.iter(f"{SVG}text")]
+    assert "10,000  (1/6.0)" in texts
+    assert "direct" not in texts

@@ -1,0 +1,79 @@
+"""docs/library.md: its first block is a program, the others run in a running proxy."""
+
+import ast
+import inspect
+import logging
+import re
+from pathlib import Path
+from types import CodeType
+
+import pytest
+
+import int3rceptor
+from int3rceptor import Config, Proxy
+from tests.support.examples import running_example
+from tests.support.origin_tls import OriginTls
+from tests.support.ways import WAYS, an_origin, httpx_through
+
+PLAIN, TLS_H1, TLS_H2 = WAYS
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "library.md"
+BLOCKS: list[str] = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.M | re.S)
+PROGRAM, *PIECES = BLOCKS
+MAX_PROGRAM_LINES = 20
+
+
+def compiled(piece: str) -> CodeType:
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    code = compile(piece, str(PAGE), "exec", flags=flags, dont_inherit=True)
+    assert isinstance(code, CodeType)
+    return code
+
+
+async def test_the_program(tmp_path: Path, origin_tls: OriginTls) -> None:
+    program = tmp_path / "program.py"
+    # A reader's Ctrl-C ends in a traceback there; here it must end well.
+    program.write_text(
+        PROGRAM.replace(
+            "asyncio.run(main())",
+            "try:\n    asyncio.run(main())\nexcept KeyboardInterrupt:\n    pass",
+        )
+    )
+    async with (
+        an_origin(TLS_H2, origin_tls) as origin,
+        running_example(program, tmp_path, origin_tls.ca) as example,
+        httpx_through(example.url, example.ca, TLS_H2) as client,
+    ):
+        assert (await client.get(f"{origin.url}/")).text == "hello"
+
+    assert origin.received[0].headers["x-seen"] == "yes"
+    assert len(PROGRAM.strip().splitlines()) <= MAX_PROGRAM_LINES
+
+
+@pytest.mark.parametrize("piece", PIECES, ids=range(1, len(PIECES) + 1))
+async def test_a_piece(
+    config: Config, origin_tls: OriginTls, piece: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = {name: getattr(int3rceptor, name) for name in int3rceptor.__all__}
+    async with (
+        an_origin(TLS_H1, origin_tls, b"a secret") as origin,
+        Proxy(config) as proxy,
+        httpx_through(proxy.url, proxy.ca_path, TLS_H1) as client,
+    ):
+        code = compiled(piece)
+        run = eval(code, {**names, "proxy": proxy})  # noqa: S307  # our own page
+        if inspect.iscoroutine(run):
+            await run
+        with caplog.at_level(logging.INFO, "int3rceptor"):
+            got = await client.post(f"{origin.url}/", content=b"abc")
+
+    assert got.status_code == 200
+    expected = {"censor": "a ******", "sink": "3 bytes\n"}
+    wanted = [text for name, text in expected.items() if f"def {name}(" in piece]
+    assert got.text == (wanted[0] if wanted else "a secret")
+    ours = [one for one in caplog.records if one.name.startswith("int3rceptor")]
+    assert [one.getMessage() for one in ours] == []
+
+
+def test_there_are_pieces() -> None:
+    assert len(PIECES) > 5
+    assert any("transform(" in piece for piece in PIECES)

@@ -1,0 +1,51 @@
+"""A hub that behaves as FAKE_HUB says, for tests of what starts it.
+
+`python -P -m tests.support.fake_hub LINK`: "well" gets ready, watches and ends with the
+link; "brief" gets ready and ends; "crash" raises; "deaf" never ends; "talk" sends a
+problem.
+"""
+
+import os
+import signal
+import socket
+import struct
+import sys
+import time
+
+import msgspec
+
+from int3rceptor.link.messages import Message, Problem, Ready, Watch
+
+READ_BYTES = 65536
+
+
+def frame(message: Message) -> bytes:
+    # Not `channel`'s: that would import asyncio, and tests start this by the hundred.
+    payload = msgspec.msgpack.encode(message)
+    return struct.pack("<I", len(payload)) + payload
+
+
+def main() -> None:
+    link = socket.socket(fileno=int(sys.argv[1]))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    match os.environ["FAKE_HUB"]:
+        case "crash":
+            raise RuntimeError("no such luck")
+        case "deaf":
+            link.sendall(frame(Ready()))
+            link.close()
+            while True:
+                time.sleep(60)
+        case "brief":
+            link.sendall(frame(Ready()))
+            return
+        case "talk":
+            link.sendall(frame(Problem("the disk is full")))
+    link.sendall(frame(Ready()) + frame(Watch(True)))
+    while link.recv(READ_BYTES):
+        pass
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+"""What a data directory keeps, read through the store's own reader."""
+
+from collections import Counter
+from pathlib import Path
+
+from int3rceptor.store.queries import open_store
+
+PAGE_ROWS = 5_000
+
+
+def kept_targets(data_dir: Path) -> Counter[bytes]:
+    """How often each request target was kept."""
+    found: Counter[bytes] = Counter()
+    with open_store(data_dir / "flows") as store:
+        before = None
+        while rows := store.rows(before=before, limit=PAGE_ROWS):
+            found.update(row.target for row in rows)
+            before = rows[-1].id
+    return found
+
+
+def journal_files(data_dir: Path) -> list[Path]:
+    """Segments that have not been taken in to their end."""
+    return sorted((data_dir / "flows" / "journal").glob("*.journal"))

@@ -1,0 +1,49 @@
+"""What a process holds before and after: files, tasks, threads, signal handlers."""
+
+import asyncio
+import contextlib
+import signal
+import threading
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import psutil
+
+from tests.support.streams import eventually
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What can be left over, in a form that can be compared."""
+
+    files: int
+    tasks: int
+    threads: tuple[str, ...]
+    children: int
+    handlers: tuple[object, ...]
+
+
+def footprint() -> Footprint:
+    process = psutil.Process()
+    ours = [one.name for one in threading.enumerate() if "int3rceptor" in one.name]
+    return Footprint(
+        files=process.num_fds(),
+        tasks=len(asyncio.all_tasks()),
+        threads=tuple(sorted(ours)),
+        children=len(process.children()),
+        handlers=tuple(signal.getsignal(number) for number in SIGNALS),
+    )
+
+
+@contextlib.asynccontextmanager
+async def nothing_left() -> AsyncIterator[None]:
+    """On exit the process holds what it held on entry."""
+    loop = asyncio.get_running_loop()
+    await loop.getaddrinfo("127.0.0.1", 80)  # the loop's own executor is no leak
+    before = footprint()
+    yield
+    with contextlib.suppress(AssertionError):
+        await eventually(lambda: footprint() == before)
+    assert footprint() == before
