@@ -89,20 +89,27 @@ def _ratio(mine: float, theirs: float | None) -> float | None:
     return mine / theirs if mine and theirs else None
 
 
+def _middle(samples: list[Sample], read: Callable[[Sample], float]) -> float:
+    return median(map(read, samples)) if samples else 0.0
+
+
+def _cpu(sample: Sample) -> float:
+    return sample.per_unit(sample.cpu_s)
+
+
+def _own_cpu(sample: Sample) -> float:
+    return sample.per_unit(sample.own_cpu_s)
+
+
+def _rate(sample: Sample) -> float:
+    elapsed_s = sample.result.elapsed_s
+    return sample.units / elapsed_s if elapsed_s else 0.0
+
+
 def _row(samples: list[Sample], peer: list[Sample]) -> Row:
-    def middle(read: Callable[[Sample], float], of: list[Sample] = samples) -> float:
-        return median(read(sample) for sample in of) if of else 0.0
-
-    def cpu(sample: Sample) -> float:
-        return sample.per_unit(sample.cpu_s)
-
-    def rate(sample: Sample) -> float:
-        return sample.units / sample.result.elapsed_s if sample.result.elapsed_s else 0
-
-    def own_cpu(sample: Sample) -> float:
-        return sample.per_unit(sample.own_cpu_s)
-
     first, last = samples[0], samples[-1]
+    cpu, own_cpu = _middle(samples, _cpu), _middle(samples, _own_cpu)
+    rate, peer_cpu = _middle(samples, _rate), _middle(peer, _cpu)
     growth = last.rss_bytes[-1] - first.rss_bytes[0]
     own_growth = last.own_rss_bytes[-1] - first.own_rss_bytes[0]
     return Row(
@@ -110,19 +117,19 @@ def _row(samples: list[Sample], peer: list[Sample]) -> Row:
         repetitions=len(samples),
         requests=sum(sample.result.requests for sample in samples),
         errors=sum(sample.result.errors for sample in samples),
-        cpu_per_unit_s=middle(cpu),
-        own_cpu_per_unit_s=middle(own_cpu),
-        cpu_lowest_s=min(map(cpu, samples)),
-        cpu_highest_s=max(map(cpu, samples)),
-        cpu_share=_ratio(middle(cpu), middle(cpu, peer)),
-        own_cpu_share=_ratio(middle(own_cpu), middle(cpu, peer)),
-        units_per_s=middle(rate),
-        rate_ratio=_ratio(middle(rate), middle(rate, peer)),
+        cpu_per_unit_s=cpu,
+        own_cpu_per_unit_s=own_cpu,
+        cpu_lowest_s=min(map(_cpu, samples)),
+        cpu_highest_s=max(map(_cpu, samples)),
+        cpu_share=_ratio(cpu, peer_cpu),
+        own_cpu_share=_ratio(own_cpu, peer_cpu),
+        units_per_s=rate,
+        rate_ratio=_ratio(rate, _middle(peer, _rate)),
         p50_ms=_known([sample.result.p50_ms for sample in samples]),
         p99_ms=_known([sample.result.p99_ms for sample in samples]),
-        busy=middle(lambda sample: sample.share(sample.busy_cpu_s)),
-        load_busy=middle(lambda sample: sample.share(sample.result.load_cpu_s)),
-        origin_busy=middle(lambda sample: sample.share(sample.origin_cpu_s)),
+        busy=_middle(samples, lambda each: each.share(each.busy_cpu_s)),
+        load_busy=_middle(samples, lambda each: each.share(each.result.load_cpu_s)),
+        origin_busy=_middle(samples, lambda each: each.share(each.origin_cpu_s)),
         rss_start_bytes=first.rss_bytes[0],
         own_rss_start_bytes=first.own_rss_bytes[0],
         own_rss_end_bytes=last.own_rss_bytes[-1],

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from int3rceptor.store.filters import FlowFilter
@@ -60,7 +61,7 @@ def measure(data_dir: Path, flows: int, *, is_settled: bool) -> int:
             slowest = max(slowest, taken)
             print(f"query    {taken:8.1f} ms  {name}{first}")
     for arguments in COMMANDS:
-        taken = min(timed(lambda a=arguments: command(data_dir, a)) for _ in range(3))
+        taken = min(timed(partial(command, data_dir, arguments)) for _ in range(3))
         print(f"command  {taken:8.1f} ms  int3rceptor flows {arguments}")
     return int(slowest > LIMIT_MS)
 
@@ -104,8 +105,8 @@ def questions(reader: StoreReader, flows: int) -> dict[str, Callable[[], object]
         "count": reader.count,
     }
     for name, wanted in filters.items():
-        asked[f"list {name}"] = lambda one=wanted: reader.rows(one)
-        asked[f"count {name}"] = lambda one=wanted: reader.count(one)
+        asked[f"list {name}"] = partial(reader.rows, wanted)
+        asked[f"count {name}"] = partial(reader.count, wanted)
     return asked
 
 

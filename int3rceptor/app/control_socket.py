@@ -2,15 +2,24 @@
 known at the start, and so that clients wait while a hub that died is started again.
 """
 
+import asyncio
+import errno
 import socket
+import time
 from ipaddress import ip_address
 
 from int3rceptor.config.model import Config
 from int3rceptor.errors import ConfigError
 from int3rceptor.proxy.listener import bind
 
+PREDECESSOR_S = 2.0
+"""How long the port may still be in use: the hub of a proxy that was killed lets go of
+it as soon as it notices, at the latest when it has started."""
 
-def control_socket(config: Config) -> socket.socket | None:
+_POLL_S = 0.05
+
+
+async def control_socket(config: Config) -> socket.socket | None:
     """The listening socket that `config.control` asks for; None when it is off.
 
     ConfigError when the address cannot be had, or when other machines could reach it
@@ -24,7 +33,19 @@ def control_socket(config: Config) -> socket.socket | None:
     if not config.control_port.allow_remote:
         for one in found:
             _refuse_remote(host, one)
-    return bind(found[0], port, flag="--control")
+    give_up = time.monotonic() + PREDECESSOR_S
+    while True:
+        try:
+            return bind(found[0], port, flag="--control")
+        except ConfigError as error:
+            if not _is_in_use(error) or time.monotonic() > give_up:
+                raise
+        await asyncio.sleep(_POLL_S)
+
+
+def _is_in_use(error: ConfigError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE
 
 
 def _resolve(host: str, port: int) -> list[str]:

@@ -141,18 +141,22 @@ async def _work(
     config = Config.model_validate_json(hello.settings)
     flows_dir = config.data_dir / FLOWS_FOLDER
     index = None if config.no_store else _index(config, flows_dir, hub)
-    tasks = Tasks("hub")
+    link, serving = Tasks("link"), Tasks("control")
     async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(tasks.close)
-        works = [tasks.spawn(channel.wait_closed(), "link")]
+        stack.push_async_callback(link.close)
+        works = [link.spawn(channel.wait_closed(), "closed")]
         if index is not None:
-            works.append(await stack.enter_async_context(ingesting(index, flows_dir)))
+            task = await stack.enter_async_context(ingesting(index, flows_dir))
+            works.append(task)
+        # Before the journal's end is taken in: whoever starts a proxy in place of one
+        # that died wants the port at once.
+        stack.push_async_callback(serving.close)
         if control is not None:
             # Takes most of a start, and of the memory: only for those who use it.
             from int3rceptor.app.control_plane import ControlPlane
 
             hub.control = ControlPlane(hello, config, index, hub.watch)
-            works.append(tasks.spawn(hub.control.serve(control), "control"))
+            works.append(serving.spawn(hub.control.serve(control), "server"))
         channel.send(Ready())
         done, _ = await asyncio.wait(works, return_when=asyncio.FIRST_COMPLETED)
         for task in done:

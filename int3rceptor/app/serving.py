@@ -49,7 +49,7 @@ async def serve(
     """
     stop = _stop_event()
     async with contextlib.AsyncExitStack() as stack:
-        control = _control(config, on_control, stack)
+        control = await _control(config, on_control, stack)
         # The hub ends after the journal is closed, so that it finds all of it ended.
         after = await stack.enter_async_context(contextlib.AsyncExitStack())
         journal = stack.enter_context(journal_of(config))
@@ -106,13 +106,13 @@ class _Control:
         self.on_ready(self.ready)
 
 
-def _control(
+async def _control(
     config: Config,
     on_control: Callable[[ControlReady], None],
     stack: contextlib.AsyncExitStack,
 ) -> _Control | None:
     """The control port's socket and token; None when it is off."""
-    sock = control_socket(config)
+    sock = await control_socket(config)
     if sock is None:
         return None
     stack.callback(sock.close)

@@ -37,8 +37,9 @@ MAX_RESTART_S = 30.0
 STEADY_S = 60.0
 """A hub that ran so long was well: the next pause is the first again."""
 
-STOP_S = 6.0
-"""How long a hub may take to finish once its link is closed; it gives itself 5 s."""
+STOP_S = 8.0
+"""How long a hub may take to finish once its link is closed: it gives itself 2 s for
+answers that still run, and 5 s for the journal."""
 
 STATS_S = 1.0
 """How often the hub is told the counters."""

@@ -13,7 +13,7 @@ from int3rceptor.control import showing
 from int3rceptor.control.asking import BodyQuery, FlowId, Side, once_each
 from int3rceptor.control.described import documented, download
 from int3rceptor.control.failures import ApiError
-from int3rceptor.control.flows import kept_bytes, no_such_flow
+from int3rceptor.control.flows import no_such_flow
 from int3rceptor.control.kept import Threads
 from int3rceptor.control.origins import single
 from int3rceptor.control.ranges import UnsatisfiableRange, wanted_range
@@ -87,7 +87,7 @@ class BodyRoutes:
         record = self._flows.get(flow_id, limit_bytes=0)
         if record is None:
             raise no_such_flow(flow_id)
-        return record, kept_bytes(self._flows, record, side)
+        return record, self._flows.kept_bytes(record, side)
 
     async def _chunks(
         self, flow_id: int, side: str, part: range

@@ -12,7 +12,6 @@ from int3rceptor.control.failures import ApiError
 from int3rceptor.control.kept import Threads
 from int3rceptor.control.schemas import Deleted, FlowDetail, FlowPage, Mark
 from int3rceptor.control.state import Flows
-from int3rceptor.store.records import FlowRecord
 
 ONCE_EACH = [Depends(once_each)]
 
@@ -26,6 +25,10 @@ class FlowRoutes:
 
     def add_to(self, app: FastAPI) -> None:
         """Register them."""
+        self._add_all_to(app)
+        self._add_one_to(app)
+
+    def _add_all_to(self, app: FastAPI) -> None:
         app.add_api_route(
             "/api/flows",
             self.list_flows,
@@ -43,6 +46,8 @@ class FlowRoutes:
             dependencies=ONCE_EACH,
             responses=documented(422, 503),
         )
+
+    def _add_one_to(self, app: FastAPI) -> None:
         one = "/api/flows/{flow_id}"
         app.add_api_route(
             one,
@@ -116,8 +121,8 @@ class FlowRoutes:
         if row is None or record is None:
             raise no_such_flow(flow_id)
         kept = (
-            kept_bytes(self._flows, record, "request"),
-            kept_bytes(self._flows, record, "response"),
+            self._flows.kept_bytes(record, "request"),
+            self._flows.kept_bytes(record, "response"),
         )
         return showing.detail(row, record, kept)
 
@@ -127,18 +132,3 @@ def no_such_flow(flow_id: int) -> ApiError:
     return ApiError(
         404, f"no flow {flow_id} is kept; it was deleted, pruned, or never was"
     )
-
-
-def kept_bytes(flows: Flows, record: FlowRecord, side: str) -> int:
-    """How much of a body is kept: all of it, or a beginning that the store measures
-    only by having a byte or not. Blocks."""
-    body = record.request_body if side == "request" else record.response_body
-    kept, beyond = 0, body.size + 1
-    at = body.size  # mostly all is kept: look there first
-    while beyond - kept > 1:
-        if flows.body(record.id, side, at - 1, at):
-            kept = at
-        else:
-            beyond = at
-        at = (kept + beyond) // 2
-    return kept

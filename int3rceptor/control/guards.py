@@ -4,6 +4,7 @@
 (how many), `Locked` (the token). They know no route but by its path.
 """
 
+import asyncio
 import logging
 import math
 import time
@@ -76,6 +77,11 @@ class Answers:
                 raise  # the server ends the connection: half an answer is no answer
             sorry = answer(500, "an internal error; the log of the proxy says more")
             await sorry(scope, receive, guarded)
+        except asyncio.CancelledError:
+            # The server's last resort with what does not end while it stops.
+            if not has_started:
+                await answer(503, "the hub is stopping")(scope, receive, guarded)
+            raise
 
 
 class Doors:

@@ -70,6 +70,13 @@ class KeptFlows:
         with open_store(self._flows_dir) as store:
             return store.body(flow_id, side, start, stop)
 
+    def kept_bytes(self, record: FlowRecord, side: str) -> int:
+        body = record.request_body if side == "request" else record.response_body
+        with open_store(self._flows_dir) as store:
+            return count_kept(
+                body.size, lambda at: bool(store.body(record.id, side, at, at + 1))
+            )
+
     def delete(self, which: Sequence[int] | FlowFilter) -> int:
         return edits.delete(self._flows_dir, which)
 
@@ -94,8 +101,25 @@ class NoFlows:
     def body(self, flow_id: int, side: str, start: int, stop: int) -> bytes:
         return b""
 
+    def kept_bytes(self, record: FlowRecord, side: str) -> int:
+        return 0
+
     def delete(self, which: Sequence[int] | FlowFilter) -> int:
         return 0
 
     def mark(self, flow_id: int, is_marked: bool) -> bool:
         return False
+
+
+def count_kept(size: int, is_there: Callable[[int], bool]) -> int:
+    """How many of a body's `size` bytes there are: all of them, or a beginning. The
+    store tells of one byte at a time whether it is there."""
+    kept, beyond = 0, size + 1
+    at = size  # mostly all is kept: look there first
+    while beyond - kept > 1:
+        if is_there(at - 1):
+            kept = at
+        else:
+            beyond = at
+        at = (kept + beyond) // 2
+    return kept

@@ -42,6 +42,10 @@ class Flows(Protocol):
         """The bytes from `start` up to `stop` of a body as kept; b"" beyond it."""
         ...
 
+    def kept_bytes(self, record: FlowRecord, side: str) -> int:
+        """How much of a flow's body is kept."""
+        ...
+
     def delete(self, which: Sequence[int] | FlowFilter) -> int:
         """Delete these flows; the number that are gone."""
         ...

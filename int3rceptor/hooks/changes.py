@@ -22,6 +22,21 @@ def messages(point: HookPoint, flow: Flow) -> tuple[Request | Response, ...]:
     return (flow.request,)
 
 
+def looks(point: HookPoint, flow: Flow) -> tuple[Look, ...]:
+    """A look at each message that a listener at `point` may change."""
+    return tuple(map(look, messages(point, flow)))
+
+
+def record(point: HookPoint, author: str, flow: Flow, before: tuple[Look, ...]) -> None:
+    """Note in the flow what `author` changed since `before`."""
+    is_kept_secret = point is HookPoint.CAPTURE
+    for old, new in zip(before, looks(point, flow), strict=False):
+        found = differences(old, new, shows_values=not is_kept_secret)
+        flow.is_redacted |= is_kept_secret and bool(found)
+        for what in found:
+            flow.record(point.value, author, what)
+
+
 def look(message: Request | Response) -> Look:
     """What can be told apart later; the field list is copied, its fields are not."""
     body = message.body

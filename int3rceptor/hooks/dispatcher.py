@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from int3rceptor.errors import LimitExceeded
-from int3rceptor.hooks.changes import Look, differences, look, messages
+from int3rceptor.hooks.changes import Look, looks, record
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import (
     MAX_DELAY_S,
@@ -22,6 +22,7 @@ from int3rceptor.hooks.verdicts import (
     PassThrough,
     Respond,
     Verdict,
+    describe,
 )
 from int3rceptor.model.flow import Flow
 
@@ -142,11 +143,11 @@ class Dispatcher:
             if listener.needs_body and not is_body_read:
                 return self._ask_with_body(listener, flow)
             if not listener.records_itself:
-                before = _looks(point, flow)
+                before = looks(point, flow)
             called = listener.call(flow)
         except Exception as error:  # noqa: BLE001  # a listener may raise anything
             return self._conclude(listener, flow, before, error)
-        if called is None and (not before or _looks(point, flow) == before):
+        if called is None and (not before or looks(point, flow) == before):
             return None
         return self._conclude(listener, flow, before, called)
 
@@ -171,19 +172,8 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001  # a listener may raise anything
             answer = self._failed(listener, flow, error)
         # After a failure too: what it had changed by then stays changed.
-        self._record_changes(listener, flow, before)
+        record(listener.point, listener.name, flow, before)
         return answer
-
-    def _record_changes(
-        self, listener: Listener, flow: Flow, before: tuple[Look, ...]
-    ) -> None:
-        point = listener.point
-        is_kept_secret = point is HookPoint.CAPTURE
-        for old, new in zip(before, _looks(point, flow), strict=False):
-            found = differences(old, new, shows_values=not is_kept_secret)
-            flow.is_redacted |= is_kept_secret and bool(found)
-            for what in found:
-                flow.record(point.value, listener.name, what)
 
     async def _verdict(
         self, listener: Listener, flow: Flow, called: Answer | Awaitable[Answer]
@@ -221,29 +211,8 @@ class Dispatcher:
         return None
 
 
-def describe(verdict: Verdict) -> str:
-    """A verdict in a few words, for the flow's record."""
-    match verdict:
-        case Respond(response=response):
-            return f"answered {response.status}"
-        case Drop(reason=reason):
-            return f"dropped: {reason}" if reason else "dropped"
-        case PassThrough():
-            return "passed through"
-        case Fail(reason=reason):
-            return f"blocked: {reason}"
-        case Delay(seconds=seconds):
-            return f"delayed by {seconds:g} s"
-        case Hold():
-            return "held"
-
-
 def _applies(listener: Listener, flow: Flow) -> bool:
     try:
         return listener.applies is None or listener.applies(flow)
     except Exception:  # noqa: BLE001  # it fails again, and is told of, when asked
         return True
-
-
-def _looks(point: HookPoint, flow: Flow) -> tuple[Look, ...]:
-    return tuple(map(look, messages(point, flow)))

@@ -54,3 +54,20 @@ class Fail:
 
 
 Verdict = Respond | Drop | Delay | Hold | PassThrough | Fail
+
+
+def describe(verdict: Verdict) -> str:
+    """A verdict in a few words, for the flow's record."""
+    match verdict:
+        case Respond(response=response):
+            return f"answered {response.status}"
+        case Drop(reason=reason):
+            return f"dropped: {reason}" if reason else "dropped"
+        case PassThrough():
+            return "passed through"
+        case Fail(reason=reason):
+            return f"blocked: {reason}"
+        case Delay(seconds=seconds):
+            return f"delayed by {seconds:g} s"
+        case Hold():
+            return "held"

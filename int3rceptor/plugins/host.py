@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from int3rceptor.hooks.changes import Look, looks
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Drop, Respond, Verdict
 from int3rceptor.model.flow import Flow
@@ -47,6 +48,7 @@ class Host:
     """The state that host functions act on."""
 
     __slots__ = (
+        "before",
         "budget",
         "bytes_left",
         "calls_left",
@@ -72,6 +74,7 @@ class Host:
         self.verdict: Verdict | None = None
         self.lines: list[tuple[LogLevel, str]] = []
         self.saved: dict[str, Callable[[], None]] = {}
+        self.before: tuple[Look, ...] = ()
 
     def begin(self, point: HookPoint | None, flow: Flow | None) -> None:
         """Open a call; no point and no flow for plugin_init and start functions."""
@@ -96,6 +99,7 @@ class Host:
         if isinstance(result, Fault):
             for restore in saved.values():
                 restore()
+            self.before = ()
         return result
 
     def take_lines(self) -> Sequence[tuple[LogLevel, str]]:
@@ -160,6 +164,8 @@ class Host:
 
     def save(self, what: str, restore: Callable[[], None]) -> None:
         """Keep what undoes a change, before it is made; the first of a kind counts."""
+        if not self.saved and self.point is not None and self.flow is not None:
+            self.before = looks(self.point, self.flow)
         self.saved.setdefault(what, restore)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from wasmtime import Module
 
+from int3rceptor.hooks.changes import Look
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Verdict
 from int3rceptor.model.flow import Flow
@@ -126,6 +127,13 @@ class PluginInstance:
         """An interrupt stopped the guest half-way: neither it nor its changes stay."""
         self._host.finish(Fault(kind=FaultKind.TRAP, detail="interrupted"))
         self._guest = None
+
+    def take_before(self) -> tuple[Look, ...]:
+        """The messages before the last call's first change; () if it made none."""
+        before = self._host.before
+        if before:
+            self._host.before = ()
+        return before
 
     def take_lines(self) -> Sequence[tuple[LogLevel, str]]:
         """The log lines since the last time, oldest first."""

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from fnmatch import translate
 
 from int3rceptor.errors import LimitExceeded, PluginError
+from int3rceptor.hooks.changes import record
 from int3rceptor.hooks.dispatcher import Answer, Listener
 from int3rceptor.hooks.points import HookPoint
-from int3rceptor.hooks.verdicts import Fail, Verdict
+from int3rceptor.hooks.verdicts import Delay, Fail, Verdict, describe
 from int3rceptor.model.flow import Flow
 from int3rceptor.plugins.boundary import Fault, FaultKind
 from int3rceptor.plugins.codes import LogLevel
@@ -75,6 +76,7 @@ class PluginListener:
                 needs_body=needs_body and point in _BODY_POINTS,
                 applies=applies,
                 on_error=self.manifest.on_error,
+                records_itself=True,
             )
             for point in points
         )
@@ -89,7 +91,8 @@ class PluginListener:
         clock = self._cpu_clock if is_cpu else self._clock
         started = clock()
         result = self._instance.run(point, flow)
-        return self._settle(result, clock() - started, is_cpu=is_cpu)
+        seconds = clock() - started
+        return self._settle(point, flow, result, seconds, is_cpu=is_cpu)
 
     async def _ask_in_thread(self, point: HookPoint, flow: Flow) -> Answer:
         def timed() -> tuple[Verdict | Fault | None, float]:
@@ -103,12 +106,18 @@ class PluginListener:
             self.stats.faults[FaultKind.OVERLOADED] += 1
             fault = Fault(kind=FaultKind.OVERLOADED, detail=str(error))
             raise PluginError(str(fault)) from None
-        return self._settle(result, seconds, is_cpu=True)
+        return self._settle(point, flow, result, seconds, is_cpu=True)
 
     def _settle(
-        self, result: Verdict | Fault | None, seconds: float, *, is_cpu: bool
+        self,
+        point: HookPoint,
+        flow: Flow,
+        result: Verdict | Fault | None,
+        seconds: float,
+        *,
+        is_cpu: bool,
     ) -> Answer:
-        """Count the call, pass its log lines on, and judge a fault."""
+        """Count the call, pass its log lines on, record what it did, judge a fault."""
         stats = self.stats
         stats.calls += 1
         stats.seconds += seconds
@@ -116,6 +125,10 @@ class PluginListener:
         self.flush()
         if isinstance(result, Fault):
             raise self._failed(result)
+        if before := self._instance.take_before():
+            record(point, self.manifest.name, flow, before)
+        if result is not None and not isinstance(result, Delay):
+            flow.record(point.value, self.manifest.name, describe(result))
         if self.quarantine.succeeded():
             log.warning("plugin %s works again: out of quarantine", self.manifest.name)
         return result

@@ -16,7 +16,8 @@ from int3rceptor.store.framing import Tail as Ending
 from int3rceptor.store.queries import StoreReader
 from int3rceptor.store.records import FlowRecord
 from int3rceptor.store.rows import FlowRow, row_of
-from int3rceptor.store.tail import JOURNAL_FOLDER, flow_of, segment_names
+from int3rceptor.store.segment import JOURNAL_FOLDER
+from int3rceptor.store.tail import flow_of, segment_names
 from int3rceptor.store.text import TextMatcher
 
 WINDOW = 500

@@ -229,9 +229,21 @@ class StoreReader:
             return None
         if (file := (found.st_dev, found.st_ino)) != self._file:
             self.close()
-            self._connection = open_reader(self._path)
+            self._connection = _opened(self._path)
             self._file = file
         return self._connection
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    try:
+        return open_reader(path)
+    except sqlite3.OperationalError:
+        log = path.with_name(path.name + "-wal")
+        if os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size):
+            raise
+        # On a read-only disk even a reader's lock file cannot be made, and nobody
+        # needs it: all is in the one file.
+        return open_reader(path, is_frozen=True)
 
 
 @contextmanager

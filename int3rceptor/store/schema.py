@@ -172,13 +172,17 @@ def open_writer(path: Path, *, busy_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connec
     return connection
 
 
-def open_reader(path: Path) -> sqlite3.Connection:
+def open_reader(path: Path, *, is_frozen: bool = False) -> sqlite3.Connection:
     """The store for reading only; sqlite3.OperationalError when there is none.
+
+    `is_frozen`: nobody can write to it, so that it is read without the files beside it
+    that even readers make.
 
     A store of an older release is raised to this one's tables by its next writer: until
     then it is one that cannot be read (ConfigError, as for one of a newer release).
     """
-    connection = _connect(f"{path.absolute().as_uri()}?mode=ro", BUSY_TIMEOUT_S)
+    mode = "mode=ro&immutable=1" if is_frozen else "mode=ro"
+    connection = _connect(f"{path.absolute().as_uri()}?{mode}", BUSY_TIMEOUT_S)
     try:
         _refuse_newer(version := _version(connection), path)
         if version < SCHEMA_VERSION:

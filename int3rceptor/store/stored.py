@@ -163,13 +163,25 @@ def _records(
 def _driven(connection: sqlite3.Connection, wanted: FlowFilter) -> str:
     """`flow`, with the word on which index to use that SQLite cannot know by itself.
 
-    Newest first, it would read back through all flows for the few of the last minutes.
+    Newest first, it would read back through all flows for the few of the last minutes,
+    or for the one with a status that is rare.
     """
-    if wanted.since is not None and wanted.host is None:
-        query = "SELECT count(*) FROM (SELECT 1 FROM flow WHERE created >= ? LIMIT ?)"
-        if _number(connection, query, [wanted.since, FEW]) < FEW:
-            return "flow INDEXED BY flow_created"
+    if wanted.host is not None:
+        return "flow"
+    since, status = wanted.since, wanted.status_range
+    if since is not None and _are_few(connection, "created >= ?", since):
+        return "flow INDEXED BY flow_created"
+    few = "status BETWEEN ? AND ?"
+    if status and _are_few(connection, few, status.start, status.stop - 1):
+        return "flow INDEXED BY flow_status"
     return "flow"
+
+
+def _are_few(
+    connection: sqlite3.Connection, condition: str, *values: str | int | float
+) -> bool:
+    query = f"SELECT count(*) FROM (SELECT 1 FROM flow WHERE {condition} LIMIT ?)"  # noqa: S608
+    return _number(connection, query, [*values, FEW]) < FEW
 
 
 def _numbers(

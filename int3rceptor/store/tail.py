@@ -17,9 +17,7 @@ from int3rceptor.store.records import (
     decode_flow,
     decode_piece,
 )
-from int3rceptor.store.segment import SUFFIX
-
-JOURNAL_FOLDER = "journal"
+from int3rceptor.store.segment import JOURNAL_FOLDER, SUFFIX
 
 Pieces = Mapping[str, Sequence[bytes]]
 """Side ("request", "response") -> pieces of its body, in order."""
@@ -78,8 +76,11 @@ class Tail:
         for kind, payload in self._payloads():
             if kind == BODY:
                 piece = decode_piece(payload)
-                if piece.id == flow_id:
+                if piece.id == flow_id and piece.data:
                     pieces.setdefault(piece.side, []).append(piece.data)
+                elif piece.id == flow_id:
+                    # The body was begun anew: what was written of it is void.
+                    pieces[piece.side] = []
             elif kind == FLOW:
                 record = flow_of(payload)
                 if record is not None and record.id == flow_id:

@@ -212,6 +212,7 @@ async def test_work_that_fails_ends_it(
         raise RuntimeError("a bug")
 
     monkeypatch.setattr("int3rceptor.store.index.Index.ingest", broken)
+    keep(config, b"/")
     async with hub_of(hello_of(config)) as linked, asyncio.timeout(SOON_S):
         with pytest.raises(RuntimeError, match="a bug"):
             await linked.task

@@ -95,6 +95,52 @@ def test_every_line_is_json_when_asked_for(capfd: pytest.CaptureFixture[str]) ->
     assert "listening on 127.0.0.1:4711" in out[0]
 
 
+CONTROL = ControlReady(
+    address=("0.0.0.0", 8081),  # noqa: S104 - printed, not bound
+    token="secret",
+    token_path=Path("/data dir/control-token"),
+)
+
+
+@pytest.fixture
+def with_control(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def serve_both(
+        *_config: Config, on_control: Callable[[ControlReady], None], **_: object
+    ) -> None:
+        on_control(CONTROL)
+
+    monkeypatch.setattr(run_module, "serve", serve_both)
+
+
+@pytest.mark.usefixtures("with_control")
+def test_the_token_is_shown_on_a_terminal_only(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    to_a_pipe, _ = printed(capfd, Config())
+    monkeypatch.setattr(os, "isatty", lambda _descriptor: True)
+    to_a_person, _ = printed(capfd, Config())
+
+    assert to_a_pipe == [
+        "control on http://127.0.0.1:8081",
+        "  token in /data dir/control-token",
+    ]
+    assert to_a_person == ["control on http://127.0.0.1:8081/#token=secret"]
+
+
+@pytest.mark.usefixtures("with_control")
+def test_the_control_line_of_quiet_and_json(capfd: pytest.CaptureFixture[str]) -> None:
+    quiet, _ = printed(capfd, Config(quiet=True))
+    (line,), _ = printed(capfd, Config(log_format="json"))
+
+    assert quiet == ["control on http://127.0.0.1:8081"]
+    assert json.loads(line) == {
+        "type": "control",
+        "url": "http://127.0.0.1:8081",
+        "token_file": "/data dir/control-token",
+        "message": "control on http://127.0.0.1:8081",
+    }
+
+
 @pytest.mark.parametrize("is_quiet", [False, True])
 def test_insecure_upstream_is_loud(
     is_quiet: bool, capfd: pytest.CaptureFixture[str]

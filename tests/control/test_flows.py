@@ -258,15 +258,14 @@ async def test_any_byte_can_be_shown(raw: bytes, shown: str) -> None:
     assert flow["request"]["received"]["fields"] == [["X", shown]]
 
 
-@pytest.mark.parametrize("kept", [0, 1, 2, 9, 10, 4095, 99_999, 100_000])
-async def test_how_much_of_a_body_is_kept(kept: int) -> None:
-    body = BodyRecord(size=100_000, content=b"x" * kept)
+async def test_a_body_that_was_cut_says_how_much_is_kept() -> None:
+    body = BodyRecord(size=100_000, content=b"x" * 9)
     flows = FlowsInMemory([msgspec.structs.replace(RECORD, response_body=body)])
     async with control_port(flows) as control:
         flow = (await control.client.get("/api/flows/1")).json()
 
     assert flow["response"]["body"]["size"] == 100_000
-    assert flow["response"]["body"]["kept"] == kept
+    assert flow["response"]["body"]["kept"] == 9
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])

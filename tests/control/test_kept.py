@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 
-from int3rceptor.control.kept import KeptFlows
+from int3rceptor.control.kept import KeptFlows, count_kept
 from int3rceptor.store.journal import Journal
 from int3rceptor.store.records import BodyRecord
 from tests.support.control import control_port, records
@@ -74,3 +76,17 @@ async def test_before_the_first_flow(tmp_path: Path) -> None:
         assert (await control.client.get("/api/flows/1")).status_code == 404
         answer = await control.client.delete("/api/flows?confirm=true")
         assert answer.json() == {"deleted": 0}
+
+
+@given(st.data())
+def test_how_much_of_a_body_is_kept(data: st.DataObject) -> None:
+    size = data.draw(st.integers(0, 1 << 30))
+    kept = data.draw(st.one_of(st.just(size), st.integers(0, size)))
+    looks: list[int] = []
+
+    def is_there(at: int) -> bool:
+        looks.append(at)
+        return at < kept
+
+    assert count_kept(size, is_there) == kept
+    assert len(looks) <= (1 if kept == size else 32)

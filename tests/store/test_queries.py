@@ -6,16 +6,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from int3rceptor.errors import ConfigError
 from int3rceptor.store import edits, queries
 from int3rceptor.store.filters import FlowFilter
 from int3rceptor.store.follow import Follower
-from int3rceptor.store.framing import FLOW
+from int3rceptor.store.framing import BODY, FLOW, HEADER_BYTES
 from int3rceptor.store.index import Index
 from int3rceptor.store.locks import try_lock
 from int3rceptor.store.queries import open_store
-from int3rceptor.store.records import FlowRecord
+from int3rceptor.store.records import (
+    BodyPiece,
+    BodyRecord,
+    FlowRecord,
+    decode_flow,
+    encode,
+)
 from int3rceptor.store.tail import Tail
 from tests.support.kept_flows import (
     CREATED,
@@ -162,6 +169,28 @@ def test_a_flow_whose_first_pieces_are_in_the_store(tmp_path: Path) -> None:
     assert body == b"23"
 
 
+@pytest.mark.parametrize("are_first_in_store", [False, True])
+def test_an_empty_piece_voids_those_before_it(
+    tmp_path: Path, are_first_in_store: bool
+) -> None:
+    void = framed(BODY, encode(BodyPiece(id=9, side="response", data=b"")))
+    old, new, flow = ahead(a_record(9, content=b"3"), [b"x", b"2"])
+    record = decode_flow(bytes(flow[HEADER_BYTES:]))
+    body = BodyRecord(size=2, ahead=1, content=b"3")
+    path = journal(tmp_path, [old])
+    with path.open("rb") as writer:
+        assert try_lock(writer.fileno())  # as the writer that lives
+        if are_first_in_store:
+            take_in(tmp_path)
+        journal(tmp_path, [void, new, replace(record, response_body=body)])
+
+        with open_store(tmp_path) as reader:
+            found = reader.get(9)
+
+    assert found is not None
+    assert found.response_body.content == b"23"
+
+
 def test_nothing_is_there(tmp_path: Path) -> None:
     with open_store(tmp_path / "nowhere") as reader:
         assert reader.rows() == []
@@ -243,17 +272,23 @@ def test_a_newer_store_is_refused(tmp_path: Path) -> None:
         edits.delete(tmp_path, [1])
 
 
-def test_few_recent_flows_are_found_by_their_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("wanted", "ids"),
+    [
+        (FlowFilter(since=CREATED + 3), [5, 4, 3]),
+        (FlowFilter(status="4xx"), [5, 2]),
+        (FlowFilter(since=CREATED + 3, status="4xx"), [5]),
+    ],
+    ids=repr,
+)
+def test_few_flows_are_found_by_another_index_with_the_same_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: FlowFilter, ids: list[int]
 ) -> None:
     in_store(tmp_path, FLOWS)
-    found = []
     for few in (0, 1_000):
         monkeypatch.setattr("int3rceptor.store.stored.FEW", few)
         with open_store(tmp_path) as reader:
-            found.append([row.id for row in reader.rows(FlowFilter(since=CREATED + 3))])
-
-    assert found == [[5, 4, 3], [5, 4, 3]]
+            assert [row.id for row in reader.rows(wanted)] == ids
 
 
 @pytest.mark.parametrize(
@@ -263,6 +298,30 @@ def test_few_recent_flows_are_found_by_their_time(
 def test_a_filter_that_cannot_be_is_refused(name: str, value: str) -> None:
     with pytest.raises(ConfigError, match=f"^{name}: '{value}'"):
         FlowFilter(**{name: value})
+
+
+def test_a_store_where_nobody_can_write_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_store(tmp_path, FLOWS)
+    opened = []
+    before = queries.open_reader
+
+    def as_on_a_read_only_disk(
+        path: Path, *, is_frozen: bool = False
+    ) -> sqlite3.Connection:
+        opened.append(is_frozen)
+        if not is_frozen:
+            raise sqlite3.OperationalError("unable to open database file")
+        return before(path, is_frozen=True)
+
+    monkeypatch.setattr(queries, "open_reader", as_on_a_read_only_disk)
+    with pytest.raises(ConfigError, match="cannot read"), open_store(tmp_path) as one:
+        one.count()  # the folder can be written to: it is something else
+    monkeypatch.setattr(queries.os, "access", lambda *_: False)
+    with open_store(tmp_path) as reader:
+        assert reader.count() == 5
+    assert opened == [False, False, True]
 
 
 # --- deleting and marking -----------------------------------------------------------

@@ -119,6 +119,11 @@ class FlowsInMemory:
         body = found.request_body if side == "request" else found.response_body
         return body.content[start:stop]
 
+    def kept_bytes(self, record: FlowRecord, side: str) -> int:
+        self._fail()
+        body = record.request_body if side == "request" else record.response_body
+        return len(body.content)
+
     def delete(self, which: Sequence[int] | FlowFilter) -> int:
         self._fail()
         if isinstance(which, FlowFilter):

@@ -111,8 +111,9 @@ def journal(
         path.write_bytes(MAGIC)
     with path.open("ab") as file:
         for one in records:
-            is_record = isinstance(one, FlowRecord)
-            file.write(framed(FLOW, encode(one)) if is_record else one)
+            file.write(
+                framed(FLOW, encode(one)) if isinstance(one, FlowRecord) else one
+            )
         if is_ended:
             file.write(framed(END))
     return path
