@@ -1,6 +1,8 @@
 """Reads the blocks of lines in which a FlowRecord keeps heads and trailers. Pure."""
 
+import re
 from dataclasses import dataclass
+from functools import cache
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -23,6 +25,17 @@ class Head:
         """
         found = [value for key, value in self.fields if key.lower() == name]
         return b", ".join(found).decode("utf-8", "surrogateescape")
+
+
+def value_in(block: bytes, name: bytes) -> str:
+    """What `parse_head(block).value(name)` gives, without taking the block apart."""
+    found = [value.strip(b" \t") for value in _lines_named(name).findall(block)]
+    return b", ".join(found).decode("utf-8", "surrogateescape")
+
+
+@cache
+def _lines_named(name: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"(?i)(?:^|\n)%b:([^\r\n]*)" % re.escape(name))
 
 
 def lines_of(block: bytes) -> list[bytes]:

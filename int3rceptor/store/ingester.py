@@ -8,6 +8,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,10 @@ MAX_DAMAGED = 8
 """Damaged segments kept for whoever wants to look at them."""
 
 _OFFSET = "INSERT OR REPLACE INTO progress VALUES (?, ?, ?)"
+_FRESH = (
+    "SELECT fresh.id, fresh.payload, record.id IS NULL"
+    " FROM fresh LEFT JOIN record ON record.id = fresh.id ORDER BY fresh.id LIMIT ?"
+)
 _ORPHANS = (
     "SELECT n FROM pending_piece WHERE segment = ? AND NOT EXISTS"
     " (SELECT 1 FROM fresh WHERE fresh.id = pending_piece.flow) LIMIT ?"
@@ -229,42 +234,34 @@ class Ingester:
 
     def _settle_some(self) -> bool:
         """Settle the oldest fresh flows; whether there are more."""
-        rows = self.connection.execute(
-            "SELECT id FROM fresh ORDER BY id LIMIT ?", (SETTLE_FLOWS,)
-        ).fetchall()
-        if not rows:
-            return False
         ends = time.monotonic() + SETTLE_S
-        looked_at = settled = 0
-        with transaction(self.connection):
-            for (flow_id,) in rows:
-                settled += self._settle_one(flow_id)
-                looked_at += 1
+        done: list[tuple[int]] = []
+        settled = 0
+        with (
+            transaction(self.connection),
+            closing(self.connection.execute(_FRESH, (SETTLE_FLOWS,))) as rows,
+        ):
+            for flow_id, payload, is_new in rows:
+                if is_new:  # else the same flow came twice
+                    self._settle_one(flow_id, payload)
+                    settled += 1
+                done.append((flow_id,))
                 if time.monotonic() >= ends:
                     break
+            rows.close()
+            self.connection.executemany("DELETE FROM fresh WHERE id = ?", done)
             self._text.count(settled)
-        return looked_at < len(rows) or len(rows) == SETTLE_FLOWS
+        return bool(done)
 
-    def _settle_one(self, flow_id: int) -> bool:
-        """Settle a flow if it is still fresh; whether its words were added."""
-        connection = self.connection
-        row = connection.execute(
-            "SELECT payload FROM fresh WHERE id = ?", (flow_id,)
-        ).fetchone()
-        if row is None:  # deleted meanwhile
-            return False
-        # There already: the same flow came twice.
-        is_new = bodies.settled(connection, flow_id) is None
-        if is_new:
-            record = decode_flow(row[0])
-            if record.request_body.ahead or record.response_body.ahead:
-                text = text_of_flow(connection, flow_id) or ""
-            else:
-                text = search.text_of(record)
-            self._text.add(flow_id, text)
-            self._settle(flow_id, record)
-        connection.execute("DELETE FROM fresh WHERE id = ?", (flow_id,))
-        return is_new
+    def _settle_one(self, flow_id: int, payload: bytes) -> None:
+        """Settle a flow, and add its words."""
+        record = decode_flow(payload)
+        if record.request_body.ahead or record.response_body.ahead:
+            text = text_of_flow(self.connection, flow_id) or ""
+        else:
+            text = search.text_of(record)
+        self._text.add(flow_id, text)
+        self._settle(flow_id, record)
 
     def _drop_hosts(self) -> bool:
         """Drop names that lost their flows, after a pruning."""

@@ -4,7 +4,7 @@ It knows a flow's record; neither tables nor where records are kept.
 """
 
 from int3rceptor.store import decoding
-from int3rceptor.store.heads import parse_head
+from int3rceptor.store.heads import value_in
 from int3rceptor.store.records import BodyRecord, FlowRecord
 
 MAX_HEAD_BYTES = 16 * 1024
@@ -61,13 +61,13 @@ def _heads(received: bytes, sent: bytes) -> str:
 def _body_text(body: BodyRecord, head: bytes) -> str:
     if not body.content:
         return ""
-    fields = parse_head(head[:MAX_HEAD_BYTES])
-    content_type = fields.value(b"content-type")
+    block = head[:MAX_HEAD_BYTES]
+    content_type = value_in(block, b"content-type")
     if content_type.lower().startswith(_SKIPPED):
         return ""
     decoded = decoding.decode_content(
         body.content[:MAX_CODED_BYTES],
-        fields.value(b"content-encoding"),
+        value_in(block, b"content-encoding"),
         MAX_BODY_BYTES,
     )
     data = decoded.data
