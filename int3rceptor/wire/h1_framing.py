@@ -6,6 +6,7 @@ are smuggled. It knows nothing of connections, buffers or h11.
 
 import re
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple, NoReturn
 
 from int3rceptor.errors import ClientProtocolError, OriginProtocolError, ProtocolError
@@ -32,6 +33,10 @@ MAX_TRAILERS = 64
 
 MAX_CONTENT_LENGTH = 2**63 - 1
 """What fits the signed 64 bits that the next parser may count with."""
+
+
+MAX_KNOWN_STATUS_LINES = 64
+"""Status lines whose reading is remembered: most answers say `HTTP/1.1 200 OK`."""
 
 
 class Peer(Enum):
@@ -135,21 +140,13 @@ def judge_response(head: bytes, method: str) -> tuple[ResponseHead, Framing]:
 
     OriginProtocolError says what is wrong and where.
     """
-    line = _STATUS_LINE.match(head)
-    if line is None or line.end() > MAX_START_LINE_BYTES:
-        _refuse_start_line(head, Peer.ORIGIN)
-    number, digits, reason = line.groups()
-    version = _VERSIONS.get(number)
-    status = int(digits)
-    if version is None or not 100 <= status <= 599:
-        raise OriginProtocolError(
-            f"unknown version or status: {line[0][:40]!r}",
-        )
-    headers, found = _message_fields(judge_fields(head, line.end(), Peer.ORIGIN))
+    end = head.find(b"\r\n") + 2
+    version, status, reason = _judge_status_line(head[:end])
+    headers, found = _message_fields(judge_fields(head, end, Peer.ORIGIN))
     framing = _judge_framing(found, version, Peer.ORIGIN)
     response = ResponseHead(
         status,
-        reason or b"",
+        reason,
         version,
         headers,
         may_have_body(method, status) and framing.length != 0,
@@ -157,6 +154,19 @@ def judge_response(head: bytes, method: str) -> tuple[ResponseHead, Framing]:
         head[:-4],
     )
     return response, framing
+
+
+@lru_cache(MAX_KNOWN_STATUS_LINES)
+def _judge_status_line(line: bytes) -> tuple[str, int, bytes]:
+    found = _STATUS_LINE.fullmatch(line)
+    if found is None or len(line) > MAX_START_LINE_BYTES:
+        _refuse_start_line(line, Peer.ORIGIN)
+    number, digits, reason = found.groups()
+    version = _VERSIONS.get(number)
+    status = int(digits)
+    if version is None or not 100 <= status <= 599:
+        raise OriginProtocolError(f"unknown version or status: {line[:40]!r}")
+    return version, status, reason or b""
 
 
 def may_have_body(method: str, status: int) -> bool:

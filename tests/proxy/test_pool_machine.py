@@ -1,0 +1,386 @@
+"""The pool in any order of events: nothing lost, shared wrongly, waited for in vain.
+
+Each rule does one thing to the pool; `settles` says whether the loop then runs before
+the next. The clock stands still unless a rule moves it.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from int3rceptor.errors import ConnectError, OriginClosed, PoolExhausted
+from int3rceptor.proxy.upstream.answer import Origin
+from int3rceptor.proxy.upstream.h1_client import H1Origin
+from int3rceptor.proxy.upstream.h2_client import H2Origin
+from int3rceptor.proxy.upstream.pool import Connection, Pool, PoolLimits
+from tests.support import frames
+from tests.support.fake_stream import FakeStream
+from tests.support.pool import A, B, C, Deadlines
+from tests.support.streams import turns
+
+LIMITS = PoolLimits(per_origin=2, overall=4, idle_expiry_s=100.0, wait_s=50.0)
+MAX_STREAMS = 2
+MAX_CONCURRENT_STREAMS = 3  # RFC 9113, 6.5.2
+OWNERS = 2
+
+PLACES = st.integers(0, 99)
+ORIGINS = st.sampled_from([A, A, A, B, C])
+
+
+class StoppedClock(asyncio.SelectorEventLoop):
+    """Timers fire when the test says so."""
+
+    now = 1000.0
+
+    def time(self) -> float:
+        return self.now
+
+
+class Owner:
+    """A client connection."""
+
+
+@dataclass(eq=False)
+class Dial:
+    """A dial under way."""
+
+    origin: Origin
+    may_share: bool
+    outcome: asyncio.Future[str]
+
+
+@dataclass(eq=False)
+class Ask:
+    """One `acquire`, from its call to its end."""
+
+    number: int
+    origin: Origin
+    wants_h2: bool
+    owner: Owner | None
+    asked_at: float
+    dial: Dial | None = None
+
+    def is_like(self, other: "Ask") -> bool:
+        """Whether whatever serves one serves the other."""
+        ours = (self.origin, self.wants_h2, self.owner)
+        return ours == (other.origin, other.wants_h2, other.owner)
+
+
+@dataclass(eq=False)
+class Hold:
+    """A connection, or a place on a shared one, that was handed out."""
+
+    connection: Connection
+    ask: Ask
+
+
+class PoolMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = StoppedClock()
+        self.pool = Pool(self.loop, self._dial, LIMITS)
+        self.asks: dict[asyncio.Task[None], Ask] = {}
+        self.dials: list[Dial] = []
+        self.connections: list[Connection] = []
+        self.holds: list[Hold] = []
+        self.served: list[Ask] = []
+        self.owners = [Owner() for _ in range(OWNERS)]
+        self.gone: list[Owner] = []
+        self.h2_only: set[Origin] = set()
+        self.broken: list[str] = []
+        self.is_settled = True
+        self.count = 0
+
+    # What the pool sees of the world
+
+    async def _dial(self, origin: Origin, may_share: bool) -> Connection:
+        task = asyncio.current_task()
+        dial = Dial(origin, may_share, self.loop.create_future())
+        for asking, ask in self.asks.items():
+            if asking is task:
+                ask.dial = dial
+        self.dials.append(dial)
+        try:
+            outcome = await dial.outcome
+        finally:
+            self.dials.remove(dial)
+        made: Connection
+        if outcome == "h1":
+            made = H1Origin(origin, FakeStream(), None, self.pool, Deadlines())
+        else:
+            idle = Deadlines(idle_timeout_s=10_000.0)
+            made = H2Origin(origin, FakeStream(), None, self.pool, idle)
+            made.codec.receive(frames.settings({MAX_CONCURRENT_STREAMS: MAX_STREAMS}))
+            if not may_share:
+                self.h2_only.add(origin)
+        if outcome == "dead h2":
+            made.stream.abort()
+        self.connections.append(made)
+        return made
+
+    async def _acquire(self, ask: Ask) -> None:
+        try:
+            connection = await self.pool.acquire(
+                ask.origin, wants_h2=ask.wants_h2, owner=ask.owner
+            )
+        except PoolExhausted:
+            if self.loop.time() - ask.asked_at < LIMITS.wait_s:
+                self.broken.append("a waiter was refused before its time")
+            return
+        except (ConnectError, OriginClosed):
+            return
+        self._judge(connection, ask)
+        self.holds.append(Hold(connection, ask))
+        self.served.append(ask)
+
+    def _judge(self, connection: Connection, ask: Ask) -> None:
+        if connection.origin != ask.origin:
+            self.broken.append("a connection to another origin")
+        if connection.owner not in (None, ask.owner):
+            self.broken.append("a connection of another owner")
+        if isinstance(connection, H1Origin) and self._held(connection):
+            self.broken.append("a connection was handed out twice")
+        if self._held(connection) >= MAX_STREAMS:
+            self.broken.append("more exchanges than the origin allows")
+
+    # What there is
+
+    def _held(self, connection: Connection) -> int:
+        return sum(hold.connection is connection for hold in self.holds)
+
+    def _existing(self) -> list[Connection]:
+        def exists(connection: Connection) -> bool:
+            assert isinstance(connection.stream, FakeStream)
+            return not connection.stream.is_aborted
+
+        return [one for one in self.connections if exists(one)]
+
+    def _waiting(self) -> list[Ask]:
+        return [ask for ask in self.asks.values() if ask.dial is None]
+
+    def _settle(self, settles: bool) -> None:
+        self.is_settled = settles
+        if settles:
+            self.loop.run_until_complete(turns(12))
+            for task in [one for one in self.asks if one.done()]:
+                del self.asks[task]
+                if not task.cancelled():
+                    task.result()
+
+    # What happens
+
+    @rule(
+        origin=ORIGINS,
+        wants_h2=st.booleans(),
+        owner=st.none() | st.integers(0, OWNERS - 1),
+        settles=st.booleans(),
+    )
+    def ask(
+        self, origin: Origin, wants_h2: bool, owner: int | None, settles: bool
+    ) -> None:
+        whose = None if owner is None else self.owners[owner]
+        self.count += 1
+        ask = Ask(self.count, origin, wants_h2, whose, self.loop.time())
+        self.asks[self.loop.create_task(self._acquire(ask))] = ask
+        self._settle(settles)
+
+    @precondition(lambda self: self.dials)
+    @rule(
+        place=PLACES,
+        outcome=st.sampled_from(["h1", "h1", "h2", "h2", "dead h2", "failed"]),
+        settles=st.booleans(),
+    )
+    def a_dial_ends(self, place: int, outcome: str, settles: bool) -> None:
+        dial = self.dials[place % len(self.dials)]
+        if not dial.outcome.done():
+            if outcome == "failed":
+                dial.outcome.set_exception(ConnectError("nothing listens"))
+            else:
+                dial.outcome.set_result(outcome)
+        self._settle(settles)
+
+    @precondition(lambda self: self.holds)
+    @rule(place=PLACES, binds=st.booleans(), settles=st.booleans())
+    def release(self, place: int, binds: bool, settles: bool) -> None:
+        hold = self.holds.pop(place % len(self.holds))
+        connection = hold.connection
+        if isinstance(connection, H2Origin):
+            connection.unreserve()
+        elif connection in self._existing():
+            if binds and hold.ask.owner not in self.gone:
+                connection.owner = hold.ask.owner
+            self.pool.release(connection)
+        self._settle(settles)
+
+    @precondition(lambda self: self._existing())
+    @rule(
+        place=PLACES,
+        how=st.sampled_from(["lost", "finished", "said something"]),
+        settles=st.booleans(),
+    )
+    def a_connection_breaks(self, place: int, how: str, settles: bool) -> None:
+        existing = self._existing()
+        connection = existing[place % len(existing)]
+        stream = connection.stream
+        assert isinstance(stream, FakeStream)
+        if how == "lost":
+            stream.lose()
+        elif how == "finished":
+            stream.finish()
+        elif isinstance(connection, H2Origin):
+            stream.arrive(frames.goaway(0))
+        else:
+            stream.arrive(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+        self._settle(settles)
+
+    @precondition(lambda self: self.asks)
+    @rule(place=PLACES, settles=st.booleans())
+    def give_up(self, place: int, settles: bool) -> None:
+        list(self.asks)[place % len(self.asks)].cancel()
+        self._settle(settles)
+
+    @rule(seconds=st.sampled_from([1.0, 20.0, 60.0, 150.0, 700.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.loop.now += seconds
+        self._settle(True)
+
+    @rule(settles=st.booleans())
+    def expire(self, settles: bool) -> None:
+        self.pool.expire()
+        busy = {one.origin for one in self._existing()}
+        busy |= {ask.origin for ask in self.asks.values()}
+        self.h2_only &= busy  # all that was known of the others is forgotten
+        self._settle(settles)
+
+    @rule(owner=st.integers(0, OWNERS - 1), settles=st.booleans())
+    def a_client_leaves(self, owner: int, settles: bool) -> None:
+        leaving, self.owners[owner] = self.owners[owner], Owner()
+        for task, ask in self.asks.items():
+            if ask.owner is leaving:
+                task.cancel()
+        self._settle(True)
+        for hold in [one for one in self.holds if one.ask.owner is leaving]:
+            self.holds.remove(hold)
+            if isinstance(hold.connection, H2Origin):
+                hold.connection.unreserve()
+            else:
+                hold.connection.close()
+        self.pool.drop_owner(leaving)
+        self.gone.append(leaving)
+        self._settle(settles)
+
+    # What holds always
+
+    @invariant()
+    def nothing_was_handed_out_wrongly(self) -> None:
+        assert not self.broken
+
+    @invariant()
+    def the_limits_hold(self) -> None:
+        places = [one.origin for one in self._existing()]
+        places += [dial.origin for dial in self.dials]
+        assert len(places) <= LIMITS.overall
+        assert max(map(places.count, places), default=0) <= LIMITS.per_origin
+        assert len(places) <= self.pool.open_connections <= LIMITS.overall
+
+    @invariant()
+    def what_was_bound_ends_with_its_owner(self) -> None:
+        assert not any(one.owner in self.gone for one in self._existing())
+
+    # What holds when all that could run has run
+
+    @precondition(lambda self: self.is_settled)
+    @invariant()
+    def what_is_counted_is_what_exists(self) -> None:
+        assert self.pool.open_connections == len(self._existing()) + len(self.dials)
+
+    @precondition(lambda self: self.is_settled)
+    @invariant()
+    def nobody_was_overtaken(self) -> None:
+        for ask in self.served:
+            for other in self._waiting():
+                assert not (other.number < ask.number and other.is_like(ask))
+        self.served.clear()
+
+    @precondition(lambda self: self.is_settled)
+    @invariant()
+    def nobody_waits_while_there_is_room(self) -> None:
+        first: dict[Origin, Ask] = {}
+        for ask in self._waiting():
+            first.setdefault(ask.origin, ask)
+        for ask in first.values():
+            assert not self._could_be_served(ask), ask
+            assert self.loop.time() - ask.asked_at < LIMITS.wait_s
+
+    def _could_be_served(self, ask: Ask) -> bool:
+        ours = [one for one in self._existing() if one.origin == ask.origin]
+        dials = [dial for dial in self.dials if dial.origin == ask.origin]
+        chose_h1 = self.pool.alpn_of(ask.origin) == "http/1.1"
+        if ask.origin in self.h2_only or (ask.wants_h2 and not chose_h1):
+            shared = [one for one in ours if isinstance(one, H2Origin)]
+            if any(one.is_usable and self._held(one) < MAX_STREAMS for one in shared):
+                return True
+            if any(dial.may_share for dial in dials):
+                return False
+        elif any(self._serves(one, ask) for one in ours):
+            return True
+        is_full = len(ours) + len(dials) >= LIMITS.per_origin
+        if is_full and all(map(self._held, ours)):
+            return False
+        return self.pool.open_connections < LIMITS.overall or not all(
+            map(self._held, self._existing())
+        )
+
+    def _serves(self, connection: Connection, ask: Ask) -> bool:
+        is_free = isinstance(connection, H1Origin) and not self._held(connection)
+        is_ours = connection.owner in (None, ask.owner)
+        return is_free and is_ours and connection.is_usable
+
+    # How it ends
+
+    def teardown(self) -> None:
+        try:
+            self._end()
+        finally:
+            self.loop.close()
+
+    def _end(self) -> None:
+        for task in self.asks:
+            task.cancel()
+        self._settle(True)
+        assert not self.asks
+        assert not self.dials
+        for hold in self.holds:
+            if isinstance(hold.connection, H2Origin):
+                hold.connection.unreserve()
+            else:
+                hold.connection.close()
+        self.holds.clear()
+        self.loop.run_until_complete(self.pool.aclose())
+        self._settle(True)
+        assert self.pool.open_connections == 0
+        assert not self._existing()
+        for one in self.connections:
+            if isinstance(one, H2Origin):
+                self.loop.run_until_complete(one.ended_tasks())
+        assert not asyncio.all_tasks(self.loop)
+
+
+def test_the_pool_in_any_order_of_events() -> None:
+    run_state_machine_as_test(
+        PoolMachine,
+        settings=settings(
+            max_examples=100,
+            stateful_step_count=40,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
