@@ -1,4 +1,4 @@
-"""The README's first steps, as a newcomer takes them: make run, curl, stop.
+"""The README's first steps, as a newcomer takes them: make run, curl, flows, stop.
 
 Starts a TLS origin of its own on 127.0.0.1; knows the proxy only by what it prints.
 """
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +21,7 @@ import trustme
 
 ROOT = Path(__file__).resolve().parents[1]
 READY = re.compile(r"listening on (\S+:\d+)")
+CONTROL = re.compile(r"control on http://(\S+:\d+)")
 PLUGIN_LINE = re.compile(r"plugin example[-_]logger: \w+ \S")
 ANSWER = b"hello from the origin\n"
 
@@ -132,6 +134,34 @@ def fetch(proxy: str, ca: Path, url: str) -> bytes:
     return done.stdout
 
 
+def kept(data: Path, *arguments: str) -> str:
+    """What `int3rceptor flows` prints."""
+    command = [sys.executable, "-m", "int3rceptor", "flows", *arguments]
+    done = subprocess.run(
+        [*command, "--data-dir", str(data)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=ANSWER_S,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SmokeError(f"{' '.join(command[2:])}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def check_is_kept(data: Path, control: str) -> None:
+    """The one flow is listed and shown, and the control port is there."""
+    if (count := kept(data, "count").strip()) != "1":
+        raise SmokeError(f"`flows count` says {count}, one request was sent")
+    number = kept(data, "list", "--json").split('"id":', 1)[1].partition(",")[0]
+    if ANSWER.decode().strip() not in kept(data, "show", number.strip()):
+        raise SmokeError("`flows show` does not show the answer's body")
+    with urllib.request.urlopen(f"http://{control}/api/health") as health:
+        if health.status != 200:
+            raise SmokeError(f"/api/health answered {health.status}")
+
+
 def smoke(folder: Path) -> None:
     data = folder / "data"
     anchor = folder / "origin-ca.pem"
@@ -139,7 +169,8 @@ def smoke(folder: Path) -> None:
     ca.cert_pem.write_to_path(anchor)
     with origin(ca) as port:
         proxy = MakeRun(
-            f"--listen 127.0.0.1:0 --data-dir {data} --upstream-ca {anchor}"
+            f"--listen 127.0.0.1:0 --control 127.0.0.1:0 --data-dir {data} "
+            f"--upstream-ca {anchor}"
         )
         try:
             address = proxy.wait_for(READY, START_S)[1]
@@ -147,6 +178,7 @@ def smoke(folder: Path) -> None:
             if body != ANSWER:
                 raise SmokeError(f"curl got {body!r}, the origin sent {ANSWER!r}")
             proxy.wait_for(PLUGIN_LINE, ANSWER_S)
+            check_is_kept(data, proxy.wait_for(CONTROL, ANSWER_S)[1])
             proxy.terminate()
         finally:
             proxy.close()
@@ -159,7 +191,7 @@ def main() -> int:
     except SmokeError as error:
         print(f"smoke: {error}", file=sys.stderr)
         return 1
-    print("smoke: curl was answered through the proxy and the plugin, and it stopped")
+    print("smoke: curl was answered through the proxy and the plugin, the flow is kept")
     return 0
 
 

@@ -29,6 +29,8 @@ _TEXT = re.compile(
     r"(?:json|xml|javascript|ecmascript|x-www-form-urlencoded|yaml|graphql|toml)\b",
     re.IGNORECASE,
 )
+# Codecs of Python for names, not for text: quadratic in what a stranger sent.
+_NO_CHARSETS = frozenset(("idna", "punycode"))
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -79,8 +81,11 @@ def text_of(data: bytes, content_type: str) -> str | None:
     """
     declared = _CHARSET.search(content_type)
     is_declared = _TEXT.match(content_type.strip()) is not None
+    charset = declared[1] if declared else "utf-8"
+    if charset.lower() in _NO_CHARSETS:
+        charset = "utf-8"
     try:
-        text = data.decode(declared[1] if declared else "utf-8")
+        text = data.decode(charset)
     except (LookupError, ValueError):
         return data.decode("utf-8", "backslashreplace") if is_declared else None
     return text if is_declared or "\0" not in text else None
@@ -154,10 +159,7 @@ def _zstd(data: bytes, limit_bytes: int) -> Decoded:
 
 
 def _brotli(data: bytes, limit_bytes: int) -> Decoded:
-    try:
-        import brotli  # type: ignore[import-untyped]  # it has no types
-    except ModuleNotFoundError:
-        raise _DecodeError("the package brotli is not installed") from None
+    import brotli  # type: ignore[import-untyped]  # it has no types
 
     engine = brotli.Decompressor()
     found = bytearray()

@@ -24,6 +24,7 @@ _FLOW = (
 )
 _FRESH = "INSERT OR IGNORE INTO fresh VALUES (?, ?)"
 _PIECE = "INSERT INTO pending_piece (flow, side, segment, data) VALUES (?, ?, ?, ?)"
+_VOID = "DELETE FROM pending_piece WHERE flow = ? AND side = ?"
 
 Row = tuple[object, ...]
 
@@ -48,6 +49,7 @@ class Intake:
         flows: list[Row] = []
         fresh: list[Row] = []
         pieces: list[Row] = []
+        void: list[Row] = []
         for kind, payload in records:
             try:
                 if kind == FLOW:
@@ -55,9 +57,18 @@ class Intake:
                     flows.append(self._flow_row(record))
                     fresh.append((record.id, payload))
                 elif kind == BODY:
-                    pieces.append(_piece_row(payload, segment))
+                    piece = decode_piece(payload)
+                    key = (piece.id, SIDES.index(piece.side))
+                    if piece.data:
+                        pieces.append((*key, segment, piece.data))
+                        continue
+                    # What came before of this body is not to be kept.
+                    void.append(key)
+                    pieces = [row for row in pieces if row[:2] != key]
             except (msgspec.DecodeError, ValueError):
                 self.unreadable += 1
+        if void:
+            self._connection.executemany(_VOID, void)
         if pieces:
             self._connection.executemany(_PIECE, pieces)
         if flows:
@@ -110,8 +121,3 @@ class Intake:
         number: int = row[0]
         self._hosts[name] = number
         return number
-
-
-def _piece_row(payload: bytes, segment: str) -> Row:
-    piece = decode_piece(payload)
-    return (piece.id, SIDES.index(piece.side), segment, piece.data)

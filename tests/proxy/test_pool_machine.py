@@ -66,7 +66,7 @@ class Ask:
     origin: Origin
     wants_h2: bool
     owner: Owner | None
-    asked_at: float
+    asked_at: float = 0.0
     dial: Dial | None = None
 
     def is_like(self, other: "Ask") -> bool:
@@ -128,6 +128,7 @@ class PoolMachine(RuleBasedStateMachine):
         return made
 
     async def _acquire(self, ask: Ask) -> None:
+        ask.asked_at = self.loop.time()
         try:
             connection = await self.pool.acquire(
                 ask.origin, wants_h2=ask.wants_h2, owner=ask.owner
@@ -189,7 +190,7 @@ class PoolMachine(RuleBasedStateMachine):
     ) -> None:
         whose = None if owner is None else self.owners[owner]
         self.count += 1
-        ask = Ask(self.count, origin, wants_h2, whose, self.loop.time())
+        ask = Ask(self.count, origin, wants_h2, whose)
         self.asks[self.loop.create_task(self._acquire(ask))] = ask
         self._settle(settles)
 

@@ -202,6 +202,44 @@ def test_pieces_that_went_ahead_are_joined(bench: Bench) -> None:
     assert bench.ask("SELECT DISTINCT flow FROM pending_piece WHERE flow = 1") == []
 
 
+@pytest.mark.parametrize("is_apart", [False, True])
+def test_an_empty_piece_takes_back_those_before_it(
+    bench: Bench, is_apart: bool
+) -> None:
+    """The body was replaced after it had begun to go ahead, or is not wanted at all."""
+    before = [
+        piece_record(1, "response", b"secret"),
+        piece_record(1, "request", b"kept "),
+        piece_record(2, "response", b"not wanted"),
+    ]
+    after = [
+        piece_record(1, "response", b""),
+        piece_record(2, "response", b""),
+        piece_record(1, "response", b"new "),
+        flow_record(
+            flow(
+                1,
+                request_body=BodyRecord(size=9, ahead=5, content=b"body"),
+                response_body=BodyRecord(size=8, ahead=4, content=b"body"),
+            )
+        ),
+    ]
+    if is_apart:
+        write_segment(bench.directory, before, writer=os.getpid())
+        bench.index.ingest(1.0)
+        write_segment(bench.directory, after, writer=os.getpid())
+    else:
+        write_segment(bench.directory, before + after)
+
+    run_dry(bench.index)
+
+    found = bench.load(1)
+    assert found is not None
+    assert found.response_body.content == b"new body"
+    assert found.request_body.content == b"kept body"
+    assert bench.ask("SELECT count(*) FROM pending_piece") == [(0,)]
+
+
 def test_pieces_of_a_dead_writer_are_dropped_and_those_of_a_live_one_kept(
     bench: Bench,
 ) -> None:
