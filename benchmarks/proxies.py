@@ -23,10 +23,12 @@ START_TIMEOUT_S = 20.0
 # A hub that had to be started again was not measured, whatever its successor did.
 ENDED_BADLY = re.compile(r"Traceback|the hub ended")
 READY_LINE = re.compile(r"listening on (\S+):(\d+)")
-# The same program without store, hub and plugin: what those cost, told by difference.
-DIRECT, INT3RCEPTOR, BARE = "direct", "int3rceptor", "int3rceptor-bare"
-OURS = (INT3RCEPTOR, BARE)
-SYSTEMS = (DIRECT, *PEERS, INT3RCEPTOR, BARE)
+# The same program without store and hub, and without a plugin too: what those cost is
+# told by difference.
+DIRECT, INT3RCEPTOR = "direct", "int3rceptor"
+NO_STORE, BARE = "int3rceptor-no-store", "int3rceptor-bare"
+OURS = (INT3RCEPTOR, NO_STORE, BARE)
+SYSTEMS = (DIRECT, *PEERS, *OURS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,7 @@ def running(name: str, setup: Setup, *, is_bulk: bool = False) -> Iterator[Syste
 
 @contextmanager
 def _running_ours(name: str, setup: Setup, folder: Path) -> Iterator[System]:
-    command = int3rceptor_command(setup, folder, is_bare=name == BARE)
+    command = int3rceptor_command(name, setup, folder)
     log = folder / "output.log"
     process = _started(name, command, setup, folder)
     try:
@@ -134,14 +136,16 @@ def _started(
         return spawn(command, setup.proxy_core, output=output)
 
 
-def int3rceptor_command(setup: Setup, folder: Path, *, is_bare: bool) -> list[str]:
-    """As a user has it, store, hub and plugin on; `is_bare`: none of them."""
+def int3rceptor_command(name: str, setup: Setup, folder: Path) -> list[str]:
+    """As a user has it, store, hub and plugin on, or what `name` leaves of them."""
     command = [sys.executable, "-m", "int3rceptor", "--listen", f"{ADDRESS}:0"]
     command += ["--data-dir", str(folder), "--upstream-ca", str(setup.origin.ca_pem)]
-    if is_bare:
-        command += ["--control", "off", "--no-store"]
+    if name == INT3RCEPTOR:
+        command += ["--control", f"{ADDRESS}:0"]
     else:
-        command += ["--control", f"{ADDRESS}:0", "--plugin", str(setup.plugin)]
+        command += ["--control", "off", "--no-store"]
+    if name != BARE:
+        command += ["--plugin", str(setup.plugin)]
     # Quiet leaves out its own lines; those of the plugin are still written.
     return [*command, "--quiet"]
 

@@ -6,7 +6,13 @@ from benchmarks import peers
 from benchmarks.measure import BenchmarkError
 from benchmarks.origin import Origin
 from benchmarks.peers import PEERS, Place
-from benchmarks.proxies import Setup, int3rceptor_command
+from benchmarks.proxies import (
+    BARE,
+    INT3RCEPTOR,
+    NO_STORE,
+    Setup,
+    int3rceptor_command,
+)
 from benchmarks.run import Round
 from benchmarks.scenarios import SCENARIOS, SMOKE
 
@@ -88,10 +94,17 @@ def test_mitmdump_streams_large_bodies_where_they_are_measured(
 
 
 def test_ours_is_measured_as_a_user_has_it(tmp_path: Path) -> None:
-    command = int3rceptor_command(setup(tmp_path), tmp_path, is_bare=False)
+    command = int3rceptor_command(INT3RCEPTOR, setup(tmp_path), tmp_path)
     assert "--no-store" not in command
     assert "off" not in command
     assert command[command.index("--plugin") + 1] == str(tmp_path / "plugin.wasm")
-    bare = int3rceptor_command(setup(tmp_path), tmp_path, is_bare=True)
-    assert "--no-store" in bare
-    assert "--plugin" not in bare
+
+
+@pytest.mark.parametrize(("name", "has_plugin"), [(NO_STORE, True), (BARE, False)])
+def test_variants_of_ours_leave_parts_out(
+    tmp_path: Path, name: str, has_plugin: bool
+) -> None:
+    command = int3rceptor_command(name, setup(tmp_path), tmp_path)
+    assert "--no-store" in command
+    assert command[command.index("--control") + 1] == "off"
+    assert ("--plugin" in command) is has_plugin
