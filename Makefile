@@ -5,6 +5,8 @@ VENV ?= .venv
 ARGS ?=
 PLUGIN ?= guest-plugins/example-logger/example_logger.wasm
 PYTEST_ARGS ?=
+# Tests at once; most of their time is waiting. WORKERS=0 runs them one by one.
+WORKERS ?= 3
 BENCH_ARGS ?=
 
 BIN := $(VENV)/bin
@@ -28,7 +30,8 @@ run: $(RUN_STAMP) ## start the proxy with the example plugin (more flags: ARGS="
 	@$(PY) -m int3rceptor --plugin $(PLUGIN) $(ARGS)
 
 test: check ## every check that CI runs: `check`, then the tests with coverage
-	$(BIN)/pytest --cov --cov-report=term $(PYTEST_ARGS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope --cov --cov-report=term \
+		$(PYTEST_ARGS)
 
 check: $(DEV_STAMP) ## format, lint, types, import floors, spelling
 	$(BIN)/ruff format --check $(SOURCES)

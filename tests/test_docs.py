@@ -11,7 +11,8 @@ import pytest
 from typer.main import get_command
 
 from int3rceptor.cli.commands import app
-from int3rceptor.config.model import keys
+from int3rceptor.config.model import TABLES, keys
+from int3rceptor.store.schema import STORE_NAME
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -94,7 +95,7 @@ def command_lines(path: Path) -> list[str]:
     lines += [line[4:] for line in text.split("\n") if line.startswith("    ")]
     lines += INLINE.findall(FENCE.sub("", text))
     found = [match[1] for line in lines if (match := COMMAND.fullmatch(line))]
-    return found + re.findall(r'ARGS="([^"]*)"', text)
+    return found + re.findall(r'\bARGS="([^"]*)"', text)
 
 
 def unknown_flags(arguments: str) -> list[str]:
@@ -131,11 +132,50 @@ def test_the_readers_of_commands_find_and_refuse_some() -> None:
     assert unknown_flags("--lisen x") == ["--lisen"]
 
 
+def benchmark_flags() -> set[str]:
+    """The flags of benchmarks/run.py, which is no command of ours."""
+    tree = ast.parse((ROOT / "benchmarks" / "run.py").read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return {
+        str(first.value)
+        for call in calls
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "add_argument"
+        for first in call.args
+        if isinstance(first, ast.Constant)
+    }
+
+
+def benchmark_lines(path: Path) -> list[str]:
+    """What the Makefile passes on to benchmarks/run.py, and what it is called with."""
+    text = path.read_text()
+    passed_on = re.findall(r'\bBENCH_ARGS="([^"]*)"', text)
+    return passed_on + re.findall(r"-m benchmarks\.run((?: [^`\n]*)?)", text)
+
+
+def unknown_benchmark_flags(arguments: str) -> list[str]:
+    """As unknown_flags."""
+    words = [word.partition("=")[0] for word in shlex.split(arguments, comments=True)]
+    known = benchmark_flags()
+    return [word for word in words if word.startswith("-") and word not in known]
+
+
+def test_benchmark_lines_have_only_flags_that_exist(page: Path) -> None:
+    wrong = {line: unknown_benchmark_flags(line) for line in benchmark_lines(page)}
+
+    assert {line: flags for line, flags in wrong.items() if flags} == {}
+
+
+def test_the_readers_of_benchmark_lines_find_and_refuse_some() -> None:
+    assert len(benchmark_lines(ROOT / "benchmarks" / "README.md")) > 1
+    assert unknown_benchmark_flags("--scenario h1 --size=quick") == []
+    assert unknown_benchmark_flags("--scenarios h1") == ["--scenarios"]
+
+
 def test_settings_in_the_text_exist(page: Path) -> None:
     known = {key.path for key in keys()}
-    named = set(re.findall(r"`((?:tls|upstream|limits)\.[a-z_0-9]+)`", prose(page)))
+    named = set(re.findall(rf"`((?:{'|'.join(TABLES)})\.[a-z_0-9]+)`", prose(page)))
 
-    assert named <= known
+    assert named - {STORE_NAME} <= known
 
 
 # --- docs/http.md: the table of limits ------------------------------------------------

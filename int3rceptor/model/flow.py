@@ -81,8 +81,10 @@ class Change:
 class Flow:
     """One exchange from accept to the last byte.
 
-    `is_redacted` says that a listener of on_capture changed a message: what is kept is
-    the changed one, and nothing that shows the original.
+    `is_announced` says that who keeps flows knows of it, and gave it its number; a
+    tunnel that turns out to hold requests is never announced. `is_redacted` says that a
+    listener of on_capture changed a message: what is kept is the changed one, and
+    nothing that shows the original.
     """
 
     client: ClientInfo
@@ -99,6 +101,7 @@ class Flow:
     rule: str = ""
     informational: list[Informational] = field(default_factory=list)
     is_redacted: bool = False
+    is_announced: bool = False
     bytes_up: int = 0
     bytes_down: int = 0
 

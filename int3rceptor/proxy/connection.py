@@ -9,6 +9,7 @@ first bytes ── TLS ─────────── a client that speaks TL
 
 import asyncio
 import logging
+from functools import partial
 
 from int3rceptor.errors import (
     ClientProtocolError,
@@ -310,5 +311,6 @@ class Connection:
 
     async def _refuse(self, inbound: Inbound, flow: Flow, response: Response) -> None:
         flow.response = response
-        await send_answer(inbound, response)
-        await self._services.exchanges.capture(flow)
+        finish = partial(self._services.exchanges.capture, flow)
+        await send_answer(inbound, response, finish)
+        await finish()  # a client that has gone was not answered

@@ -83,6 +83,7 @@ class Exchanges:
         its connection is aborted, and `flow.error` says why.
         """
         self.begin(flow)
+        self._announce(flow)
         upgraded: ByteStream | None = None
         try:
             upgraded = await self._run(flow, session, client)
@@ -107,11 +108,15 @@ class Exchanges:
         """The flow's life starts now."""
         flow.created = time.time()
         flow.times.started = time.monotonic()
-        if self._keeper is not None:
+
+    def _announce(self, flow: Flow) -> None:
+        if self._keeper is not None and not flow.is_announced:
+            flow.is_announced = True
             self._keeper.begin(flow)
 
     async def relay(self, flow: Flow, client: ByteStream, origin: ByteStream) -> None:
         """After a 101, or for a tunnel: pass bytes on unread, then record the flow."""
+        self._announce(flow)
         try:
             await relay(flow, client, origin)
         finally:
@@ -122,13 +127,22 @@ class Exchanges:
         the record. Once for each flow."""
         if flow.times.ended:
             return
+        self._announce(flow)
         flow.times.ended = time.monotonic()
+        relayed = flow.bytes_up, flow.bytes_down
         flow.bytes_up += flow.request.body.passed
         if flow.response is not None:
             flow.bytes_down += flow.response.body.passed
         is_wanted = True
         if self._hooks.is_heard(HookPoint.CAPTURE):
-            is_wanted = await self._hooks.dispatch(HookPoint.CAPTURE, flow) is None
+            try:
+                verdict = await self._hooks.dispatch(HookPoint.CAPTURE, flow)
+            except asyncio.CancelledError:
+                # Who was interrupted is asked again, and the flow is kept after that.
+                flow.times.ended = 0.0
+                flow.bytes_up, flow.bytes_down = relayed
+                raise
+            is_wanted = verdict is None
         if self._keeper is not None:
             self._keeper.finish(flow, is_wanted=is_wanted)
 

@@ -146,11 +146,10 @@ class H1ServerConnection:
         self.has_started = True
         codec, stream, body = self._codec, self._stream, response.body
         head = codec.head(response, close=is_last or self._must_give_up_request())
-        response.sent = head[:-4]
         if response.status == 101:
             stream.write(head)
-        elif body.content is not None:
-            content = codec.data(body.content)
+        elif body.content is not None or body.length == 0 or not codec.sends_body:
+            content = codec.data(body.content or b"")
             whole = b"".join([head, *content, codec.end(body.trailers)])
             await before_end()
             stream.write(whole)

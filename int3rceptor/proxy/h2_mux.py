@@ -218,9 +218,11 @@ class H2Mux:
             if window <= 0:
                 await self._wait_for_window(stream_id)
                 continue
-            piece, data = data[:window], data[window:]
-            if before_end is not None and not data:
+            if before_end is not None and len(data) <= window:
                 await before_end()
+                before_end = None
+                continue  # others may have used the window meanwhile
+            piece, data = data[:window], data[window:]
             self.codec.send_data(stream_id, piece, end=end and not data)
             self.flush_soon()
 

@@ -171,9 +171,11 @@ class _StreamResponder:
         self.has_started = True
         body = response.body
         is_end = body.is_empty or not may_have_body(self._method, response.status)
-        self._mux.codec.send_response_head(self._stream_id, response, end=is_end)
+        codec = self._mux.codec
+        head = codec.response_head(self._stream_id, response)
         if is_end:
             await before_end()
+        codec.send_response_head(self._stream_id, head, end=is_end)
         self._mux.flush_soon()
         if not is_end:
             await self._mux.send_body(self._stream_id, body, before_end)

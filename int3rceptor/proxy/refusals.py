@@ -3,6 +3,7 @@
 import asyncio
 
 from int3rceptor.errors import StreamError
+from int3rceptor.hooks.keeper import BeforeEnd
 from int3rceptor.model.message import Response
 from int3rceptor.net.inbound import Inbound
 from int3rceptor.net.stream import ByteStream
@@ -16,14 +17,19 @@ SOCKS_REFUSALS = {
 """What tells a SOCKS client at once that it is not served here, by its version."""
 
 
-async def send_answer(inbound: Inbound, response: Response) -> None:
+async def send_answer(
+    inbound: Inbound, response: Response, before_end: BeforeEnd | None = None
+) -> None:
     """Answer in HTTP/1.1, in the clear, and close."""
     try:
         stream = await inbound.to_stream()
     except OSError:
         return  # the client is gone: nobody to tell
     head = H1Server().head(response, close=True)
-    stream.write([head, response.body.content or b""])
+    content = response.body.content or b""
+    if before_end is not None:
+        await before_end()
+    stream.write([head, content])
     await linger(stream)
 
 

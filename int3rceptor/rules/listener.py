@@ -5,8 +5,9 @@ It runs for every exchange. While no rule matches it looks, and makes no corouti
 
 from collections.abc import Awaitable, Callable, Iterable
 
-from int3rceptor.hooks.dispatcher import Answer, Dispatcher, Listener, describe
+from int3rceptor.hooks.dispatcher import Answer, Dispatcher, Listener
 from int3rceptor.hooks.points import HookPoint
+from int3rceptor.hooks.verdicts import describe
 from int3rceptor.model.flow import Flow
 from int3rceptor.rules.actions import note, take_steps, verdict_of
 from int3rceptor.rules.matching import Matched, PhaseRules

@@ -93,6 +93,7 @@ class H1Server(H1Connection):
         is_tunnel = method == "CONNECT" and response.status < 300
         close = self._must_close and not is_tunnel
         head = response_head(response, sending, close=close)
+        response.sent = head[:-4]
         length = sending.length if self._sends_body else 0
         if self._engine is None and length is not None and response.status >= 200:
             self._begin(length)
@@ -185,6 +186,7 @@ class H1Client(H1Connection):
         """The request's head; its body goes through `data` and `end`."""
         sending = request_framing(request)
         head = request_head(request, sending, absolute_form=absolute_form)
+        request.sent = head[:-4]
         self._sending = sending
         self._sends_body = sending != Sending()
         self._method = request.method

@@ -281,6 +281,11 @@ class H1Connection(ABC):
         self._restart()
 
     @property
+    def sends_body(self) -> bool:
+        """Whether content can follow the head that was sent."""
+        return self._sends_body
+
+    @property
     def _is_whole(self) -> bool:
         """Both messages are at their end, and nothing forbids another exchange."""
         return not self._must_close and self._is_sent and self._is_read

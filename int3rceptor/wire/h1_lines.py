@@ -32,6 +32,8 @@ TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 TEXT = rb"[^\x00-\x08\x0a-\x1f\x7f]*+"  # RFC 9110, 5.5: no control character but TAB
 
 _LINE = re.compile(rb"(%s):(%s)" % (TOKEN, TEXT))
+_NAME = re.compile(TOKEN)
+_VALUE = re.compile(TEXT)
 
 
 class BadLine(ValueError):
@@ -57,7 +59,7 @@ class _Known(dict[bytes, Line]):
             raise BadLine
         name, value = match.groups()
         known = _line(name, value.strip(b" \t"))
-        if _is_worth_knowing(known):
+        if _is_worth_knowing(known, len(line)):
             _make_room(self)
             self[line] = known
         return known
@@ -67,10 +69,11 @@ class _Sendable(dict[tuple[bytes, bytes], Line]):
     """Fields as a message holds them; BadLine for what would break a head apart."""
 
     def __missing__(self, field: tuple[bytes, bytes]) -> Line:
-        known = _line(*field)
-        if _LINE.fullmatch(known.sent) is None:
+        name, value = field
+        if _NAME.fullmatch(name) is None or _VALUE.fullmatch(value) is None:
             raise BadLine
-        if _is_worth_knowing(known):
+        known = _line(name, value)
+        if _is_worth_knowing(known, len(known.sent)):
             _make_room(self)
             self[field] = known
         return known
@@ -81,8 +84,8 @@ def _line(name: bytes, value: bytes) -> Line:
     return Line((name, value), key, b"%b: %b" % (name, value), key in STEERING)
 
 
-def _is_worth_knowing(line: Line) -> bool:
-    return len(line.sent) <= MAX_KNOWN_LINE_BYTES and line.key not in _SECRET
+def _is_worth_knowing(line: Line, size: int) -> bool:
+    return size <= MAX_KNOWN_LINE_BYTES and line.key not in _SECRET
 
 
 def _make_room(known: dict[bytes, Line] | dict[tuple[bytes, bytes], Line]) -> None:

@@ -157,14 +157,17 @@ class H2Codec:
         self._send_headers(self._table.add(stream_id, request.method), block, end=end)
         return stream_id
 
+    def response_head(self, stream_id: int, response: Response) -> RawHeaders:
+        """A final response's head as it is to be sent."""
+        head = fields.response_fields(response, method=self._stream(stream_id).method)
+        response.sent = fields.as_lines(head)
+        return head
+
     def send_response_head(
-        self, stream_id: int, response: Response, *, end: bool
+        self, stream_id: int, head: RawHeaders, *, end: bool
     ) -> None:
-        """Send a final response's head; `end`: neither body nor trailers follow."""
-        stream = self._stream(stream_id)
-        block = fields.response_fields(response, method=stream.method)
-        response.sent = fields.as_lines(block)
-        self._send_headers(stream, block, end=end)
+        """Send what `response_head` gave; `end`: neither body nor trailers follow."""
+        self._send_headers(self._stream(stream_id), head, end=end)
 
     def send_informational(self, stream_id: int, response: Informational) -> None:
         """Send a 1xx response's head, before the final one."""

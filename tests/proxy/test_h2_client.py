@@ -64,7 +64,11 @@ class Bench:
         self, stream_id: int = 1, body: bytes = b"", *, end: bool = True
     ) -> None:
         whole = end and not body
-        self.origin.send_response_head(stream_id, Response(status=200), end=whole)
+        self.origin.send_response_head(
+            stream_id,
+            self.origin.response_head(stream_id, Response(status=200)),
+            end=whole,
+        )
         if body:
             self.origin.send_data(stream_id, body, end=end)
         await self.carry()

@@ -140,7 +140,9 @@ async def answered(wire: Wire) -> StreamHead:
     """The head of a response whose body follows."""
     number = wire.open()
     await wire.carry()
-    wire.origin.send_response_head(number, Response(status=200), end=False)
+    wire.origin.send_response_head(
+        number, wire.origin.response_head(number, Response(status=200)), end=False
+    )
     await wire.carry()
     head = next(one for one in wire.events if isinstance(one, StreamHead))
     return head
@@ -173,7 +175,9 @@ async def test_an_inbox_that_is_not_read_is_bounded(wire: Wire) -> None:
     # The connection's own window stays open: other streams go on.
     other = wire.open()
     await wire.carry()
-    wire.origin.send_response_head(other, Response(status=200), end=False)
+    wire.origin.send_response_head(
+        other, wire.origin.response_head(other, Response(status=200)), end=False
+    )
     assert wire.origin.window(other) > 0
 
 

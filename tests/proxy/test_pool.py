@@ -280,7 +280,7 @@ async def test_who_waits_for_room_hears_of_an_idle_shared_connection(
 async def test_a_bound_connection_serves_its_owner_alone(bench: PoolBench) -> None:
     owner, other = object(), object()
     bound = await bench.get_h1(owner=owner)
-    bound.owner = owner
+    bound.bind(owner)
     bench.pool.release(bound)
 
     assert await bench.get_h1(owner=other) is not bound
@@ -291,7 +291,7 @@ async def test_a_bound_connection_serves_its_owner_alone(bench: PoolBench) -> No
 async def test_a_bound_connection_ends_with_its_owner(bench: PoolBench) -> None:
     owner = object()
     bound, free = await bench.get_h1(owner=owner), await bench.get_h1(owner=owner)
-    bound.owner = owner
+    bound.bind(owner)
     bench.pool.release(bound)
     bench.pool.release(free)
     bench.pool.drop_owner(owner)
@@ -305,7 +305,7 @@ async def test_a_connection_bound_to_another_makes_room(bench: PoolBench) -> Non
     bench.limit(per_origin=1)
     owner, other = object(), object()
     bound = await bench.get_h1(owner=owner)
-    bound.owner = owner
+    bound.bind(owner)
     bench.pool.release(bound)
     _ = await bench.ask(owner=other)
 

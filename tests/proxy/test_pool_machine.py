@@ -83,6 +83,11 @@ class Hold:
     ask: Ask
 
 
+def owner_of(connection: Connection) -> object | None:
+    """Whose it is alone; HTTP/2 connections are shared."""
+    return connection.owner if isinstance(connection, H1Origin) else None
+
+
 class PoolMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
@@ -146,7 +151,7 @@ class PoolMachine(RuleBasedStateMachine):
     def _judge(self, connection: Connection, ask: Ask) -> None:
         if connection.origin != ask.origin:
             self.broken.append("a connection to another origin")
-        if connection.owner not in (None, ask.owner):
+        if owner_of(connection) not in (None, ask.owner):
             self.broken.append("a connection of another owner")
         if isinstance(connection, H1Origin) and self._held(connection):
             self.broken.append("a connection was handed out twice")
@@ -218,7 +223,7 @@ class PoolMachine(RuleBasedStateMachine):
             connection.unreserve()
         elif connection in self._existing():
             if binds and hold.ask.owner not in self.gone:
-                connection.owner = hold.ask.owner
+                connection.bind(hold.ask.owner)
             self.pool.release(connection)
         self._settle(settles)
 
@@ -295,7 +300,7 @@ class PoolMachine(RuleBasedStateMachine):
 
     @invariant()
     def what_was_bound_ends_with_its_owner(self) -> None:
-        assert not any(one.owner in self.gone for one in self._existing())
+        assert not any(owner_of(one) in self.gone for one in self._existing())
 
     # What holds when all that could run has run
 
@@ -343,7 +348,7 @@ class PoolMachine(RuleBasedStateMachine):
 
     def _serves(self, connection: Connection, ask: Ask) -> bool:
         is_free = isinstance(connection, H1Origin) and not self._held(connection)
-        is_ours = connection.owner in (None, ask.owner)
+        is_ours = owner_of(connection) in (None, ask.owner)
         return is_free and is_ours and connection.is_usable
 
     # How it ends

@@ -50,7 +50,11 @@ def test_a_get_and_its_answer(pair: Pair) -> None:
     assert (head.method, head.target, head.scheme) == ("GET", b"/x?y=1", "https")
     assert (head.authority, head.version, head.has_body) == ("a.test", "HTTP/2", False)
     assert head.headers.raw == []
-    pair.server.send_response_head(stream_id, response(body=b"hello"), end=False)
+    pair.server.send_response_head(
+        stream_id,
+        pair.server.response_head(stream_id, response(body=b"hello")),
+        end=False,
+    )
     pair.server.send_data(stream_id, b"hello", end=True)
     at_client, _ = pair.run()
     answer = heads(at_client)[0]
@@ -72,7 +76,9 @@ def test_trailers_and_informational_both_ways(pair: Pair) -> None:
     assert at_server[-1] == StreamEnd(stream_id, Headers([(b"x-sum", b"1")]))
     early = Informational(status=103, headers=Headers([(b"Link", b"</a>")]))
     pair.server.send_informational(stream_id, early)
-    pair.server.send_response_head(stream_id, response(), end=False)
+    pair.server.send_response_head(
+        stream_id, pair.server.response_head(stream_id, response()), end=False
+    )
     pair.server.send_trailers(stream_id, Headers([(b"grpc-status", b"0")]))
     at_client, _ = pair.run()
     assert [head.status for head in heads(at_client)] == [103, 200]  # type: ignore[union-attr]  # a client hears responses
@@ -124,7 +130,9 @@ def test_large_heads_pass_by_continuation(pair: Pair) -> None:
     stream_id = pair.client.open_stream(request("GET", *fields), end=True)
     _, at_server = pair.run()
     assert heads(at_server)[0].headers.raw == fields
-    pair.server.send_response_head(stream_id, response(*fields), end=True)
+    pair.server.send_response_head(
+        stream_id, pair.server.response_head(stream_id, response(*fields)), end=True
+    )
     at_client, _ = pair.run()
     assert heads(at_client)[0].headers.raw == fields
 
@@ -136,7 +144,9 @@ def test_random_pieces_give_the_same_events() -> None:
             stream_id = pair.client.open_stream(request("POST"), end=False)
             pair.client.send_data(stream_id, bytes([number]) * 30_000, end=True)
             heard += pair.run()[1]
-            pair.server.send_response_head(stream_id, response(), end=False)
+            pair.server.send_response_head(
+                stream_id, pair.server.response_head(stream_id, response()), end=False
+            )
             pair.server.send_data(stream_id, b"x" * 100)
             pair.server.send_trailers(stream_id, Headers([(b"t", b"1")]))
             heard += pair.run()[0]
@@ -152,7 +162,9 @@ def test_a_stalled_stream_holds_up_no_other(pair: Pair) -> None:
     other = pair.client.open_stream(request(), end=True)
     pair.run()
     for stream_id in (stalled, other):
-        pair.server.send_response_head(stream_id, response(), end=False)
+        pair.server.send_response_head(
+            stream_id, pair.server.response_head(stream_id, response()), end=False
+        )
     while room := pair.server.window(stalled):
         pair.server.send_data(stalled, bytes(room))
         pair.run()
@@ -177,7 +189,9 @@ def test_unread_bytes_over_all_streams_are_bounded() -> None:
     pair.run()
     unread: dict[int, int] = {}
     for stream_id in streams:
-        pair.server.send_response_head(stream_id, response(), end=False)
+        pair.server.send_response_head(
+            stream_id, pair.server.response_head(stream_id, response()), end=False
+        )
         while room := pair.server.window(stream_id):
             pair.server.send_data(stream_id, bytes(room))
             at_client, _ = pair.run()
@@ -196,7 +210,9 @@ def test_bytes_of_finished_streams_count_until_consumed() -> None:
     pair = Pair(limits)
     stream_id = pair.client.open_stream(request(), end=True)
     pair.run()
-    pair.server.send_response_head(stream_id, response(), end=False)
+    pair.server.send_response_head(
+        stream_id, pair.server.response_head(stream_id, response()), end=False
+    )
     pair.server.send_data(stream_id, bytes(90_000))
     pair.run()
     pair.server.send_data(stream_id, bytes(90_000), end=True)
@@ -204,7 +220,9 @@ def test_bytes_of_finished_streams_count_until_consumed() -> None:
     assert pair.client.open_streams == 0
     other = pair.client.open_stream(request(), end=True)
     pair.run()
-    pair.server.send_response_head(other, response(), end=False)
+    pair.server.send_response_head(
+        other, pair.server.response_head(other, response()), end=False
+    )
     assert pair.server.window(other) == 10_000
     pair.client.consumed(stream_id, 180_000)
     pair.run()
@@ -223,7 +241,9 @@ def test_a_reset_is_heard_and_what_was_in_flight_is_ignored(pair: Pair) -> None:
     with pytest.raises(StreamLost):
         pair.client.send_data(stream_id, b"x")
     with pytest.raises(StreamLost):
-        pair.server.send_response_head(stream_id, response(), end=True)
+        pair.server.send_response_head(
+            stream_id, pair.server.response_head(stream_id, response()), end=True
+        )
     pair.client.end(stream_id)
     pair.client.reset(stream_id)
     pair.client.consumed(stream_id, 10)

@@ -31,7 +31,9 @@ def request(method: str = "GET") -> Request:
 
 
 def answer(peer: Crafted, stream_id: int) -> None:
-    peer.codec.send_response_head(stream_id, Response(status=204), end=True)
+    peer.codec.send_response_head(
+        stream_id, peer.codec.response_head(stream_id, Response(status=204)), end=True
+    )
 
 
 def assert_usable(peer: Crafted, stream_id: int = 99) -> None:
@@ -150,7 +152,9 @@ def test_time_and_finished_work_pay_for_cancelling() -> None:
 def test_a_peer_may_update_its_windows_for_every_frame_it_gets() -> None:
     peer = Crafted("server")
     peer.receive(peer.head(1, GET), frames.window_update(0, 2**30))
-    peer.codec.send_response_head(1, Response(status=200), end=False)
+    peer.codec.send_response_head(
+        1, peer.codec.response_head(1, Response(status=200)), end=False
+    )
     for _ in range(5000):
         peer.codec.send_data(1, bytes(1000))
         peer.codec.take_output()

@@ -51,7 +51,9 @@ def test_our_goaway_lets_open_streams_finish(pair: Pair) -> None:
     pair.client.send_data(first, b"still", end=True)
     _, at_server = pair.run()
     assert content(at_server, first) == b"still"
-    pair.server.send_response_head(first, response(body=b"done"), end=False)
+    pair.server.send_response_head(
+        first, pair.server.response_head(first, response(body=b"done")), end=False
+    )
     pair.server.send_data(first, b"done", end=True)
     at_client, _ = pair.run()
     assert content(at_client, first) == b"done"
@@ -91,7 +93,9 @@ def test_close_is_final(pair: Pair) -> None:
     assert pair.server.error_code == 11
     assert pair.server.receive(frames.ping()) == []
     with pytest.raises(StreamLost):
-        pair.server.send_response_head(stream_id, response(), end=True)
+        pair.server.send_response_head(
+            stream_id, pair.server.response_head(stream_id, response()), end=True
+        )
     pair.server.close(2)
     pair.server.shutdown()
     assert pair.server.take_output() == b""
@@ -118,7 +122,7 @@ def test_before_settings_our_own_limit_stands() -> None:
 def test_window_shrunk_by_settings_goes_negative_and_recovers() -> None:
     peer = Crafted("server")
     peer.receive(peer.head(1))
-    peer.codec.send_response_head(1, response(), end=False)
+    peer.codec.send_response_head(1, peer.codec.response_head(1, response()), end=False)
     peer.codec.send_data(1, bytes(60_000))
     assert WindowOpened(0) in peer.receive(frames.settings({4: 1_000}))
     assert peer.codec.window(1) == 1_000 - 60_000
@@ -147,7 +151,9 @@ def test_ten_thousand_exchanges_trip_nothing_and_leave_nothing() -> None:
         ids = range(batch * 200 + 1, batch * 200 + 201, 2)
         peer.receive(*(peer.head(stream_id) for stream_id in ids))
         for stream_id in ids:
-            peer.codec.send_response_head(stream_id, answer, end=False)
+            peer.codec.send_response_head(
+                stream_id, peer.codec.response_head(stream_id, answer), end=False
+            )
             peer.codec.send_data(stream_id, b"hello", end=True)
         assert not of_kind(peer.output(), RstStreamFrame)
         peer.receive(frames.window_update(0, 500))

@@ -42,7 +42,9 @@ def request(method: str = "GET") -> Request:
 
 
 def answer(peer: Crafted, stream_id: int) -> None:
-    peer.codec.send_response_head(stream_id, Response(status=204), end=True)
+    peer.codec.send_response_head(
+        stream_id, peer.codec.response_head(stream_id, Response(status=204)), end=True
+    )
 
 
 def assert_usable(peer: Crafted, stream_id: int = 99) -> None:

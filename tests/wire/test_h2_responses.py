@@ -37,7 +37,9 @@ def request(method: str = "GET") -> Request:
 
 
 def answer(peer: Crafted, stream_id: int) -> None:
-    peer.codec.send_response_head(stream_id, Response(status=204), end=True)
+    peer.codec.send_response_head(
+        stream_id, peer.codec.response_head(stream_id, Response(status=204)), end=True
+    )
 
 
 def assert_usable(peer: Crafted, stream_id: int = 99) -> None:
@@ -156,9 +158,9 @@ def test_the_peers_table_size_does_not_grow_ours() -> None:
     peer.receive(frames.settings({1: 2**31}), peer.head(1, GET))
     big = [(b"x-%d" % i, b"v" * 500) for i in range(60)]
     response = Response(status=200, headers=Headers(big))
-    peer.codec.send_response_head(1, response, end=True)
+    peer.codec.send_response_head(1, peer.codec.response_head(1, response), end=True)
     first = len(peer.codec.take_output())
     peer.receive(peer.head(3, GET))
-    peer.codec.send_response_head(3, response, end=True)
+    peer.codec.send_response_head(3, peer.codec.response_head(3, response), end=True)
     # Had all sixty stayed in the table, the second block would be a tenth of this.
     assert len(peer.codec.take_output()) > first * 0.5

@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 from int3rceptor.errors import Int3rceptorError, OriginTimeout, StreamError
 from int3rceptor.model.flow import OriginInfo
+from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Informational, Response, format_authority
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.tls.verification import explain
@@ -15,6 +16,9 @@ PassOn = Callable[[Informational], None]
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 """Methods that may be sent again after an unclear failure (RFC 9110, 9.2.2)."""
+
+
+_CREDENTIALS = frozenset((b"authorization", b"www-authenticate"))
 
 
 class Origin(NamedTuple):
@@ -56,6 +60,17 @@ class _Reached(Protocol):
 
     @property
     def deadlines(self) -> "OriginDeadlines": ...
+
+
+def is_bound(request: Headers, response: Headers) -> bool:
+    """Whether this exchange authenticates its connection, not itself: then that serves
+    one client from now on (RFC 4559, 6)."""
+    if _CREDENTIALS.isdisjoint(request.steering | response.steering):
+        return False
+    given = request.get_all("authorization")
+    offered = response.get_all("www-authenticate")
+    schemes = ("ntlm", "negotiate")
+    return any(one.lower().startswith(schemes) for one in (*given, *offered))
 
 
 def alert_of(error: StreamError, origin: Origin) -> Int3rceptorError | None:

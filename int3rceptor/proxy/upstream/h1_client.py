@@ -24,6 +24,7 @@ from int3rceptor.proxy.upstream.answer import (
     OriginDeadlines,
     PassOn,
     alert_of,
+    is_bound,
     not_taken,
     too_late,
 )
@@ -36,6 +37,10 @@ class Home(Protocol):
 
     def release(self, connection: "H1Origin") -> None:
         """It is free again."""
+        ...
+
+    def bound(self, connection: "H1Origin") -> None:
+        """It serves one owner only."""
         ...
 
     def discard(self, connection: "H1Origin") -> None:
@@ -68,10 +73,13 @@ class H1Origin:
         self._info: OriginInfo | None = None
         stream.when_lost(self._lost)
 
-    async def exchange(self, request: Request, pass_on: PassOn) -> "H1Exchange":
-        """Send a request and wait for the response's head."""
+    async def exchange(
+        self, request: Request, pass_on: PassOn, owner: object | None = None
+    ) -> "H1Exchange":
+        """Send a request and wait for the response's head. The connection becomes the
+        owner's alone when this authenticates it."""
         self.has_answered = False
-        self._exchange = exchange = H1Exchange(self, request)
+        self._exchange = exchange = H1Exchange(self, request, owner)
         try:
             await exchange.run(pass_on)
         except BaseException:
@@ -90,6 +98,12 @@ class H1Origin:
                 is_reused=self.is_reused,
             )
         return self._info
+
+    def bind(self, owner: object | None) -> None:
+        """From now on it is the owner's alone."""
+        self.owner = owner
+        if self._home is not None:
+            self._home.bound(self)
 
     @property
     def is_idle(self) -> bool:
@@ -137,8 +151,11 @@ _NO_RESPONSE = Response(status=0)
 class H1Exchange:
     """One exchange: an Answer once `run` has returned."""
 
-    def __init__(self, connection: H1Origin, request: Request) -> None:
+    def __init__(
+        self, connection: H1Origin, request: Request, owner: object | None
+    ) -> None:
         self._connection = connection
+        self._owner = owner
         self._request = request
         self._tasks: Tasks | None = None  # most requests have no body to upload
         self._upload_error: Int3rceptorError | None = None
@@ -156,7 +173,6 @@ class H1Exchange:
         codec, stream = self._connection.codec, self._connection.stream
         request, body = self._request, self._request.body
         start = codec.head(request)
-        request.sent = start[:-4]
         if body.content is not None:
             content = codec.data(body.content)
             stream.write(b"".join([start, *content, codec.end(body.trailers)]))
@@ -234,6 +250,9 @@ class H1Exchange:
             )
 
     def _receive(self, head: ResponseHead) -> None:
+        # Before the body: with its end the connection may go to the next who waits.
+        if is_bound(self._request.headers, head.headers):
+            self._connection.bind(self._owner)
         self.response = Response(
             status=head.status,
             reason=head.reason,

@@ -70,7 +70,6 @@ class H2Origin:
         self.origin = origin
         self.stream = stream
         self.tls = tls
-        self.owner: object | None = None
         self.is_reused = False
         self.idle_since = 0.0
         self.deadlines = deadlines
@@ -120,8 +119,11 @@ class H2Origin:
 
     # One exchange
 
-    async def exchange(self, request: Request, pass_on: PassOn) -> "H2Exchange":
-        """Send a request and wait for the response's head."""
+    async def exchange(
+        self, request: Request, pass_on: PassOn, owner: object | None = None
+    ) -> "H2Exchange":
+        """Send a request and wait for the response's head. What authenticates whole
+        connections does not work where they are shared: `owner` is not looked at."""
         self._reserved -= 1
         is_end = request.body.is_empty
         try:

@@ -14,8 +14,6 @@ from int3rceptor.proxy.upstream.h2_client import H2Origin
 from int3rceptor.proxy.upstream.pool import Connection, Pool, PoolLimits
 from int3rceptor.wire.fields import wants_upgrade
 
-_CREDENTIALS = frozenset((b"authorization", b"www-authenticate"))
-
 EXPIRY_CHECK_S = 5.0
 """How often idle connections are looked through: they expire after tens of seconds."""
 
@@ -57,13 +55,14 @@ class Origins:
         for attempt in range(MAX_RETRIES):
             connection = await self.pool.acquire(origin, wants_h2=wants_h2, owner=owner)
             try:
-                answer = await connection.exchange(request, pass_on)
+                answer = await connection.exchange(request, pass_on, owner)
             except OriginError as error:
                 is_last = attempt == MAX_RETRIES - 1
                 if is_last or not _may_repeat(request, error):
                     raise
                 continue
-            self._keep_facts(connection, request, answer, owner)
+            if not answer.info.is_reused:
+                self._dialer.remember(connection.stream)
             return answer
         raise AssertionError("the loop returns or raises")
 
@@ -121,20 +120,6 @@ class Origins:
         if tls is not None and tls.alpn == "h2":
             return H2Origin(origin, stream, tls, self.pool, self._settings)
         return H1Origin(origin, stream, tls, self.pool, self._settings)
-
-    def _keep_facts(
-        self, connection: Connection, request: Request, answer: Answer, owner: object
-    ) -> None:
-        if not answer.info.is_reused:
-            self._dialer.remember(connection.stream)
-        steering = answer.response.headers.steering | request.headers.steering
-        if not _CREDENTIALS.isdisjoint(steering):
-            # RFC 4559, 6: these schemes authenticate the connection, not the request.
-            offers = answer.response.headers.get_all("www-authenticate")
-            given = request.headers.get_all("authorization")
-            schemes = ("ntlm", "negotiate")
-            if any(one.lower().startswith(schemes) for one in (*offers, *given)):
-                connection.owner = owner
 
 
 def _may_repeat(request: Request, error: OriginError) -> bool:

@@ -58,6 +58,8 @@ class _Entry:
     shared: list[H2Origin] = field(default_factory=list)
     waiters: deque[_Waiter] = field(default_factory=deque)
     open: int = 0
+    has_bound: bool = False
+    """Whether any connection was ever bound to an owner."""
     is_dialing_h2: bool = False
     is_h2_only: bool = False
     """Whether it refused HTTP/1.1: then everyone shares."""
@@ -65,6 +67,20 @@ class _Entry:
     def listed(self) -> list[Connection]:
         """Connections that carry nothing, or are shared."""
         return [*self.idle, *self.shared]
+
+
+def _choice(idle: list[H1Origin], owner: object | None) -> int:
+    """The connection to take, or -1: one that the owner has authenticated, which the
+    next step of that may need (RFC 4559, 6), else one that is nobody's. The most
+    recently used first: the others can expire."""
+    free = -1
+    for i in range(len(idle) - 1, -1, -1):
+        bound_to = idle[i].owner
+        if bound_to is None:
+            free = max(free, i)
+        elif bound_to is owner:
+            return i
+    return free
 
 
 class Pool:
@@ -117,6 +133,10 @@ class Pool:
         connection.idle_since = self._loop.time()
         self._entries[connection.origin].idle.append(connection)
         self._serve_all()
+
+    def bound(self, connection: H1Origin) -> None:
+        """An HTTP/1.1 connection serves one owner from now on."""
+        self._entries[connection.origin].has_bound = True
 
     def has_room(self, connection: H2Origin) -> None:
         """An HTTP/2 stream ended, so another can begin; or all did, so that the
@@ -179,13 +199,12 @@ class Pool:
     ) -> Connection | None:
         if wants_h2:
             return next((one for one in entry.shared if one.reserve()), None)
-        # The most recently used first: the others can expire.
         idle = entry.idle
-        for i in range(len(idle) - 1, -1, -1):
-            connection = idle[i]
-            if connection.owner is not None and connection.owner is not owner:
-                continue
-            del idle[i]
+        while idle:
+            i = _choice(idle, owner) if entry.has_bound else len(idle) - 1
+            if i < 0:
+                break
+            connection = idle.pop(i)
             if connection.is_usable:
                 connection.is_reused = True
                 return connection
