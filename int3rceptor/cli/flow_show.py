@@ -24,7 +24,7 @@ def lines(reader: StoreReader, flow_id: int, *, explains: bool) -> Iterator[str]
     """The flow for people; with `explains` its way in place of its messages."""
     row, record = _flow(reader, flow_id, limit_bytes=MAX_READ_BYTES)
     if explains:
-        yield from summary(row, record)
+        yield from summary(row, record, explains=True)
         yield from explanation(record)
     else:
         yield from flow_lines(row, record)

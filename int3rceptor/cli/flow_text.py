@@ -71,8 +71,10 @@ def text_lines(text: str) -> list[str]:
     return [printable(line.removesuffix("\r").expandtabs()) for line in lines]
 
 
-def summary(row: FlowRow, record: FlowRecord) -> Iterator[str]:
-    """What the flow was, safe to print."""
+def summary(
+    row: FlowRow, record: FlowRecord, *, explains: bool = False
+) -> Iterator[str]:
+    """What the flow was, safe to print; `explains`: who did what follows."""
     took = duration(record.total_s) if record.total_s else "did not end"
     yield f"Flow {record.id}: {printable(record.method)} {printable(url_of(row))}"
     yield f"Started: {started(record.created)}, {took}{_head_time(record)}"
@@ -89,10 +91,10 @@ def summary(row: FlowRow, record: FlowRecord) -> Iterator[str]:
     if record.kind == "tunnel":
         up, down = size(record.bytes_up), size(record.bytes_down)
         yield f"Relayed: {up} to the origin, {down} to the client"
-    yield from _remarks(row, record)
+    yield from _remarks(row, record, explains)
 
 
-def _remarks(row: FlowRow, record: FlowRecord) -> Iterator[str]:
+def _remarks(row: FlowRow, record: FlowRecord, explains: bool) -> Iterator[str]:
     if record.error:
         yield f"Error: {printable(record.error)}"
     if record.rule:
@@ -105,7 +107,8 @@ def _remarks(row: FlowRow, record: FlowRecord) -> Iterator[str]:
         yield "Redacted: a listener of on_capture changed what is kept"
     if record.changes:
         count = len(record.changes)
-        yield f"Changes: {count}; add --explain to see who did what"
+        hint = "" if explains else "; add --explain to see who did what"
+        yield f"Changes: {count}{hint}"
 
 
 def _head_time(record: FlowRecord) -> str:

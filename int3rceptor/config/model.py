@@ -138,8 +138,8 @@ class LimitsConfig(_Table):
         8 * 1024 * 1024,
         ge=0,
         le=1024 * 1024 * 1024,
-        description="Largest body made whole for a plugin that needs it whole; larger"
-        " ones stream on unchanged.",
+        description="Largest body made whole for a plugin or function that needs it"
+        " whole; larger ones stream on unchanged.",
     )
 
 
@@ -209,8 +209,9 @@ class Config(_Table):
     )
     data_dir: UserPath = Field(
         default_factory=lambda: user_data_path("int3rceptor", appauthor=False),
-        description="Directory of the CA, the plugin folder and int3rceptor.toml; by"
-        " default the platform's user data directory.",
+        description="Directory of the CA, the flows that are kept, plugins, rules, the"
+        " control port's token and int3rceptor.toml; by default the platform's user"
+        " data directory.",
     )
     plugin: Several[UserPath] = Field(
         (),
@@ -233,7 +234,9 @@ class Config(_Table):
         1, description="Proxy processes sharing the port; only 1 in this release."
     )
     quiet: bool = Field(
-        False, description="Print the ready line, plugin lines and warnings only."
+        False,
+        description="Print the ready line, the control port's, plugin lines and warnings"
+        " only.",
     )
     verbose: bool = Field(
         False, description="Log debug lines, and tracebacks of unexpected errors."

@@ -20,7 +20,9 @@ from tests.support.kept_flows import a_record, journal, take_in
 JSON_HEAD = b"Content-Type: application/json\r\nContent-Encoding: gzip\r\n"
 BODY = b'{"a":[1.0,{}],"a":"\\u00e9"}'
 FLOWS = [
-    a_record(1, host="api.example.com", content=gzip.compress(BODY), head=JSON_HEAD),
+    a_record(
+        1, host="api.example.com", content=gzip.compress(BODY, mtime=0), head=JSON_HEAD
+    ),
     a_record(2, host="api.example.com", method="POST", status=404, tags=["slow"]),
     a_record(3, host="evil.test", content=b"\x1b[2Jcleared\n", status=500),
     a_record(4, host="bytes.test", content=bytes(range(256)), head=b""),
@@ -231,7 +233,7 @@ def test_what_cannot_be_is_one_line(
 def test_a_body_that_does_not_decode_is_told(
     data_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    torn = a_record(7, content=gzip.compress(BODY)[:-9], head=JSON_HEAD)
+    torn = a_record(7, content=gzip.compress(BODY, mtime=0)[:-9], head=JSON_HEAD)
     journal(data_dir / "flows", [torn], name="3")
 
     assert "--raw gives it" in refused(
