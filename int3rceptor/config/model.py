@@ -235,8 +235,8 @@ class Config(_Table):
     )
     quiet: bool = Field(
         False,
-        description="Print the ready line, the control port's, plugin lines and warnings"
-        " only.",
+        description="Print the ready line, the control port's, plugin lines and"
+        " warnings only.",
     )
     verbose: bool = Field(
         False, description="Log debug lines, and tracebacks of unexpected errors."
