@@ -10,6 +10,7 @@ has had time to settle it, then in `record` (compressed, its bodies taken out in
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,9 @@ STORE_NAME = "store.sqlite"
 
 APPLICATION_ID = 0x49335244
 """Marks the file as ours ("I3RD"): another program's database is never written to."""
+
+WAL_RETRY_S = 0.01
+"""Between tries to change a store to WAL while another does the same."""
 
 BUSY_TIMEOUT_S = 5.0
 """Longest wait for another writer's transaction; ours are kept under 0.5 s."""
@@ -163,7 +167,7 @@ def open_writer(path: Path, *, busy_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connec
     connection = _connect(f"{path.absolute().as_uri()}?mode=rwc", busy_s)
     try:
         _refuse_newer(_version(connection), path)
-        _set_up(connection)
+        _set_up(connection, busy_s)
         _migrate(connection, path)
         _tune(connection, WRITE_CACHE_BYTES)
     except BaseException:
@@ -239,17 +243,32 @@ def _connect(uri: str, busy_s: float) -> sqlite3.Connection:
     )
 
 
-def _set_up(connection: sqlite3.Connection) -> None:
+def _set_up(connection: sqlite3.Connection, busy_s: float) -> None:
     """What must be said before the first table: both are without effect later."""
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     # Free pages can be given back in slices: a size budget that the disk sees too.
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    _change_to_wal(connection, busy_s)
     # Killed: nothing is lost. Power lost: the last commits, which the journal still
     # has; a commit after which a segment goes is made under FULL (index.py).
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute(f"PRAGMA journal_size_limit = {MAX_WAL_BYTES}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+
+
+def _change_to_wal(connection: sqlite3.Connection, busy_s: float) -> None:
+    """As of two who make the store only one can; SQLite waits for no lock here."""
+    deadline = time.monotonic() + busy_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() > deadline:
+                raise
+            time.sleep(WAL_RETRY_S)
+        else:
+            return
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:

@@ -83,11 +83,11 @@ def test_a_living_child_belongs_to_the_tree(tmp_path: Path) -> None:
     child = (
         f"open({str(marker)!r}, 'w'); kept = b'x' * (64 << 20); print(1, flush=True)"
     )
-    child += "; __import__('signal').pause()"
+    child += "; __import__('sys').stdin.read()"  # ends with our end of the pipe
     parent = (
         f"import subprocess as s, sys; p = s.Popen([sys.executable, '-c', {child!r}])"
     )
-    parent += "; sys.stdin.read(); p.kill(); p.wait()"
+    parent += "; p.wait()"
     process = spawn(
         [sys.executable, "-c", parent],
         CORE,
@@ -106,10 +106,8 @@ def test_a_living_child_belongs_to_the_tree(tmp_path: Path) -> None:
 BUSY_CHILD = """
 import subprocess, sys
 child = subprocess.Popen([sys.executable, "-c",
-    "import time, signal\\nwhile time.process_time() < 0.6: pass\\nsignal.pause()"])
+    "import time, sys\\nwhile time.process_time() < 0.6: pass\\nsys.stdin.read()"])
 print(child.pid, flush=True)
-sys.stdin.read()
-child.kill()
 child.wait()
 """
 
