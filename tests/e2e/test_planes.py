@@ -329,7 +329,9 @@ async def test_a_viewer_sees_flows_begin_and_end(tmp_path: Path) -> None:
 async def test_the_proxy_loads_neither_the_web_server_nor_the_database(
     tmp_path: Path,
 ) -> None:
-    timed = {"PYTHONPROFILEIMPORTTIME": "1"}
+    # Coverage keeps its data in SQLite: here it must not look on.
+    unmeasured = {"COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""}
+    timed = {"PYTHONPROFILEIMPORTTIME": "1", **unmeasured}
     proxy = ProxyProcess(tmp_path, planes=BOTH_PLANES, variables=timed)
     with proxy:
         assert proxy.control
