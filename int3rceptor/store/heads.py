@@ -59,12 +59,6 @@ def parse_head(block: bytes) -> Head:
     return Head(start=lines[0], fields=[_field(line) for line in lines[1:]])
 
 
-def reason_of(head: Head) -> str:
-    """The reason phrase of a response; "" where there is none (always in HTTP/2)."""
-    parts = head.start.split(b" ", 2)
-    return parts[2].decode("utf-8", "surrogateescape") if len(parts) == 3 else ""
-
-
 def _field(line: bytes) -> tuple[bytes, bytes]:
     # A pseudo field's name begins with a colon.
     name, _, value = line[1:].partition(b":")

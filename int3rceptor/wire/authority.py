@@ -13,6 +13,10 @@ MAX_KNOWN_AUTHORITIES = 1024
 """Authorities whose reading is remembered: each request of a connection names the same
 one, up to three times."""
 
+MAX_KNOWN_AUTHORITY_CHARS = 300
+"""Longer ones are read anew each time: a DNS name has 253 characters at most, and a
+stranger's 32 KiB must not be kept a thousand times."""
+
 # RFC 3986, 3.2.2: reg-name or IPv4 (unreserved, sub-delims, pct-encoded), or an IP
 # literal in brackets. Bytes >= 0x80 are let through: some clients send U-labels raw,
 # and what they mean is the resolver's business. No "@": user information never passes.
@@ -23,7 +27,6 @@ _AUTHORITY = re.compile(
 )
 
 
-@lru_cache(MAX_KNOWN_AUTHORITIES)
 def parse_authority(authority: str | bytes, default_port: int) -> tuple[str, int]:
     """Split `authority` into host and port.
 
@@ -31,6 +34,17 @@ def parse_authority(authority: str | bytes, default_port: int) -> tuple[str, int
     `default_port`. ClientProtocolError for anything else than `host[:port]`: user
     information, spaces, a path, a port outside 1..65535, a broken IPv6 address.
     """
+    if len(authority) > MAX_KNOWN_AUTHORITY_CHARS:
+        return _parse(authority, default_port)
+    return _known(authority, default_port)
+
+
+@lru_cache(MAX_KNOWN_AUTHORITIES)
+def _known(authority: str | bytes, default_port: int) -> tuple[str, int]:
+    return _parse(authority, default_port)
+
+
+def _parse(authority: str | bytes, default_port: int) -> tuple[str, int]:
     raw = to_bytes(authority)
     found = _AUTHORITY.fullmatch(raw)
     if found is None:

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from int3rceptor.errors import ClientProtocolError
 from int3rceptor.model.message import format_authority
-from int3rceptor.wire.authority import parse_authority
+from int3rceptor.wire import authority as authorities
+from int3rceptor.wire.authority import MAX_KNOWN_AUTHORITY_CHARS, parse_authority
 
 
 @pytest.mark.parametrize(
@@ -64,3 +65,13 @@ def test_nothing_else_is_raised_and_ports_are_in_range(authority: str | bytes) -
     assert host
     assert 0 < port < 65536
     assert not set(host) & set(" /@\\\r\n\x00")
+
+
+@pytest.mark.parametrize(("chars", "kept"), [(0, 1), (1, 0)])
+def test_only_short_authorities_are_remembered(chars: int, kept: int) -> None:
+    """What strangers send must not fill the memory."""
+    name = "a" * (MAX_KNOWN_AUTHORITY_CHARS + chars)
+    authorities._known.cache_clear()
+
+    assert parse_authority(name, 80) == parse_authority(name, 80) == (name, 80)
+    assert authorities._known.cache_info().currsize == kept
