@@ -212,7 +212,7 @@ async def _load_plugins(config: Config, manager: "PluginManager") -> list[str]:
 
 def _loaded_note(plugin: "LoadedPlugin") -> str:
     name = plugin.manifest.name
-    withheld = ", ".join(sorted(one.value for one in plugin.withheld))
+    withheld = ", ".join(map(str, sorted(plugin.withheld)))
     if not withheld:
         return f"plugin {name} loaded"
     return (

@@ -1,9 +1,9 @@
-"""The words of the plugin ABI: status codes, hook codes, log levels, permissions.
+"""The words of the plugin ABI: exports, status codes, hook codes, log levels.
 
 Pure data, without any WebAssembly engine.
 """
 
-from enum import Enum, IntEnum
+from enum import IntEnum
 
 ABI_VERSION = 1
 """Raised only when a module built for an older version could no longer run."""
@@ -45,25 +45,3 @@ class LogLevel(IntEnum):
     INFO = 1
     WARN = 2
     ERROR = 3
-
-
-class Permission(Enum):
-    """What a group of host functions allows, in plain words."""
-
-    BASE = "write log lines, read its own configuration and memory size"
-    READ = (
-        "read the URL, headers, status and connection facts of the flows in its scope"
-    )
-    READ_BODY = "read the bodies and trailers of the flows in its scope"
-    CHANGE = "change requests and responses, and tag flows"
-    CHANGE_BODY = "replace the bodies of requests and responses"
-    DECIDE = "answer in the origin's place, drop, delay, or leave a connection alone"
-    AMBIENT = "read the clock and random bytes"
-
-
-GRANTED_UNASKED = frozenset(
-    {Permission.BASE, Permission.READ, Permission.READ_BODY, Permission.AMBIENT}
-)
-"""What a module that was only dropped into the folder may do: look, not touch."""
-
-ALL_PERMISSIONS = frozenset(Permission)

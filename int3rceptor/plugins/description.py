@@ -5,11 +5,17 @@ from pathlib import Path
 
 from int3rceptor.errors import PluginError
 from int3rceptor.plugins.abi import FUNCTIONS
-from int3rceptor.plugins.codes import GRANTED_UNASKED, INIT_EXPORT, Permission
+from int3rceptor.plugins.codes import INIT_EXPORT
 from int3rceptor.plugins.engine import compile_module
 from int3rceptor.plugins.inspection import ModuleInfo, inspect_module
-from int3rceptor.plugins.manager import read_module
+from int3rceptor.plugins.manager import asked_for, read_module
 from int3rceptor.plugins.manifest import Manifest, read_manifest
+from int3rceptor.plugins.permissions import (
+    GRANTED_UNASKED,
+    MEANINGS,
+    Grant,
+    Permission,
+)
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -58,14 +64,33 @@ class Description:
             names = [
                 name
                 for name in self.info.imports
-                if FUNCTIONS[name].permission is permission
+                if permission in FUNCTIONS[name].permissions(self.info.hooks)
             ]
             if not names:
                 continue
             waits = "" if permission in GRANTED_UNASKED else " (needs a grant)"
-            lines.append(f"  {permission.value}{waits}")
+            lines.append(f"  {permission.value}: {MEANINGS[permission]}{waits}")
             lines.append(f"    {', '.join(names)}")
-        return lines if len(lines) > 1 else ["It imports nothing."]
+        if len(lines) == 1:
+            lines = ["It imports nothing."]
+        return lines + self._asking_lines()
+
+    def _asking_lines(self) -> list[str]:
+        """What the manifest asks for beyond the imports."""
+        beyond = [
+            one
+            for one in sorted(self._asked())
+            if one.permission not in self.info.permissions or one.scope
+        ]
+        if not beyond:
+            return []
+        lines = [f"  {one}: {one.in_words()} (needs a grant)" for one in beyond]
+        return ["Its manifest asks, too, to:", *lines]
+
+    def _asked(self) -> frozenset[Grant]:
+        if self.manifest is None:
+            return frozenset()
+        return asked_for(self.info, self.manifest)
 
 
 def describe(path: Path) -> Description:

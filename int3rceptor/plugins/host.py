@@ -14,9 +14,10 @@ from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Drop, Respond, Verdict
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.message import Request, Response
-from int3rceptor.plugins.abi import HostFunction
+from int3rceptor.plugins.abi_rows import HostFunction
 from int3rceptor.plugins.boundary import Fault, FaultKind, Guest, HostCall, Outcome
 from int3rceptor.plugins.codes import HookCode, LogLevel, Status
+from int3rceptor.plugins.permissions import Grants
 
 MAX_LOG_LINE_BYTES = 8 * 1024
 """Of one log line; the rest is cut. A terminal line is 200, a pretty-printed header
@@ -54,6 +55,7 @@ class Host:
         "calls_left",
         "fault",
         "flow",
+        "grants",
         "guest",
         "lines",
         "point",
@@ -62,9 +64,12 @@ class Host:
         "verdict",
     )
 
-    def __init__(self, surroundings: Surroundings, budget: HostBudget) -> None:
+    def __init__(
+        self, surroundings: Surroundings, budget: HostBudget, grants: Grants
+    ) -> None:
         self.surroundings = surroundings
         self.budget = budget
+        self.grants = grants
         self.guest: Guest | None = None
         self.flow: Flow | None = None
         self.point: HookPoint | None = None
@@ -195,31 +200,24 @@ HostAct = (
 
 
 def bind(host: Host, row: HostFunction, act: HostAct) -> HostCall:
-    """The function as a guest calls it: budget and hook are checked around it."""
-    hooks = row.hooks
+    """The function as a guest calls it: budget, hook and permission come first."""
+    gates = {point: _gate(host, row, point) for point in (None, *HookPoint)}
     is_legacy = row.legacy
 
     def call(*values: int) -> int:
         host.calls_left -= 1
         if host.calls_left < 0:
             status = host.exhaust(f"more than {host.budget.calls} host calls")
-        elif hooks and host.point not in hooks:
-            status = Status.WRONG_HOOK
         else:
-            status = act(host, *values)
+            status = gates[host.point] or act(host, *values)
         return Status.NOT_FOUND if is_legacy and status < 0 else status
 
     return call
 
 
-def refuse(host: Host, row: HostFunction) -> HostCall:
-    """The stub for a function that was not granted."""
-    status = Status.NOT_FOUND if row.legacy else Status.NO_PERMISSION
-
-    def call(*_values: int) -> int:
-        host.calls_left -= 1
-        if host.calls_left < 0:
-            host.exhaust(f"more than {host.budget.calls} host calls")
-        return status
-
-    return call
+def _gate(host: Host, row: HostFunction, point: HookPoint | None) -> Status:
+    """Why a call in `point` is refused; OK, which is 0, when it is not."""
+    if row.hooks and point not in row.hooks:
+        return Status.WRONG_HOOK
+    is_granted = row.need.in_hook(point) in host.grants
+    return Status.OK if is_granted else Status.NO_PERMISSION

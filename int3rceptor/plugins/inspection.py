@@ -15,8 +15,8 @@ from int3rceptor.plugins.codes import (
     INIT_EXPORT,
     MEMORY_EXPORT,
     PAGE_BYTES,
-    Permission,
 )
+from int3rceptor.plugins.permissions import Permission
 
 MAX_IMPORTS = 256
 """Imports listed by one module; the table is far shorter."""
@@ -24,7 +24,7 @@ MAX_IMPORTS = 256
 MAX_EXPORTS = 1024
 """Exports of one module: each is looked up when an instance is built, at 20 µs."""
 
-_BODY_PERMISSIONS = frozenset({Permission.READ_BODY, Permission.CHANGE_BODY})
+_BODY_PERMISSIONS = frozenset({Permission.BODY_READ, Permission.BODY_MODIFY})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,8 +51,9 @@ class ModuleInfo:
 
     @property
     def permissions(self) -> frozenset[Permission]:
-        """What its imports ask for."""
-        return frozenset(FUNCTIONS[name].permission for name in self.imports)
+        """What its imports, in the hooks that it exports, ask for."""
+        asked = (FUNCTIONS[name].permissions(self.hooks) for name in self.imports)
+        return frozenset().union(*asked)
 
     @property
     def needs_body(self) -> bool:

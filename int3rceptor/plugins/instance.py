@@ -23,7 +23,7 @@ from int3rceptor.plugins.boundary import (
     HostImport,
 )
 from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.codes import INIT_EXPORT, LogLevel, Permission
+from int3rceptor.plugins.codes import INIT_EXPORT, LogLevel
 from int3rceptor.plugins.engine import shared_engine, ticks_for
 from int3rceptor.plugins.host import (
     Host,
@@ -31,12 +31,12 @@ from int3rceptor.plugins.host import (
     HostBudget,
     Surroundings,
     bind,
-    refuse,
 )
 from int3rceptor.plugins.host_read import READERS
 from int3rceptor.plugins.host_write import WRITERS
 from int3rceptor.plugins.inspection import ModuleInfo
 from int3rceptor.plugins.manifest import Limits
+from int3rceptor.plugins.permissions import Grant, Grants
 
 HOST_ACTS: Mapping[str, HostAct] = {**READERS, **WRITERS}
 
@@ -50,7 +50,7 @@ class PluginCode:
 
     module: Module
     info: ModuleInfo
-    granted: frozenset[Permission]
+    granted: frozenset[Grant]
 
 
 class PluginInstance:
@@ -64,7 +64,7 @@ class PluginInstance:
         factory: MakerFactory,
     ) -> None:
         budget = HostBudget(calls=limits.host_calls, bytes=limits.host_bytes)
-        self._host = Host(surroundings, budget)
+        self._host = Host(surroundings, budget, Grants(code.granted))
         self._has_init = code.info.has_init
         blueprint = Blueprint(
             imports=_link(self._host, code),
@@ -141,13 +141,13 @@ class PluginInstance:
 
 
 def _link(host: Host, code: PluginCode) -> tuple[HostImport, ...]:
-    """Satisfy each import as the module declared it; what is not granted is a stub."""
-    imports = []
-    for name, result in code.info.imports.items():
-        row = FUNCTIONS[name]
-        is_granted = row.permission in code.granted
-        call = bind(host, row, HOST_ACTS[name]) if is_granted else refuse(host, row)
-        imports.append(
-            HostImport(name=name, params=len(row.params), result=result, call=call)
+    """Satisfy each import as the module declared it."""
+    return tuple(
+        HostImport(
+            name=name,
+            params=len(FUNCTIONS[name].params),
+            result=result,
+            call=bind(host, FUNCTIONS[name], HOST_ACTS[name]),
         )
-    return tuple(imports)
+        for name, result in code.info.imports.items()
+    )

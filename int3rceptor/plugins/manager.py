@@ -14,7 +14,6 @@ from int3rceptor.errors import PluginError
 from int3rceptor.hooks.dispatcher import Dispatcher, Listener
 from int3rceptor.plugins.boundary import Fault
 from int3rceptor.plugins.callers import MakerFactory, maker_factory
-from int3rceptor.plugins.codes import ALL_PERMISSIONS, GRANTED_UNASKED, Permission
 from int3rceptor.plugins.engine import (
     MAX_MODULE_BYTES,
     EpochTicker,
@@ -31,6 +30,12 @@ from int3rceptor.plugins.instance import PluginCode, PluginInstance
 from int3rceptor.plugins.lane import Lane
 from int3rceptor.plugins.listener import LogSink, Outlets, PluginListener
 from int3rceptor.plugins.manifest import Manifest, Settings, read_manifest
+from int3rceptor.plugins.permissions import (
+    GRANTED_UNASKED,
+    SCOPED,
+    Grant,
+    grant_of,
+)
 
 MAX_THREADS = 4
 """Slow plugins that run at the same time. They compute without the GIL, but each
@@ -46,14 +51,14 @@ class LoadedPlugin:
     source: Path
     manifest: Manifest
     info: ModuleInfo
-    granted: frozenset[Permission]
+    granted: frozenset[Grant]
     runner: PluginListener
     listeners: tuple[Listener, ...]
 
     @property
-    def withheld(self) -> frozenset[Permission]:
+    def withheld(self) -> frozenset[Grant]:
         """What it asks for and was not granted."""
-        return self.info.permissions - self.granted
+        return asked_for(self.info, self.manifest) - self.granted
 
 
 class PluginManager:
@@ -152,8 +157,7 @@ class PluginManager:
         module = compile_module(data, str(path))
         info = inspect_module(module)
         require_loadable(info, str(path))
-        unasked = ALL_PERMISSIONS if is_trusted else GRANTED_UNASKED
-        granted = (manifest.granted | unasked) & info.permissions
+        granted = _granted(info, manifest, is_trusted=is_trusted)
         return manifest, PluginCode(module=module, info=info, granted=granted)
 
     def _build(self, manifest: Manifest, code: PluginCode) -> PluginListener:
@@ -168,6 +172,28 @@ class PluginManager:
             lines = "".join(f"\n  {text}" for _, text in instance.take_lines())
             raise PluginError(f"plugin {manifest.name}: {started}{lines}")
         return runner
+
+
+def asked_for(info: ModuleInfo, manifest: Manifest) -> frozenset[Grant]:
+    """What a plugin asks for: by its imports, and in its manifest.
+
+    An import cannot say what a scoped permission is for: the manifest must.
+    """
+    plain = {grant_of(one) for one in info.permissions if one not in SCOPED}
+    return manifest.asked | plain
+
+
+def _granted(
+    info: ModuleInfo, manifest: Manifest, *, is_trusted: bool
+) -> frozenset[Grant]:
+    """What it asks for and gets: by the user's grant, for a trusted one also what its
+    imports show. What no import shows (as reading secrets) is never given unasked."""
+    unasked = info.permissions if is_trusted else GRANTED_UNASKED
+    return frozenset(
+        one
+        for one in asked_for(info, manifest)
+        if one in manifest.granted or one.permission in unasked
+    )
 
 
 def read_module(path: Path) -> bytes:

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from int3rceptor.errors import PluginError
-from int3rceptor.plugins.codes import Permission
+from int3rceptor.plugins.permissions import Grant, parse_grant
 
 MAX_MANIFEST_BYTES = 1024 * 1024
 """A file of settings; a block list of 30,000 hosts still fits."""
@@ -42,11 +42,6 @@ MAX_HOST_CALLS = 1_000_000
 
 MAX_HOST_BYTES = 256 * 1024 * 1024
 """Several whole bodies of the largest buffered size."""
-
-GRANTS: Mapping[str, Permission] = {
-    one.name.lower().replace("_", "-"): one for one in Permission
-}
-"""How permissions are written in the config."""
 
 
 class _Table(BaseModel):
@@ -76,27 +71,34 @@ class Manifest(_Table):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     version: str = ""
+    description: str = ""
     priority: int = 100
     on_error: Literal["skip", "block"] = "skip"
     limits: Limits = Limits()
     scope: Scope = Scope()
     config: dict[str, JsonValue] = {}
+    permissions: tuple[str, ...] = ()
     grant: tuple[str, ...] = ()
 
-    @field_validator("grant")
+    @field_validator("grant", "permissions")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in names if name not in GRANTS]
-        if unknown:
-            raise ValueError(
-                f"no permission {unknown[0]!r}; there are {', '.join(GRANTS)}"
-            )
+        try:
+            for name in names:
+                parse_grant(name)
+        except PluginError as error:
+            raise ValueError(str(error)) from None
         return names
 
     @property
-    def granted(self) -> frozenset[Permission]:
-        """The permissions that the user's config names."""
-        return frozenset(GRANTS[name] for name in self.grant)
+    def asked(self) -> frozenset[Grant]:
+        """What it asks for beyond what its imports say."""
+        return frozenset(map(parse_grant, self.permissions))
+
+    @property
+    def granted(self) -> frozenset[Grant]:
+        """What the user's config grants."""
+        return frozenset(map(parse_grant, self.grant))
 
     def guest_config(self) -> dict[str, str]:
         """[config] as the guest reads it: text by key; the empty key is all as JSON.

@@ -14,13 +14,14 @@ from int3rceptor.model.message import Request, Response
 from int3rceptor.plugins.abi import FUNCTIONS
 from int3rceptor.plugins.boundary import Fault
 from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.codes import ALL_PERMISSIONS, LogLevel, Permission
+from int3rceptor.plugins.codes import LogLevel
 from int3rceptor.plugins.engine import compile_module
 from int3rceptor.plugins.fastcall import FastMaker
 from int3rceptor.plugins.host import Surroundings
 from int3rceptor.plugins.inspection import inspect_module, require_loadable
 from int3rceptor.plugins.instance import PluginCode, PluginInstance
 from int3rceptor.plugins.manifest import Limits
+from int3rceptor.plugins.permissions import SCOPED, Grant, Permission, grant_of
 from int3rceptor.plugins.stockcall import StockMaker
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +30,9 @@ EXAMPLES = ROOT / "guest-plugins"
 
 FACTORIES: dict[str, MakerFactory] = {"fast": FastMaker, "stock": StockMaker}
 PAGE = 65_536
+EVERYTHING = frozenset(
+    grant_of(one, "*" if one in SCOPED else "") for one in Permission
+)
 RESULT_AT = 128
 DATA_AT = 1024
 
@@ -80,7 +84,7 @@ def make_instance(
     *,
     limits: Limits | None = None,
     config: Mapping[str, str] | None = None,
-    granted: frozenset[Permission] = ALL_PERMISSIONS,
+    granted: frozenset[Grant] = EVERYTHING,
 ) -> PluginInstance:
     """An instance that is not started."""
     compiled = compile_module(module, "a test's module")
@@ -120,7 +124,7 @@ class Probe:
         *,
         limits: Limits | None = None,
         config: Mapping[str, str] | None = None,
-        granted: frozenset[Permission] = ALL_PERMISSIONS,
+        granted: frozenset[Grant] = EVERYTHING,
     ) -> None:
         self.width = 8 if FUNCTIONS[name].result == "i64" else 4
         self.instance = make_instance(

@@ -16,7 +16,7 @@ def test_a_good_module_is_told_in_plain_words() -> None:
     assert "Name: block-list 1.0.0" in lines
     assert "Priority: 10; on error: block; hosts: *" in lines
     assert "Hooks: plugin_init, on_request" in lines
-    place = next(n for n, line in enumerate(lines) if "drop, delay" in line)
+    place = next(n for n, line in enumerate(lines) if "drop or delay" in line)
     assert lines[place].endswith("(needs a grant)")
     assert lines[place + 1].strip() == "host_respond"
     assert lines[-1] == "It can be loaded."

@@ -12,6 +12,7 @@ from int3rceptor.plugins.codes import Status
 from int3rceptor.plugins.host import Host, HostBudget, Surroundings
 from int3rceptor.plugins.host_read import encode_list
 from int3rceptor.plugins.host_write import WRITERS
+from int3rceptor.plugins.permissions import Grants
 from tests.plugins.support import make_flow
 
 REQUEST, RESPONSE = HookPoint.REQUEST, HookPoint.RESPONSE
@@ -49,7 +50,7 @@ class FakeGuest:
 
 
 def make_host(memory: bytes = b"x" * 64, size: int = 1000) -> tuple[Host, FakeGuest]:
-    host = Host(Surroundings(), HostBudget(calls=10, bytes=size))
+    host = Host(Surroundings(), HostBudget(calls=10, bytes=size), Grants(()))
     guest = FakeGuest(memory)
     host.guest = guest
     return host, guest
@@ -116,7 +117,7 @@ def test_without_a_message_nothing_is_changed(
 
 
 def test_before_the_start_there_is_no_memory() -> None:
-    host = Host(Surroundings(), HostBudget(calls=1, bytes=1))
+    host = Host(Surroundings(), HostBudget(calls=1, bytes=1), Grants(()))
     assert host.read(0, 0) is None
     assert host.give(b"", 0, 0) == Status.BAD_POINTER
 

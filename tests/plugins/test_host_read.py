@@ -6,10 +6,11 @@ from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.body import Body
 from int3rceptor.plugins.boundary import Fault
 from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.codes import LogLevel, Permission, Status
+from int3rceptor.plugins.codes import LogLevel, Status
 from int3rceptor.plugins.host_read import encode_list
 from int3rceptor.plugins.host_write import decode_list
 from int3rceptor.plugins.manifest import Limits
+from int3rceptor.plugins.permissions import Permission, grant_of
 from tests.plugins.support import Probe, make_flow
 
 BUFFER = 4096
@@ -178,7 +179,7 @@ def test_random_fills_the_buffer_and_is_charged() -> None:
 
 
 def test_what_is_not_granted_is_refused(factory: MakerFactory) -> None:
-    base = frozenset({Permission.BASE})
+    base = frozenset({grant_of(Permission.BASE)})
     flow = make_flow()
     url = Probe("host_get_url", factory, granted=base)
     assert url.call(BUFFER, 99, flow=flow) == Status.NO_PERMISSION

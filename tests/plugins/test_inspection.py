@@ -5,7 +5,6 @@ import pytest
 from int3rceptor.errors import PluginError
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.plugins.abi import FUNCTIONS
-from int3rceptor.plugins.codes import Permission
 from int3rceptor.plugins.engine import compile_module
 from int3rceptor.plugins.inspection import (
     MAX_EXPORTS,
@@ -13,6 +12,7 @@ from int3rceptor.plugins.inspection import (
     inspect_module,
     require_loadable,
 )
+from int3rceptor.plugins.permissions import Permission
 from tests.plugins.support import EXAMPLES
 
 HOOK = '(func (export "on_request") (result i32) (i32.const 0))'
@@ -114,7 +114,7 @@ def test_every_function_links_with_and_without_its_result(
     )
     assert info.problems == []
     assert info.imports == {name: row.result if has_result else ""}
-    assert info.permissions == {row.permission}
+    assert info.permissions == row.permissions([HookPoint.REQUEST])
 
 
 def test_a_misspelt_hook_is_noted() -> None:

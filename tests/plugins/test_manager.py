@@ -9,8 +9,9 @@ import pytest
 from int3rceptor.errors import PluginError
 from int3rceptor.hooks.dispatcher import Dispatcher
 from int3rceptor.hooks.points import HookPoint
-from int3rceptor.plugins.codes import Permission, Status
+from int3rceptor.plugins.codes import Status
 from int3rceptor.plugins.manager import PluginManager
+from int3rceptor.plugins.permissions import Permission, grant_of
 from tests.plugins.support import (
     RESULT_AT,
     LogBook,
@@ -168,7 +169,10 @@ async def test_a_dropped_in_module_reads_and_waits_for_a_grant(
     put(tmp_path, "probe", probe_source("host_add_header"))
     (plugin,) = await manager.load_folder(tmp_path)
     assert not isinstance(plugin, PluginError)
-    assert plugin.withheld == {Permission.CHANGE}
+    assert plugin.withheld == {
+        grant_of(Permission.REQUEST_MODIFY),
+        grant_of(Permission.RESPONSE_MODIFY),
+    }
     assert await answer_of(manager, dispatcher, "probe") == (
         Status.NO_PERMISSION,
         False,
@@ -180,7 +184,9 @@ async def test_a_grant_of_the_users_config_is_enough(
 ) -> None:
     put(tmp_path, "probe", probe_source("host_add_header"))
     manager = PluginManager(
-        dispatcher, log=book, settings={"probe": {"grant": ["change"]}}
+        dispatcher,
+        log=book,
+        settings={"probe": {"grant": ["request.modify", "response.modify"]}},
     )
     await manager.load_folder(tmp_path)
     assert manager.plugins["probe"].withheld == frozenset()

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from int3rceptor.errors import PluginError
-from int3rceptor.plugins.codes import Permission
 from int3rceptor.plugins.manifest import (
     MAX_MANIFEST_BYTES,
     Limits,
     Settings,
     read_manifest,
 )
+from int3rceptor.plugins.permissions import Permission, grant_of
 
 
 def write(folder: Path, text: str) -> Path:
@@ -43,14 +43,14 @@ def test_the_config_goes_over_the_file_key_by_key(tmp_path: Path) -> None:
         'name = "x"\npriority = 5\n[limits]\nfuel = 7\nwall_s = 1\n[config]\na = "1"',
     )
     settings: dict[str, Settings] = {
-        "x": {"limits": {"fuel": 8}, "config": {"b": 2}, "grant": ["change"]},
+        "x": {"limits": {"fuel": 8}, "config": {"b": 2}, "grant": ["respond"]},
         "demo": {"priority": 1},
     }
     manifest = read_manifest(module, settings)
     assert (manifest.priority, manifest.limits.fuel) == (5, 8)
     assert manifest.limits.wall_s == 1.0
     assert manifest.config == {"a": "1", "b": 2}
-    assert manifest.granted == {Permission.CHANGE}
+    assert manifest.granted == {grant_of(Permission.RESPOND)}
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_the_config_goes_over_the_file_key_by_key(tmp_path: Path) -> None:
         ('priority = "first"', "demo.toml: priority: "),
         ('on_error = "explode"', "demo.toml: on_error: "),
         ('name = "../evil"', "demo.toml: name: "),
-        ('grant = ["change"]', "demo.toml: grant: a manifest cannot grant"),
+        ('grant = ["respond"]', "demo.toml: grant: a manifest cannot grant"),
         ("= =", "demo.toml: not valid TOML: "),
         ("[config]\nwhen = 2020-01-01", "demo.toml: config.when"),
     ],
@@ -86,7 +86,7 @@ def test_a_mistake_in_the_config_names_its_table(tmp_path: Path) -> None:
     assert message.startswith(
         "[plugins.demo] in the config: grant: no permission 'all'"
     )
-    assert "change-body" in message
+    assert "body.modify" in message
 
 
 def test_a_file_that_is_too_large_or_no_text(tmp_path: Path) -> None:

@@ -1,0 +1,136 @@
+"""What a row of the table of host functions says, and the words that rows are made of.
+
+The rows themselves are in `abi_*`; `abi` is the table. Pure data.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from int3rceptor.hooks.points import HookPoint
+from int3rceptor.plugins.codes import Status
+from int3rceptor.plugins.permissions import Permission
+
+
+@dataclass(slots=True, frozen=True)
+class Need:
+    """Which permission a function needs, by the hook that it is called in.
+
+    The same function may change a request, a response, or what is kept of both.
+    """
+
+    always: Permission
+    at: Mapping[HookPoint, Permission] = field(default_factory=dict)
+
+    def in_hook(self, point: HookPoint | None) -> Permission:
+        """The permission for a call in `point`; None: in plugin_init."""
+        return self.always if point is None else self.at.get(point, self.always)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class HostFunction:
+    """One row. `params` are i32 each; the result is an i32 unless `result` says i64.
+
+    A module may also declare the function without a result. `hooks` are the points
+    where it has a meaning (elsewhere it answers WRONG_HOOK); empty: everywhere, in
+    plugin_init too. `legacy` marks the original ABI, where every failure is -1.
+    """
+
+    name: str
+    params: tuple[str, ...]
+    need: Need
+    hooks: tuple[HookPoint, ...]
+    does: str
+    returns: str
+    errors: tuple[Status, ...]
+    cost: str
+    result: str = "i32"
+    legacy: bool = False
+
+    @property
+    def signature(self) -> str:
+        """The signature as the documentation writes it."""
+        params = ", ".join(f"{name}: i32" for name in self.params)
+        return f"{self.name}({params}) -> {self.result}"
+
+    def permissions(self, exported: Iterable[HookPoint]) -> frozenset[Permission]:
+        """What a module asks for that imports it and exports these hooks."""
+        if not self.hooks:
+            return frozenset({self.need.always})
+        at = (point for point in exported if point in self.hooks)
+        return frozenset(self.need.in_hook(point) for point in at)
+
+    @property
+    def needs_memory(self) -> bool:
+        """Whether it reads or writes the guest's memory."""
+        return any(name.endswith("ptr") for name in self.params)
+
+
+ALL_HOOKS = tuple(HookPoint)
+REQUEST_HOOKS = (HookPoint.REQUEST, HookPoint.RULE_MATCH)
+RESPONSE_HOOKS = (HookPoint.RESPONSE,)
+BODY_HOOKS = (HookPoint.REQUEST, HookPoint.RESPONSE)
+CHANGE_HOOKS = (*REQUEST_HOOKS, *RESPONSE_HOOKS)
+ANSWERED_HOOKS = (*RESPONSE_HOOKS, HookPoint.CAPTURE)
+DECIDE_HOOKS = (HookPoint.CONNECT, *CHANGE_HOOKS)
+BUF = "buf_ptr buf_len"
+LENGTH = "the length; more than buf_len means that nothing was written: ask again"
+PTR, ARG, HOOK = Status.BAD_POINTER, Status.BAD_ARGUMENT, Status.WRONG_HOOK
+NONE, KEPT, LARGE = Status.NOT_FOUND, Status.PROTECTED, Status.TOO_LARGE
+_MOVED = "1 call, the bytes moved"
+
+
+def row(
+    name: str,
+    params: str,
+    need: Need,
+    hooks: tuple[HookPoint, ...],
+    does: str,
+    returns: str = "OK",
+    *errors: Status,
+    result: str = "i32",
+    legacy: bool = False,
+) -> HostFunction:
+    names = tuple(params.split())
+    moves = any(one.endswith("ptr") for one in names)
+    refused = () if need is BASE else (Status.NO_PERMISSION,)
+    return HostFunction(
+        name=name,
+        params=names,
+        need=need,
+        hooks=hooks,
+        does=does,
+        returns=returns,
+        errors=(NONE,) if legacy else (*errors, *refused),
+        cost=_MOVED if moves else "1 call",
+        result=result,
+        legacy=legacy,
+    )
+
+
+def text_row(name: str, does: str, *errors: Status) -> HostFunction:
+    """A row that copies one text about the flow into the guest's buffer."""
+    return row(name, BUF, READ, ALL_HOOKS, does, LENGTH, PTR, HOOK, *errors)
+
+
+BASE, AMBIENT = Need(Permission.BASE), Need(Permission.AMBIENT)
+READ = Need(Permission.REQUEST_READ)
+READ_MESSAGE = Need(
+    Permission.REQUEST_READ,
+    {
+        HookPoint.RESPONSE: Permission.RESPONSE_READ,
+        HookPoint.CAPTURE: Permission.RESPONSE_READ,
+    },
+)
+READ_ANSWER = Need(Permission.RESPONSE_READ)
+READ_BODY = Need(Permission.BODY_READ)
+EDIT = Need(Permission.REQUEST_MODIFY, {HookPoint.RESPONSE: Permission.RESPONSE_MODIFY})
+EDIT_BODY = Need(Permission.BODY_MODIFY)
+RECORD = Need(Permission.RECORD)
+DECIDE = Need(
+    Permission.RESPOND,
+    {HookPoint.CONNECT: Permission.CONNECT, HookPoint.CAPTURE: Permission.RECORD},
+)
+
+NAME = "name_ptr name_len"
+LISTED = f"a list; {LENGTH}"
+FIELD_ERRORS = (PTR, ARG, HOOK, KEPT)

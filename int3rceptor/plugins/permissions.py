@@ -1,0 +1,129 @@
+"""What a plugin may be allowed: permissions, their scopes, and grants of them.
+
+Pure data. Who asks for what is read in `inspection` and `manifest`; who is granted what
+is decided in `manager`; `host` enforces it where host functions are bound.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from int3rceptor.errors import PluginError
+
+MAX_SCOPE_CHARS = 1024
+"""A host, a topic or a folder; the longest path that Linux takes is four times this."""
+
+
+class Permission(Enum):
+    """One thing that can be allowed; the value is how it is written."""
+
+    # Enum's own is a Python function, and every host call looks one up.
+    __hash__ = object.__hash__
+
+    BASE = "base"
+    REQUEST_READ = "request.read"
+    RESPONSE_READ = "response.read"
+    BODY_READ = "body.read"
+    REQUEST_MODIFY = "request.modify"
+    RESPONSE_MODIFY = "response.modify"
+    BODY_MODIFY = "body.modify"
+    RECORD = "record"
+    RESPOND = "respond"
+    CONNECT = "connect"
+    AMBIENT = "ambient"
+
+
+MEANINGS = {
+    Permission.BASE: "write log lines, read its own configuration and memory size",
+    Permission.REQUEST_READ: "read the requests of the flows in its scope, and who "
+    "they are from",
+    Permission.RESPONSE_READ: "read the heads of the responses in its scope",
+    Permission.BODY_READ: "read the bodies and trailers in its scope",
+    Permission.REQUEST_MODIFY: "change the heads of requests",
+    Permission.RESPONSE_MODIFY: "change the heads of responses",
+    Permission.BODY_MODIFY: "replace bodies",
+    Permission.RECORD: "tag flows, and say what is kept of them",
+    Permission.RESPOND: "answer in the origin's place, drop or delay",
+    Permission.CONNECT: "refuse, delay, or leave alone whole connections",
+    Permission.AMBIENT: "read the clock and random bytes",
+}
+"""Each permission in plain words."""
+
+SCOPED: dict[Permission, str] = {}
+"""Permissions that name what they are for: `topics:alerts`. The value says what."""
+
+GRANTED_UNASKED = frozenset(
+    {
+        Permission.BASE,
+        Permission.REQUEST_READ,
+        Permission.RESPONSE_READ,
+        Permission.BODY_READ,
+        Permission.AMBIENT,
+    }
+)
+"""What a module that was only dropped into the folder may do: look, not touch."""
+
+_BY_NAME = {one.value: one for one in Permission}
+
+
+@dataclass(slots=True, frozen=True, order=True)
+class Grant:
+    """One permission, with what it is for if it is a scoped one."""
+
+    name: str
+    scope: str = ""
+
+    @property
+    def permission(self) -> Permission:
+        """Which permission it grants."""
+        return _BY_NAME[self.name]
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.scope}" if self.scope else self.name
+
+    def in_words(self) -> str:
+        """What it allows, for people."""
+        words = MEANINGS[self.permission]
+        return f"{words}: {self.scope}" if self.scope else words
+
+
+def grant_of(permission: Permission, scope: str = "") -> Grant:
+    """A grant of one permission."""
+    return Grant(permission.value, scope)
+
+
+def parse_grant(text: str) -> Grant:
+    """`NAME` or `NAME:SCOPE` as manifests and configs write it; PluginError if not."""
+    name, colon, scope = text.partition(":")
+    permission = _BY_NAME.get(name)
+    if permission is None:
+        raise PluginError(f"no permission {name!r}; there are {', '.join(_BY_NAME)}")
+    what = SCOPED.get(permission)
+    if what is None and colon:
+        raise PluginError(
+            f"{name} is not for one thing alone: write it without {text!r}"
+        )
+    if what is not None and not scope:
+        raise PluginError(f"{name} must say {what}: {name}:…")
+    if len(scope) > MAX_SCOPE_CHARS or not scope.isprintable():
+        raise PluginError(f"{name}: what follows the colon cannot be used")
+    return Grant(name, scope)
+
+
+class Grants:
+    """What one plugin was granted, as host functions ask for it."""
+
+    __slots__ = ("_scopes",)
+
+    def __init__(self, grants: Iterable[Grant]) -> None:
+        self._scopes: dict[Permission, tuple[str, ...]] = {}
+        for one in sorted(grants):
+            kind = one.permission
+            self._scopes[kind] = (*self._scopes.get(kind, ()), one.scope)
+
+    def __contains__(self, permission: Permission) -> bool:
+        return permission in self._scopes
+
+    def scopes(self, permission: Permission) -> tuple[str, ...]:
+        """What a scoped permission was granted for; () if it was not."""
+        return self._scopes.get(permission, ())
