@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from int3rceptor.hooks.points import HookPoint
-from int3rceptor.plugins.codes import Status
+from int3rceptor.plugins.codes import Entry, Extra, Status
 from int3rceptor.plugins.permissions import Permission
 
 
@@ -19,9 +19,9 @@ class Need:
     """
 
     always: Permission
-    at: Mapping[HookPoint, Permission] = field(default_factory=dict)
+    at: Mapping[Entry, Permission] = field(default_factory=dict)
 
-    def in_hook(self, point: HookPoint | None) -> Permission:
+    def in_hook(self, point: Entry | None) -> Permission:
         """The permission for a call in `point`; None: in plugin_init."""
         return self.always if point is None else self.at.get(point, self.always)
 
@@ -38,7 +38,7 @@ class HostFunction:
     name: str
     params: tuple[str, ...]
     need: Need
-    hooks: tuple[HookPoint, ...]
+    hooks: tuple[Entry, ...]
     does: str
     returns: str
     errors: tuple[Status, ...]
@@ -52,7 +52,7 @@ class HostFunction:
         params = ", ".join(f"{name}: i32" for name in self.params)
         return f"{self.name}({params}) -> {self.result}"
 
-    def permissions(self, exported: Iterable[HookPoint]) -> frozenset[Permission]:
+    def permissions(self, exported: Iterable[Entry]) -> frozenset[Permission]:
         """What a module asks for that imports it and exports these hooks."""
         if not self.hooks:
             return frozenset({self.need.always})
@@ -65,12 +65,13 @@ class HostFunction:
         return any(name.endswith("ptr") for name in self.params)
 
 
-ALL_HOOKS = tuple(HookPoint)
+CHUNK_HOOKS = (Extra.REQUEST_CHUNK, Extra.RESPONSE_CHUNK)
+ALL_HOOKS = (*HookPoint, *CHUNK_HOOKS)
 REQUEST_HOOKS = (HookPoint.REQUEST, HookPoint.RULE_MATCH)
 RESPONSE_HOOKS = (HookPoint.RESPONSE,)
 BODY_HOOKS = (HookPoint.REQUEST, HookPoint.RESPONSE)
 CHANGE_HOOKS = (*REQUEST_HOOKS, *RESPONSE_HOOKS)
-ANSWERED_HOOKS = (*RESPONSE_HOOKS, HookPoint.CAPTURE)
+ANSWERED_HOOKS = (*RESPONSE_HOOKS, HookPoint.CAPTURE, Extra.RESPONSE_CHUNK)
 DECIDE_HOOKS = (HookPoint.CONNECT, *CHANGE_HOOKS)
 BUF = "buf_ptr buf_len"
 LENGTH = "the length; more than buf_len means that nothing was written: ask again"
@@ -83,7 +84,7 @@ def row(
     name: str,
     params: str,
     need: Need,
-    hooks: tuple[HookPoint, ...],
+    hooks: tuple[Entry, ...],
     does: str,
     returns: str = "OK",
     *errors: Status,
@@ -119,6 +120,7 @@ READ_MESSAGE = Need(
     {
         HookPoint.RESPONSE: Permission.RESPONSE_READ,
         HookPoint.CAPTURE: Permission.RESPONSE_READ,
+        Extra.RESPONSE_CHUNK: Permission.RESPONSE_READ,
     },
 )
 READ_ANSWER = Need(Permission.RESPONSE_READ)

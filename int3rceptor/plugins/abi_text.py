@@ -7,9 +7,8 @@ page's two marks; a test holds that this was done.
 import sys
 from pathlib import Path
 
-from int3rceptor.hooks.points import HookPoint
 from int3rceptor.plugins.abi import FUNCTIONS
-from int3rceptor.plugins.abi_rows import HostFunction
+from int3rceptor.plugins.abi_rows import ALL_HOOKS, HostFunction
 from int3rceptor.plugins.codes import INIT_EXPORT
 from int3rceptor.plugins.permissions import MEANINGS, SCOPED
 
@@ -60,7 +59,7 @@ def _needed(row: HostFunction) -> str:
 def _hooks(row: HostFunction) -> str:
     if not row.hooks:
         return f"all, {INIT_EXPORT}"
-    if len(row.hooks) == len(HookPoint):
+    if row.hooks == ALL_HOOKS:
         return "all"
     return ", ".join(point.value for point in row.hooks)
 

@@ -3,7 +3,9 @@
 Pure data, without any WebAssembly engine.
 """
 
-from enum import IntEnum
+from enum import Enum, IntEnum
+
+from int3rceptor.hooks.points import HookPoint
 
 ABI_VERSION = 1
 """Raised only when a module built for an older version could no longer run."""
@@ -14,6 +16,26 @@ PAGE_BYTES = 64 * 1024
 
 MEMORY_EXPORT = "memory"
 INIT_EXPORT = "plugin_init"
+
+
+class Extra(Enum):
+    """What the host calls in a guest beside the hooks of the dispatcher.
+
+    on_request_chunk, on_response_chunk: a piece of a body on its way, or its end.
+    """
+
+    # As HookPoint's, and for the same reason.
+    __hash__ = object.__hash__
+
+    REQUEST_CHUNK = "on_request_chunk"
+    RESPONSE_CHUNK = "on_response_chunk"
+
+
+Entry = HookPoint | Extra
+"""A function of the guest that is called about a flow."""
+
+ENTRIES: tuple[Entry, ...] = (*HookPoint, *Extra)
+"""All of them."""
 
 
 class Status(IntEnum):

@@ -41,7 +41,7 @@ class Description:
         ]
 
     def _hooks(self) -> list[str]:
-        hooks = [point.value for point in self.info.hooks]
+        hooks = [entry.value for entry in self.info.entries]
         return [INIT_EXPORT, *hooks] if self.info.has_init else hooks
 
     def _manifest_lines(self) -> list[str]:
@@ -64,7 +64,7 @@ class Description:
             names = [
                 name
                 for name in self.info.imports
-                if permission in FUNCTIONS[name].permissions(self.info.hooks)
+                if permission in FUNCTIONS[name].permissions(self.info.entries)
             ]
             if not names:
                 continue

@@ -16,7 +16,7 @@ from int3rceptor.model.flow import Flow
 from int3rceptor.model.message import Request, Response
 from int3rceptor.plugins.abi_rows import HostFunction
 from int3rceptor.plugins.boundary import Fault, FaultKind, Guest, HostCall, Outcome
-from int3rceptor.plugins.codes import HookCode, LogLevel, Status
+from int3rceptor.plugins.codes import ENTRIES, Entry, Extra, HookCode, LogLevel, Status
 from int3rceptor.plugins.permissions import Grants
 
 MAX_LOG_LINE_BYTES = 8 * 1024
@@ -43,6 +43,11 @@ class HostBudget:
 
     calls: int
     bytes: int
+
+
+_WITH_RESPONSE = frozenset(
+    (HookPoint.RESPONSE, HookPoint.CAPTURE, Extra.RESPONSE_CHUNK)
+)
 
 
 class Host:
@@ -72,7 +77,7 @@ class Host:
         self.grants = grants
         self.guest: Guest | None = None
         self.flow: Flow | None = None
-        self.point: HookPoint | None = None
+        self.point: Entry | None = None
         self.calls_left = budget.calls
         self.bytes_left = budget.bytes
         self.fault: Fault | None = None
@@ -81,7 +86,7 @@ class Host:
         self.saved: dict[str, Callable[[], None]] = {}
         self.before: tuple[Look, ...] = ()
 
-    def begin(self, point: HookPoint | None, flow: Flow | None) -> None:
+    def begin(self, point: Entry | None, flow: Flow | None) -> None:
         """Open a call; no point and no flow for plugin_init and start functions."""
         self.point = point
         self.flow = flow
@@ -115,11 +120,11 @@ class Host:
         return lines
 
     def message(self) -> Request | Response | None:
-        """What header calls mean: the response in on_response and on_capture."""
+        """What header calls mean: the response from on_response on."""
         flow = self.flow
         if flow is None:
             return None
-        if self.point is HookPoint.RESPONSE or self.point is HookPoint.CAPTURE:
+        if self.point in _WITH_RESPONSE:
             return flow.response
         return flow.request
 
@@ -169,8 +174,9 @@ class Host:
 
     def save(self, what: str, restore: Callable[[], None]) -> None:
         """Keep what undoes a change, before it is made; the first of a kind counts."""
-        if not self.saved and self.point is not None and self.flow is not None:
-            self.before = looks(self.point, self.flow)
+        point, flow = self.point, self.flow
+        if not self.saved and isinstance(point, HookPoint) and flow is not None:
+            self.before = looks(point, flow)
         self.saved.setdefault(what, restore)
 
 
@@ -201,7 +207,7 @@ HostAct = (
 
 def bind(host: Host, row: HostFunction, act: HostAct) -> HostCall:
     """The function as a guest calls it: budget, hook and permission come first."""
-    gates = {point: _gate(host, row, point) for point in (None, *HookPoint)}
+    gates = {point: _gate(host, row, point) for point in (None, *ENTRIES)}
     is_legacy = row.legacy
 
     def call(*values: int) -> int:
@@ -215,7 +221,7 @@ def bind(host: Host, row: HostFunction, act: HostAct) -> HostCall:
     return call
 
 
-def _gate(host: Host, row: HostFunction, point: HookPoint | None) -> Status:
+def _gate(host: Host, row: HostFunction, point: Entry | None) -> Status:
     """Why a call in `point` is refused; OK, which is 0, when it is not."""
     if row.hooks and point not in row.hooks:
         return Status.WRONG_HOOK

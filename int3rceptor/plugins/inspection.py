@@ -11,10 +11,12 @@ from int3rceptor.errors import PluginError
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.plugins.abi import FUNCTIONS
 from int3rceptor.plugins.codes import (
+    ENTRIES,
     IMPORT_MODULE,
     INIT_EXPORT,
     MEMORY_EXPORT,
     PAGE_BYTES,
+    Entry,
 )
 from int3rceptor.plugins.permissions import Permission
 
@@ -36,7 +38,7 @@ class ModuleInfo:
     """
 
     imports: dict[str, str] = field(default_factory=dict)
-    hooks: list[HookPoint] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
     has_init: bool = False
     has_memory: bool = False
     initial_memory_bytes: int = 0
@@ -46,13 +48,18 @@ class ModuleInfo:
     @property
     def exports(self) -> tuple[str, ...]:
         """The functions that the host calls."""
-        hooks = tuple(point.value for point in self.hooks)
-        return (*hooks, INIT_EXPORT) if self.has_init else hooks
+        names = tuple(entry.value for entry in self.entries)
+        return (*names, INIT_EXPORT) if self.has_init else names
+
+    @property
+    def hooks(self) -> list[HookPoint]:
+        """The hooks of the dispatcher among its entries."""
+        return [entry for entry in self.entries if isinstance(entry, HookPoint)]
 
     @property
     def permissions(self) -> frozenset[Permission]:
-        """What its imports, in the hooks that it exports, ask for."""
-        asked = (FUNCTIONS[name].permissions(self.hooks) for name in self.imports)
+        """What its imports, in the entries that it exports, ask for."""
+        asked = (FUNCTIONS[name].permissions(self.entries) for name in self.imports)
         return frozenset().union(*asked)
 
     @property
@@ -117,8 +124,8 @@ def _judge_export(info: ModuleInfo, name: str, kind: object) -> None:
             info.has_memory = True
             info.initial_memory_bytes = kind.limits.min * PAGE_BYTES
         return
-    point = _POINTS.get(name)
-    if point is None and name != INIT_EXPORT:
+    entry = _ENTRIES.get(name)
+    if entry is None and name != INIT_EXPORT:
         if name.startswith("on_"):
             info.notes.append(f"exports {name}, which is no hook and is never called")
         return
@@ -130,15 +137,15 @@ def _judge_export(info: ModuleInfo, name: str, kind: object) -> None:
     if params or results != ["i32"]:
         found = f"({_spell(params)}) -> {_spell(results) or 'nothing'}"
         info.problems.append(f"exports {name} as {found}; expected () -> i32")
-    elif point is None:
+    elif entry is None:
         info.has_init = True
     else:
-        info.hooks.append(point)
+        info.entries.append(entry)
 
 
 def _judge_whole(info: ModuleInfo) -> None:
-    if not info.hooks and not info.problems:
-        names = ", ".join(_POINTS)
+    if not info.entries and not info.problems:
+        names = ", ".join(_ENTRIES)
         info.problems.append(f"exports no hook; it needs at least one of {names}")
     users = [name for name in info.imports if FUNCTIONS[name].needs_memory]
     if users and not info.has_memory:
@@ -148,7 +155,7 @@ def _judge_whole(info: ModuleInfo) -> None:
         )
 
 
-_POINTS = {point.value: point for point in HookPoint}
+_ENTRIES = {entry.value: entry for entry in ENTRIES}
 
 
 def _spell(types: list[str]) -> str:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from wasmtime import Module
 
 from int3rceptor.hooks.changes import Look
-from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Verdict
 from int3rceptor.model.flow import Flow
 from int3rceptor.plugins.abi import FUNCTIONS
@@ -23,7 +22,7 @@ from int3rceptor.plugins.boundary import (
     HostImport,
 )
 from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.codes import INIT_EXPORT, LogLevel
+from int3rceptor.plugins.codes import INIT_EXPORT, Entry, LogLevel
 from int3rceptor.plugins.engine import shared_engine, ticks_for
 from int3rceptor.plugins.host import (
     Host,
@@ -79,7 +78,7 @@ class PluginInstance:
         self._guest: Guest | None = None
         self.starts = 0
 
-    def run(self, point: HookPoint, flow: Flow) -> Verdict | Fault | None:
+    def run(self, point: Entry, flow: Flow) -> Verdict | Fault | None:
         """Run one hook: its verdict, None to continue, or why it lost its turn."""
         guest = self._guest
         if guest is None:

@@ -14,7 +14,7 @@ from int3rceptor.model.message import Request, Response
 from int3rceptor.plugins.abi import FUNCTIONS
 from int3rceptor.plugins.boundary import Fault
 from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.codes import LogLevel
+from int3rceptor.plugins.codes import ENTRIES, Entry, LogLevel
 from int3rceptor.plugins.engine import compile_module
 from int3rceptor.plugins.fastcall import FastMaker
 from int3rceptor.plugins.host import Surroundings
@@ -105,7 +105,7 @@ def probe_source(name: str, *, pages: int = 1) -> bytes:
     row = FUNCTIONS[name]
     params = f"(param {' '.join(['i32'] * len(row.params))})" if row.params else ""
     loads = "".join(f" (i32.load (i32.const {4 * n}))" for n in range(len(row.params)))
-    hooks = "".join(f' (export "{one.value}" (func $run))' for one in HookPoint)
+    hooks = "".join(f' (export "{one.value}" (func $run))' for one in ENTRIES)
     return f"""(module
       (import "env" "{name}" (func $host {params} (result {row.result})))
       (memory (export "memory") {pages}){hooks}
@@ -132,7 +132,7 @@ class Probe:
         )
 
     def call(
-        self, *args: int | bytes, point: HookPoint = HookPoint.REQUEST, flow: Flow
+        self, *args: int | bytes, point: Entry = HookPoint.REQUEST, flow: Flow
     ) -> int:
         """The status. A bytes argument stands for its address and its length."""
         result = self.run(*args, point=point, flow=flow)
@@ -141,7 +141,7 @@ class Probe:
         return self.status()
 
     def run(
-        self, *args: int | bytes, point: HookPoint = HookPoint.REQUEST, flow: Flow
+        self, *args: int | bytes, point: Entry = HookPoint.REQUEST, flow: Flow
     ) -> Verdict | Fault | None:
         """Put the arguments into the guest's memory, and run the hook."""
         running = self.instance._guest or self.instance.start()

@@ -10,7 +10,7 @@ from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.headers import Headers
 from int3rceptor.plugins.abi import FUNCTIONS
 from int3rceptor.plugins.boundary import Fault, FaultKind
-from int3rceptor.plugins.codes import Status
+from int3rceptor.plugins.codes import ENTRIES, Entry, Status
 from int3rceptor.plugins.manifest import Limits
 from tests.plugins.support import FACTORIES, PAGE, Probe, make_flow
 
@@ -33,12 +33,12 @@ def probe(name: str, caller: str) -> Probe:
 @pytest.mark.parametrize("name", FUNCTIONS)
 @settings(max_examples=25)
 @given(
-    numbers=st.lists(NUMBERS, min_size=5, max_size=5), point=st.sampled_from(HookPoint)
+    numbers=st.lists(NUMBERS, min_size=5, max_size=5), point=st.sampled_from(ENTRIES)
 )
 @example(numbers=[0, (1 << 32) - 1, 0, (1 << 32) - 1, 0], point=HookPoint.REQUEST)
 @example(numbers=[(1 << 32) - 1] * 5, point=HookPoint.RESPONSE)
 def test_any_argument_gives_a_status(
-    name: str, caller: str, numbers: list[int], point: HookPoint
+    name: str, caller: str, numbers: list[int], point: Entry
 ) -> None:
     row = FUNCTIONS[name]
     one = probe(name, caller)
