@@ -17,6 +17,12 @@ MAX_CHANGES = 256
 MAX_TAGS = 64
 """Tags kept per flow, for the same reason."""
 
+MAX_CONTEXT_KEYS = 64
+"""Values that plugins leave on a flow for each other: a handful each."""
+
+MAX_CONTEXT_BYTES = 64 * 1024
+"""All of them together; they live as long as the exchange."""
+
 MAX_INFORMATIONAL = 16
 """1xx responses kept per flow: servers send one or two."""
 
@@ -84,7 +90,8 @@ class Flow:
     `is_announced` says that who keeps flows knows of it, and gave it its number; a
     tunnel that turns out to hold requests is never announced. `is_redacted` says that a
     listener of on_capture changed a message: what is kept is the changed one, and
-    nothing that shows the original.
+    nothing that shows the original. `context` is what plugins and functions leave for
+    later ones; it is not kept.
     """
 
     client: ClientInfo
@@ -99,6 +106,7 @@ class Flow:
     changes: list[Change] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
     rule: str = ""
+    context: dict[str, bytes] = field(default_factory=dict)
     informational: list[Informational] = field(default_factory=list)
     is_redacted: bool = False
     is_announced: bool = False
@@ -123,6 +131,15 @@ class Flow:
         """Note a change; past MAX_CHANGES the oldest stay and the rest is not kept."""
         if len(self.changes) < MAX_CHANGES:
             self.changes.append(Change(point=point, author=author, what=what))
+
+    def leave(self, key: str, value: bytes) -> bool:
+        """Put a value into the context; False when the flow holds too much already."""
+        after = {**self.context, key: value}
+        size = sum(len(name) + len(one) for name, one in after.items())
+        if len(after) > MAX_CONTEXT_KEYS or size > MAX_CONTEXT_BYTES:
+            return False
+        self.context[key] = value
+        return True
 
     def tag(self, name: str) -> bool:
         """Add a tag; False when the flow holds MAX_TAGS already."""

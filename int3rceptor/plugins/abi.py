@@ -9,8 +9,13 @@ from types import MappingProxyType
 
 from int3rceptor.plugins.abi_flow import CHANGING, DECIDING, FOUNDING, READING
 from int3rceptor.plugins.abi_rows import HostFunction
+from int3rceptor.plugins.abi_state import CONTEXT, KEY_VALUES
 
 FUNCTIONS: Mapping[str, HostFunction] = MappingProxyType(
-    {row.name: row for row in (*FOUNDING, *READING, *CHANGING, *DECIDING)}
+    {
+        row.name: row
+        for group in (FOUNDING, READING, CHANGING, DECIDING, KEY_VALUES, CONTEXT)
+        for row in group
+    }
 )
 """The one table, by name."""

@@ -17,14 +17,19 @@ from int3rceptor.model.message import Request, Response
 from int3rceptor.plugins.abi_rows import HostFunction
 from int3rceptor.plugins.boundary import Fault, FaultKind, Guest, HostCall, Outcome
 from int3rceptor.plugins.codes import ENTRIES, Entry, Extra, HookCode, LogLevel, Status
+from int3rceptor.plugins.keyvalues import KeyValues
 from int3rceptor.plugins.permissions import Grants
+
+DEFAULT_STATE_BYTES = 1024 * 1024
+"""Keys and values of one plugin: a counter for each of 20,000 clients."""
 
 MAX_LOG_LINE_BYTES = 8 * 1024
 """Of one log line; the rest is cut. A terminal line is 200, a pretty-printed header
 list a few thousand; the host work budget allows 128 lines of this size."""
 
 
-def _wall_ms() -> int:
+def wall_ms() -> int:
+    """Milliseconds since 1970."""
     return time.time_ns() // 1_000_000
 
 
@@ -33,7 +38,10 @@ class Surroundings:
     """What a plugin sees of the world besides flows; supplied, so a run can repeat."""
 
     config: Mapping[str, str] = field(default_factory=dict)
-    now_ms: Callable[[], int] = _wall_ms
+    state: KeyValues = field(
+        default_factory=lambda: KeyValues(DEFAULT_STATE_BYTES, wall_ms)
+    )
+    now_ms: Callable[[], int] = wall_ms
     random: Callable[[int], bytes] = secrets.token_bytes
 
 

@@ -32,12 +32,13 @@ from int3rceptor.plugins.host import (
     bind,
 )
 from int3rceptor.plugins.host_read import READERS
+from int3rceptor.plugins.host_state import STATE
 from int3rceptor.plugins.host_write import WRITERS
 from int3rceptor.plugins.inspection import ModuleInfo
 from int3rceptor.plugins.manifest import Limits
 from int3rceptor.plugins.permissions import Grant, Grants
 
-HOST_ACTS: Mapping[str, HostAct] = {**READERS, **WRITERS}
+HOST_ACTS: Mapping[str, HostAct] = {**READERS, **WRITERS, **STATE}
 
 _INTACT = frozenset({FaultKind.RETURNED_ERROR, FaultKind.BAD_ANSWER})
 """Faults after which the guest's own state is still what it made it."""

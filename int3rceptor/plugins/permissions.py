@@ -7,6 +7,7 @@ is decided in `manager`; `host` enforces it where host functions are bound.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from fnmatch import fnmatchcase
 
 from int3rceptor.errors import PluginError
 
@@ -31,6 +32,8 @@ class Permission(Enum):
     RESPOND = "respond"
     CONNECT = "connect"
     AMBIENT = "ambient"
+    KV = "kv"
+    CONTEXT = "context"
 
 
 MEANINGS = {
@@ -46,11 +49,14 @@ MEANINGS = {
     Permission.RESPOND: "answer in the origin's place, drop or delay",
     Permission.CONNECT: "refuse, delay, or leave alone whole connections",
     Permission.AMBIENT: "read the clock and random bytes",
+    Permission.KV: "keep state of its own under keys",
+    Permission.CONTEXT: "read and leave values on flows, for other plugins",
 }
 """Each permission in plain words."""
 
-SCOPED: dict[Permission, str] = {}
-"""Permissions that name what they are for: `topics:alerts`. The value says what."""
+SCOPED = {Permission.CONTEXT: "keys"}
+"""Permissions that name what they are for, as a glob: `context:auth.*`. The value says
+what."""
 
 GRANTED_UNASKED = frozenset(
     {
@@ -123,6 +129,10 @@ class Grants:
 
     def __contains__(self, permission: Permission) -> bool:
         return permission in self._scopes
+
+    def covers(self, permission: Permission, name: str) -> bool:
+        """Whether a scoped permission was granted for `name`."""
+        return any(fnmatchcase(name, one) for one in self.scopes(permission))
 
     def scopes(self, permission: Permission) -> tuple[str, ...]:
         """What a scoped permission was granted for; () if it was not."""

@@ -20,6 +20,7 @@ from int3rceptor.plugins.fastcall import FastMaker
 from int3rceptor.plugins.host import Surroundings
 from int3rceptor.plugins.inspection import inspect_module, require_loadable
 from int3rceptor.plugins.instance import PluginCode, PluginInstance
+from int3rceptor.plugins.keyvalues import KeyValues
 from int3rceptor.plugins.manifest import Limits
 from int3rceptor.plugins.permissions import SCOPED, Grant, Permission, grant_of
 from int3rceptor.plugins.stockcall import StockMaker
@@ -62,6 +63,7 @@ def make_flow(*, has_response: bool = True, body: bytes = b"body") -> Flow:
         address=("127.0.0.1", 5555), connect_host="connect.example.com", tls=tls
     )
     flow = Flow(client=client, request=request, rule="a rule")
+    flow.context["a"] = b"left"
     if has_response:
         flow.response = Response(
             status=200,
@@ -91,8 +93,13 @@ def make_instance(
     info = inspect_module(compiled)
     require_loadable(info, "a test's module")
     code = PluginCode(module=compiled, info=info, granted=granted)
+    state = KeyValues(4096, lambda: 1 << 41)
+    state.set(b"a", b"1")
     surroundings = Surroundings(
-        config=config or {}, now_ms=lambda: 1 << 41, random=lambda size: b"r" * size
+        config=config or {},
+        state=state,
+        now_ms=lambda: 1 << 41,
+        random=lambda size: b"r" * size,
     )
     return PluginInstance(code, limits or Limits(), surroundings, factory)
 

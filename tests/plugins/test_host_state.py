@@ -1,0 +1,132 @@
+"""Host functions about state and about what is left on a flow, from inside a guest."""
+
+import pytest
+
+from int3rceptor.model.flow import MAX_CONTEXT_KEYS
+from int3rceptor.plugins.boundary import Fault
+from int3rceptor.plugins.callers import MakerFactory
+from int3rceptor.plugins.codes import Status
+from int3rceptor.plugins.host_read import encode_list
+from int3rceptor.plugins.keyvalues import KeyValues
+from int3rceptor.plugins.manifest import Limits
+from int3rceptor.plugins.permissions import Permission, grant_of
+from tests.plugins.support import Probe, make_flow
+
+BUFFER = 4096
+
+
+def state_of(probe: Probe) -> KeyValues:
+    return probe.instance._host.surroundings.state
+
+
+def test_state_is_read(factory: MakerFactory) -> None:
+    probe = Probe("host_kv_get", factory)
+    assert probe.call(b"a", BUFFER, 99, flow=make_flow()) == 1
+    assert probe.read(BUFFER, 2) == b"1\0"
+    assert probe.call(b"none", BUFFER, 99, flow=make_flow()) == Status.NOT_FOUND
+    assert probe.call(b"a", BUFFER, 0, flow=make_flow()) == 1
+
+
+def test_state_is_set_and_stays_through_a_fault(factory: MakerFactory) -> None:
+    probe = Probe("host_kv_set", factory)
+    assert probe.call(b"k", b"\xff\0", flow=make_flow()) == Status.OK
+    assert probe.call(b"", b"v", flow=make_flow()) == Status.BAD_ARGUMENT
+    assert probe.call(b"k" * 257, b"v", flow=make_flow()) == Status.BAD_ARGUMENT
+    assert probe.call(b"k", b"v" * 5000, flow=make_flow()) == Status.TOO_LARGE
+    assert state_of(probe).get(b"k") == b"\xff\0"
+    spent = Probe("host_kv_set", factory, limits=Limits(host_bytes=1))
+    assert isinstance(spent.run(b"kk", b"v", flow=make_flow()), Fault)
+
+
+def test_numbers_are_added_up(factory: MakerFactory) -> None:
+    probe = Probe("host_kv_add", factory)
+    assert probe.call(b"a", 41, flow=make_flow()) == 42
+    assert probe.call(b"a", -100, flow=make_flow()) == 0
+    assert probe.call(b"new", 1, flow=make_flow()) == 1
+    state_of(probe).set(b"word", b"x")
+    assert probe.call(b"word", 1, flow=make_flow()) == Status.BAD_ARGUMENT
+    assert probe.call(b"", 1, flow=make_flow()) == Status.BAD_ARGUMENT
+    state_of(probe).set(b"large", b"1" * 4080)
+    assert probe.call(b"one more", 1, flow=make_flow()) == Status.TOO_LARGE
+
+
+def test_keys_end(factory: MakerFactory) -> None:
+    probe = Probe("host_kv_expire", factory)
+    assert probe.call(b"a", 0, flow=make_flow()) == Status.OK
+    assert state_of(probe).get(b"a") is None
+    assert probe.call(b"a", 1000, flow=make_flow()) == Status.NOT_FOUND
+
+
+def test_keys_are_deleted_and_listed(factory: MakerFactory) -> None:
+    probe = Probe("host_kv_delete", factory)
+    assert probe.call(b"a", flow=make_flow()) == Status.OK
+    assert probe.call(b"a", flow=make_flow()) == Status.NOT_FOUND
+    listing = Probe("host_kv_list", factory)
+    state_of(listing).set(b"ab", b"")
+    state_of(listing).set(b"b", b"")
+    expected = encode_list([b"a", b"ab"])
+    assert listing.call(b"a", BUFFER, 99, flow=make_flow()) == len(expected)
+    assert listing.read(BUFFER, len(expected)) == expected
+
+
+def test_what_was_left_on_a_flow_is_read(factory: MakerFactory) -> None:
+    probe = Probe("host_context_get", factory)
+    assert probe.call(b"a", BUFFER, 99, flow=make_flow()) == 4
+    assert probe.read(BUFFER, 4) == b"left"
+    assert probe.call(b"b", BUFFER, 99, flow=make_flow()) == Status.NOT_FOUND
+
+
+def test_values_are_left_on_a_flow(factory: MakerFactory) -> None:
+    flow = make_flow()
+    probe = Probe("host_context_set", factory)
+    assert probe.call("ü".encode(), b"\0", flow=flow) == Status.OK
+    assert flow.context == {"a": b"left", "ü": b"\0"}
+    for key in (b"", b"\xff", b"a\nb", b"k" * 257):
+        assert probe.call(key, b"", flow=flow) == Status.BAD_ARGUMENT
+
+
+def test_a_flow_holds_so_many_keys_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("int3rceptor.model.flow.MAX_CONTEXT_BYTES", 100)
+    flow = make_flow()
+    probe = Probe("host_context_set")
+    assert probe.call(b"a", b"v" * 100, flow=flow) == Status.TOO_LARGE
+    assert probe.call(b"a", b"v" * 99, flow=flow) == Status.OK
+    flow.context.clear()
+    flow.context.update({str(number): b"" for number in range(MAX_CONTEXT_KEYS)})
+    assert probe.call(b"one more", b"", flow=flow) == Status.TOO_LARGE
+    assert probe.call(b"1", b"v", flow=flow) == Status.OK
+
+
+def test_a_fault_takes_back_what_was_left(factory: MakerFactory) -> None:
+    flow = make_flow()
+    probe = Probe("host_context_set", factory)
+    host = probe.instance._host
+    host.save("earlier", lambda: None)
+    probe.instance.start()
+    running = probe.instance._guest
+    assert running is not None
+    original = running.call
+
+    def failing(export: str) -> int:
+        original(export)
+        return -1
+
+    running.call = failing  # type: ignore[method-assign]
+    assert isinstance(probe.run(b"a", b"new", flow=flow), Fault)
+    assert flow.context == {"a": b"left"}
+
+
+@pytest.mark.parametrize("name", ["host_context_get", "host_context_set"])
+@pytest.mark.parametrize(("scope", "is_allowed"), [("a*", True), ("b.*", False)])
+def test_keys_are_granted_by_glob(name: str, scope: str, is_allowed: bool) -> None:
+    granted = frozenset({grant_of(Permission.CONTEXT, scope)})
+    probe = Probe(name, granted=granted)
+    last = (BUFFER, 99) if name.endswith("get") else (b"v",)
+    status = probe.call(b"abc", *last, flow=make_flow())
+    assert (status != Status.NO_PERMISSION) is is_allowed
+
+
+def test_without_the_permission_nothing_is_kept() -> None:
+    probe = Probe("host_kv_set", granted=frozenset())
+    assert probe.call(b"k", b"v", flow=make_flow()) == Status.NO_PERMISSION
+    assert state_of(probe).get(b"k") is None
