@@ -17,11 +17,8 @@ from int3rceptor.model.message import Request, Response
 from int3rceptor.plugins.abi_rows import HostFunction
 from int3rceptor.plugins.boundary import Fault, FaultKind, Guest, HostCall, Outcome
 from int3rceptor.plugins.codes import ENTRIES, Entry, Extra, HookCode, LogLevel, Status
-from int3rceptor.plugins.keyvalues import KeyValues
+from int3rceptor.plugins.keyvalues import DEFAULT_STATE_BYTES, KeyValues
 from int3rceptor.plugins.permissions import Grants
-
-DEFAULT_STATE_BYTES = 1024 * 1024
-"""Keys and values of one plugin: a counter for each of 20,000 clients."""
 
 MAX_LOG_LINE_BYTES = 8 * 1024
 """Of one log line; the rest is cut. A terminal line is 200, a pretty-printed header

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+DEFAULT_STATE_BYTES = 1024 * 1024
+"""Keys and values of one plugin: a counter for each of 20,000 clients."""
+
 MAX_KEY_BYTES = 256
 """Of one key: a URL's host and path fit."""
 

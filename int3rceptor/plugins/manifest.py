@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from int3rceptor.errors import PluginError
+from int3rceptor.plugins.keyvalues import DEFAULT_STATE_BYTES
 from int3rceptor.plugins.permissions import Grant, parse_grant
 
 MAX_MANIFEST_BYTES = 1024 * 1024
@@ -36,6 +37,9 @@ MAX_WALL_S = 60.0
 
 MAX_MEMORY_BYTES = 1024 * 1024 * 1024
 """Per instance; beyond it the proxy itself is at risk."""
+
+MAX_STATE_BYTES = 16 * 1024 * 1024
+"""A state on disk is written whole after a change."""
 
 MAX_HOST_CALLS = 1_000_000
 """About a second of host work."""
@@ -60,6 +64,17 @@ class Limits(_Table):
     )
 
 
+class State(_Table):
+    """[state]: what it keeps under keys, where, and how much.
+
+    `carry`: a new version of the plugin goes on with what the old one kept.
+    """
+
+    keep: Literal["memory", "disk"] = "memory"
+    quota_bytes: Annotated[int, Field(ge=0, le=MAX_STATE_BYTES)] = DEFAULT_STATE_BYTES
+    carry: bool = True
+
+
 class Scope(_Table):
     """[scope]: the hosts whose flows it is asked about, as globs."""
 
@@ -76,6 +91,7 @@ class Manifest(_Table):
     on_error: Literal["skip", "block"] = "skip"
     limits: Limits = Limits()
     scope: Scope = Scope()
+    state: State = State()
     config: dict[str, JsonValue] = {}
     permissions: tuple[str, ...] = ()
     grant: tuple[str, ...] = ()

@@ -86,11 +86,11 @@ def test_values_are_left_on_a_flow(factory: MakerFactory) -> None:
 
 
 def test_a_flow_holds_so_many_keys_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("int3rceptor.model.flow.MAX_CONTEXT_BYTES", 100)
+    monkeypatch.setattr("int3rceptor.model.flow.MAX_CONTEXT_BYTES", 400)
     flow = make_flow()
     probe = Probe("host_context_set")
-    assert probe.call(b"a", b"v" * 100, flow=flow) == Status.TOO_LARGE
-    assert probe.call(b"a", b"v" * 99, flow=flow) == Status.OK
+    assert probe.call(b"a", b"v" * 400, flow=flow) == Status.TOO_LARGE
+    assert probe.call(b"a", b"v" * 399, flow=flow) == Status.OK
     flow.context.clear()
     flow.context.update({str(number): b"" for number in range(MAX_CONTEXT_KEYS)})
     assert probe.call(b"one more", b"", flow=flow) == Status.TOO_LARGE
