@@ -10,12 +10,19 @@ from types import MappingProxyType
 from int3rceptor.plugins.abi_flow import CHANGING, DECIDING, FOUNDING, READING
 from int3rceptor.plugins.abi_rows import HostFunction
 from int3rceptor.plugins.abi_state import CONTEXT, KEY_VALUES
+from int3rceptor.plugins.abi_topics import TOPICS
+
+_GROUPS = (
+    FOUNDING,
+    READING,
+    CHANGING,
+    DECIDING,
+    KEY_VALUES,
+    CONTEXT,
+    TOPICS,
+)
 
 FUNCTIONS: Mapping[str, HostFunction] = MappingProxyType(
-    {
-        row.name: row
-        for group in (FOUNDING, READING, CHANGING, DECIDING, KEY_VALUES, CONTEXT)
-        for row in group
-    }
+    {row.name: row for group in _GROUPS for row in group}
 )
 """The one table, by name."""

@@ -22,6 +22,7 @@ class Extra(Enum):
     """What the host calls in a guest beside the hooks of the dispatcher.
 
     on_request_chunk, on_response_chunk: a piece of a body on its way, or its end.
+    on_message: a message of another plugin, on a topic that this one listens to.
     """
 
     # As HookPoint's, and for the same reason.
@@ -29,10 +30,11 @@ class Extra(Enum):
 
     REQUEST_CHUNK = "on_request_chunk"
     RESPONSE_CHUNK = "on_response_chunk"
+    MESSAGE = "on_message"
 
 
 Entry = HookPoint | Extra
-"""A function of the guest that is called about a flow."""
+"""A function of the guest that the host calls, plugin_init aside."""
 
 ENTRIES: tuple[Entry, ...] = (*HookPoint, *Extra)
 """All of them."""
@@ -49,6 +51,7 @@ class Status(IntEnum):
     NO_PERMISSION = -5
     PROTECTED = -6
     TOO_LARGE = -7
+    TOO_DEEP = -8
 
 
 class HookCode(IntEnum):

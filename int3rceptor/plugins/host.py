@@ -18,6 +18,7 @@ from int3rceptor.plugins.abi_rows import HostFunction
 from int3rceptor.plugins.boundary import Fault, FaultKind, Guest, HostCall, Outcome
 from int3rceptor.plugins.codes import ENTRIES, Entry, Extra, HookCode, LogLevel, Status
 from int3rceptor.plugins.keyvalues import DEFAULT_STATE_BYTES, KeyValues
+from int3rceptor.plugins.messages import Mailbox, Message
 from int3rceptor.plugins.permissions import Grants
 
 MAX_LOG_LINE_BYTES = 8 * 1024
@@ -30,6 +31,11 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def _to_nobody(_message: Message) -> int:
+    """Where no other plugin is."""
+    return 0
+
+
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Surroundings:
     """What a plugin sees of the world besides flows; supplied, so a run can repeat."""
@@ -38,6 +44,8 @@ class Surroundings:
     state: KeyValues = field(
         default_factory=lambda: KeyValues(DEFAULT_STATE_BYTES, wall_ms)
     )
+    mailbox: Mailbox = field(default_factory=lambda: Mailbox("unnamed"))
+    publish: Callable[[Message], int] = _to_nobody
     now_ms: Callable[[], int] = wall_ms
     random: Callable[[int], bytes] = secrets.token_bytes
 
@@ -67,6 +75,7 @@ class Host:
         "flow",
         "grants",
         "guest",
+        "letter",
         "lines",
         "point",
         "saved",
@@ -82,6 +91,7 @@ class Host:
         self.grants = grants
         self.guest: Guest | None = None
         self.flow: Flow | None = None
+        self.letter: Message | None = None
         self.point: Entry | None = None
         self.calls_left = budget.calls
         self.bytes_left = budget.bytes

@@ -22,7 +22,7 @@ from int3rceptor.plugins.boundary import (
     HostImport,
 )
 from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.codes import INIT_EXPORT, Entry, LogLevel
+from int3rceptor.plugins.codes import INIT_EXPORT, Entry, Extra, LogLevel
 from int3rceptor.plugins.engine import shared_engine, ticks_for
 from int3rceptor.plugins.host import (
     Host,
@@ -33,12 +33,14 @@ from int3rceptor.plugins.host import (
 )
 from int3rceptor.plugins.host_read import READERS
 from int3rceptor.plugins.host_state import STATE
+from int3rceptor.plugins.host_topics import TALKERS
 from int3rceptor.plugins.host_write import WRITERS
 from int3rceptor.plugins.inspection import ModuleInfo
 from int3rceptor.plugins.manifest import Limits
+from int3rceptor.plugins.messages import Message
 from int3rceptor.plugins.permissions import Grant, Grants
 
-HOST_ACTS: Mapping[str, HostAct] = {**READERS, **WRITERS, **STATE}
+HOST_ACTS: Mapping[str, HostAct] = {**READERS, **WRITERS, **STATE, **TALKERS}
 
 _INTACT = frozenset({FaultKind.RETURNED_ERROR, FaultKind.BAD_ANSWER})
 """Faults after which the guest's own state is still what it made it."""
@@ -79,7 +81,16 @@ class PluginInstance:
         self._guest: Guest | None = None
         self.starts = 0
 
-    def run(self, point: Entry, flow: Flow) -> Verdict | Fault | None:
+    def read_message(self, letter: Message) -> Fault | None:
+        """Run on_message; there is nothing that it could decide."""
+        self._host.letter = letter
+        try:
+            result = self.run(Extra.MESSAGE, None)
+        finally:
+            self._host.letter = None
+        return result if isinstance(result, Fault) else None
+
+    def run(self, point: Entry, flow: Flow | None) -> Verdict | Fault | None:
         """Run one hook: its verdict, None to continue, or why it lost its turn."""
         guest = self._guest
         if guest is None:

@@ -34,6 +34,7 @@ class Permission(Enum):
     AMBIENT = "ambient"
     KV = "kv"
     CONTEXT = "context"
+    TOPICS = "topics"
 
 
 MEANINGS = {
@@ -51,10 +52,11 @@ MEANINGS = {
     Permission.AMBIENT: "read the clock and random bytes",
     Permission.KV: "keep state of its own under keys",
     Permission.CONTEXT: "read and leave values on flows, for other plugins",
+    Permission.TOPICS: "send messages to other plugins, and get theirs",
 }
 """Each permission in plain words."""
 
-SCOPED = {Permission.CONTEXT: "keys"}
+SCOPED = {Permission.CONTEXT: "keys", Permission.TOPICS: "topic"}
 """Permissions that name what they are for, as a glob: `context:auth.*`. The value says
 what."""
 

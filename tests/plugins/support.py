@@ -22,6 +22,7 @@ from int3rceptor.plugins.inspection import inspect_module, require_loadable
 from int3rceptor.plugins.instance import PluginCode, PluginInstance
 from int3rceptor.plugins.keyvalues import KeyValues
 from int3rceptor.plugins.manifest import Limits
+from int3rceptor.plugins.messages import Message
 from int3rceptor.plugins.permissions import SCOPED, Grant, Permission, grant_of
 from int3rceptor.plugins.stockcall import StockMaker
 
@@ -138,6 +139,13 @@ class Probe:
             probe_source(name), factory, limits=limits, config=config, granted=granted
         )
 
+    def read_message(self, *args: int | bytes, letter: Message) -> int:
+        """The status of a call from on_message."""
+        self._put(args)
+        result = self.instance.read_message(letter)
+        assert result is None, result
+        return self.status()
+
     def call(
         self, *args: int | bytes, point: Entry = HookPoint.REQUEST, flow: Flow
     ) -> int:
@@ -151,6 +159,10 @@ class Probe:
         self, *args: int | bytes, point: Entry = HookPoint.REQUEST, flow: Flow
     ) -> Verdict | Fault | None:
         """Put the arguments into the guest's memory, and run the hook."""
+        self._put(args)
+        return self.instance.run(point, flow)
+
+    def _put(self, args: tuple[int | bytes, ...]) -> None:
         running = self.instance._guest or self.instance.start()
         assert not isinstance(running, Fault), running
         numbers: list[int] = []
@@ -164,7 +176,6 @@ class Probe:
                 numbers.append(one % (1 << 32))
         packed = b"".join(number.to_bytes(4, "little") for number in numbers)
         assert running.write(0, packed)
-        return self.instance.run(point, flow)
 
     def status(self) -> int:
         """What the host function answered last."""

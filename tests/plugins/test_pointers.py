@@ -18,7 +18,7 @@ EDGES = (0, 1, 4, PAGE - 1, PAGE, PAGE + 1, 1 << 31, (1 << 32) - 1)
 NUMBERS = st.one_of(
     st.sampled_from(EDGES), st.integers(0, 2 * PAGE), st.integers(0, (1 << 32) - 1)
 )
-PLAIN_STATUS = range(-7, 1)
+PLAIN_STATUS = range(min(Status), 1)
 WITH_POINTERS = [name for name, row in FUNCTIONS.items() if row.needs_memory]
 
 

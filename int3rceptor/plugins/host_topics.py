@@ -1,0 +1,79 @@
+"""Host functions by which plugins talk to each other: subscribe, publish, read."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from int3rceptor.plugins.codes import Status
+from int3rceptor.plugins.host import Host, HostAct
+from int3rceptor.plugins.messages import (
+    MAX_DEPTH,
+    MAX_MESSAGE_BYTES,
+    MAX_TOPIC_BYTES,
+    Message,
+)
+from int3rceptor.plugins.permissions import Permission
+
+
+def subscribe(host: Host, address: int, length: int) -> int:
+    """host_subscribe."""
+    topic = _topic(host, address, length)
+    if not isinstance(topic, str):
+        return topic
+    is_heard = host.surroundings.mailbox.subscribe(topic)
+    return Status.OK if is_heard else Status.TOO_LARGE
+
+
+def publish(host: Host, topic_at: int, topic_len: int, at: int, length: int) -> int:
+    """host_publish."""
+    topic = _topic(host, topic_at, topic_len)
+    if not isinstance(topic, str):
+        return topic
+    if length > MAX_MESSAGE_BYTES:
+        return Status.TOO_LARGE
+    data = host.read(at, length)
+    if data is None:
+        return Status.BAD_POINTER
+    earlier = () if host.letter is None else host.letter.chain
+    if len(earlier) >= MAX_DEPTH:
+        return Status.TOO_DEEP
+    chain = (*earlier, host.surroundings.mailbox.name)
+    return host.surroundings.publish(Message(topic, data, chain))
+
+
+def _topic(host: Host, address: int, length: int) -> str | Status:
+    data = host.read(address, length)
+    if data is None:
+        return Status.BAD_POINTER
+    try:
+        topic = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return Status.BAD_ARGUMENT
+    if not topic or len(data) > MAX_TOPIC_BYTES or not topic.isprintable():
+        return Status.BAD_ARGUMENT
+    if not host.grants.covers(Permission.TOPICS, topic):
+        return Status.NO_PERMISSION
+    return topic
+
+
+def _text(source: Callable[[Message], bytes]) -> HostAct:
+    """A function that copies something of the message."""
+
+    def act(host: Host, address: int, room: int) -> int:
+        letter = host.letter
+        if letter is None:
+            return Status.WRONG_HOOK
+        return host.give(source(letter), address, room)
+
+    return act
+
+
+TALKERS: Mapping[str, HostAct] = MappingProxyType(
+    {
+        "host_subscribe": subscribe,
+        "host_publish": publish,
+        "host_get_topic": _text(lambda message: message.topic.encode()),
+        "host_get_message": _text(lambda message: message.data),
+        "host_get_sender": _text(lambda message: message.sender.encode()),
+    }
+)
+"""By the name that guests import them under."""

@@ -1,0 +1,51 @@
+"""What plugins send each other, and where it waits. Pure: `topics` delivers it."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+MAX_MESSAGE_BYTES = 64 * 1024
+"""Of one message: a note about a flow, not its body."""
+
+MAX_TOPIC_BYTES = 128
+"""Of a topic's name."""
+
+MAX_TOPICS = 32
+"""Topics that one plugin listens to."""
+
+MAX_DEPTH = 8
+"""How many plugins one cause may pass through: each answers the one before it."""
+
+MAX_WAITING = 256
+"""Messages that wait for one plugin: with MAX_MESSAGE_BYTES 16 MiB at the very most."""
+
+
+@dataclass(slots=True, frozen=True)
+class Message:
+    """One message. `chain` names the plugins it came through, its sender last."""
+
+    topic: str
+    data: bytes
+    chain: tuple[str, ...]
+
+    @property
+    def sender(self) -> str:
+        """Who published it."""
+        return self.chain[-1]
+
+
+@dataclass(slots=True)
+class Mailbox:
+    """One plugin's end: what it listens to, and what waits for it."""
+
+    name: str
+    topics: set[str] = field(default_factory=set)
+    waiting: deque[Message] = field(default_factory=deque)
+    lost: int = 0
+    """Messages that found the mailbox full since it was last empty."""
+
+    def subscribe(self, topic: str) -> bool:
+        """Listen to a topic; False when it listens to MAX_TOPICS already."""
+        if topic not in self.topics and len(self.topics) >= MAX_TOPICS:
+            return False
+        self.topics.add(topic)
+        return True

@@ -1,0 +1,111 @@
+"""Host functions by which plugins talk to each other, from inside a guest."""
+
+import pytest
+
+from int3rceptor.plugins.callers import MakerFactory
+from int3rceptor.plugins.codes import Status
+from int3rceptor.plugins.messages import (
+    MAX_DEPTH,
+    MAX_MESSAGE_BYTES,
+    MAX_TOPIC_BYTES,
+    MAX_TOPICS,
+    Mailbox,
+    Message,
+)
+from int3rceptor.plugins.permissions import Permission, grant_of
+from tests.plugins.support import Probe, make_flow
+
+BUFFER = 4096
+LETTER = Message("news", b"\0data", ("first", "second"))
+
+
+def mailbox_of(probe: Probe) -> Mailbox:
+    return probe.instance._host.surroundings.mailbox
+
+
+def test_a_plugin_listens_to_so_many_topics(factory: MakerFactory) -> None:
+    probe = Probe("host_subscribe", factory)
+    for number in range(MAX_TOPICS):
+        assert probe.call(b"%d" % number, flow=make_flow()) == Status.OK
+    assert probe.call(b"0", flow=make_flow()) == Status.OK
+    assert probe.call(b"more", flow=make_flow()) == Status.TOO_LARGE
+    assert mailbox_of(probe).topics == set(map(str, range(MAX_TOPICS)))
+
+
+@pytest.mark.parametrize("topic", [b"", b"\xff", b"a\0b", b"t" * (MAX_TOPIC_BYTES + 1)])
+@pytest.mark.parametrize("name", ["host_subscribe", "host_publish"])
+def test_a_topic_is_a_short_printable_word(name: str, topic: bytes) -> None:
+    probe = Probe(name)
+    rest = () if name == "host_subscribe" else (b"",)
+    assert probe.call(topic, *rest, flow=make_flow()) == Status.BAD_ARGUMENT
+
+
+@pytest.mark.parametrize("name", ["host_subscribe", "host_publish"])
+def test_topics_are_granted_by_glob(name: str, factory: MakerFactory) -> None:
+    granted = frozenset({grant_of(Permission.TOPICS, "news.*")})
+    probe = Probe(name, factory, granted=granted)
+    rest = () if name == "host_subscribe" else (b"",)
+    assert probe.call(b"news.local", *rest, flow=make_flow()) == Status.OK
+    assert probe.call(b"alerts", *rest, flow=make_flow()) == Status.NO_PERMISSION
+
+
+def published_by(probe: Probe) -> list[Message]:
+    """Where the probe's messages go from now on."""
+    sent: list[Message] = []
+
+    def publish(message: Message) -> int:
+        sent.append(message)
+        return 3
+
+    object.__setattr__(probe.instance._host.surroundings, "publish", publish)
+    return sent
+
+
+def test_a_message_is_published_with_its_sender(factory: MakerFactory) -> None:
+    probe = Probe("host_publish", factory)
+    sent = published_by(probe)
+    assert probe.call(b"news", b"\xffdata", flow=make_flow()) == 3
+    assert sent == [Message("news", b"\xffdata", ("unnamed",))]
+
+
+def test_an_answer_carries_whom_it_came_through(factory: MakerFactory) -> None:
+    probe = Probe("host_publish", factory)
+    sent = published_by(probe)
+    assert probe.read_message(b"more", b"", letter=LETTER) == 3
+    assert sent == [Message("more", b"", ("first", "second", "unnamed"))]
+    # The next hook is about something else.
+    assert probe.call(b"news", b"", flow=make_flow()) == 3
+    assert sent[-1].chain == ("unnamed",)
+
+
+def test_a_chain_ends() -> None:
+    probe = Probe("host_publish")
+    sent = published_by(probe)
+    deep = Message("news", b"", tuple("abcdefgh"))
+    assert len(deep.chain) == MAX_DEPTH
+    assert probe.read_message(b"news", b"", letter=deep) == Status.TOO_DEEP
+    assert sent == []
+
+
+def test_a_message_has_a_largest_size() -> None:
+    probe = Probe("host_publish")
+    sent = published_by(probe)
+    size = MAX_MESSAGE_BYTES + 1
+    assert probe.call(b"news", 0, size, flow=make_flow()) == Status.TOO_LARGE
+    assert sent == []
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("host_get_topic", b"news"),
+        ("host_get_message", b"\0data"),
+        ("host_get_sender", b"second"),
+    ],
+)
+def test_a_message_is_read(name: str, expected: bytes, factory: MakerFactory) -> None:
+    probe = Probe(name, factory)
+    assert probe.read_message(BUFFER, 99, letter=LETTER) == len(expected)
+    assert probe.read(BUFFER, len(expected)) == expected
+    assert probe.read_message(BUFFER, 1, letter=LETTER) == len(expected)
+    assert probe.call(BUFFER, 99, flow=make_flow()) == Status.WRONG_HOOK
