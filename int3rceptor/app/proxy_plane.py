@@ -186,10 +186,14 @@ async def _plugin_manager(
     if not config.plugin and not any((config.data_dir / "plugins").glob("*.wa[st]*")):
         return None
     # The engine takes 0.2 s to import: only for those who use it.
+    from int3rceptor.plugins.cache import ModuleCache
     from int3rceptor.plugins.manager import PluginManager
 
     manager = PluginManager(
-        hooks, log=lines or log_plugin_line, settings=config.plugins
+        hooks,
+        log=lines or log_plugin_line,
+        settings=config.plugins,
+        cache=ModuleCache(config.data_dir),
     )
     stack.push_async_callback(manager.aclose)
     return manager

@@ -6,14 +6,11 @@ goes. Nothing here knows what a hub does.
 
 import asyncio
 import logging
-import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from int3rceptor.app.keeping import Watched
 from int3rceptor.link.channel import Channel, open_channel
@@ -26,6 +23,7 @@ from int3rceptor.link.messages import (
     Watch,
     proxy_decoder,
 )
+from int3rceptor.net import children
 from int3rceptor.net.tasks import Tasks
 
 log = logging.getLogger("int3rceptor.hub")
@@ -221,19 +219,16 @@ def _spawn(
     """A hub that has these sockets. OSError when the system has no room for it."""
     sockets = [link, *([] if control is None else [control])]
     numbers = [one.fileno() for one in sockets]
-    # It looks for modules where we do, and not in the directory that we happen to be
-    # in, as `-m` alone would.
-    path = os.pathsep.join(one or str(Path.cwd()) for one in sys.path)
     # A signal to the group must not meet a hub that does not ignore it yet.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         return subprocess.Popen(  # noqa: S603  # our own interpreter and module
-            [sys.executable, "-P", "-m", MODULE, *map(str, numbers)],
+            children.command(MODULE, *map(str, numbers)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             pass_fds=numbers,
-            env={**os.environ, "PYTHONPATH": path},
+            env=children.environment(),
         )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

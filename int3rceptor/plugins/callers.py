@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 from wasmtime import Engine, Module
 
+from int3rceptor.errors import PluginError
 from int3rceptor.plugins.boundary import Blueprint, GuestLimits, GuestMaker, HostImport
-from int3rceptor.plugins.engine import compile_module, shared_engine
+from int3rceptor.plugins.cache import ModuleCache
+from int3rceptor.plugins.compiling import compiled
+from int3rceptor.plugins.engine import shared_engine
 from int3rceptor.plugins.stockcall import StockMaker
 
 log = logging.getLogger("int3rceptor.plugins")
@@ -24,7 +27,7 @@ _PROBE = b"""(module
 _ANSWER = -0x1234
 
 
-def proves_itself(factory: MakerFactory) -> bool:
+def proves_itself(factory: MakerFactory, cache: ModuleCache | None = None) -> bool:
     """Run one real module and compare: arguments, an i64, memory both ways, a trap."""
     seen: list[tuple[int, bytes | None]] = []
 
@@ -36,7 +39,7 @@ def proves_itself(factory: MakerFactory) -> bool:
     one = HostImport(name="wide", params=3, result="i64", call=wide)
     limits = GuestLimits(fuel=10_000, ticks=1 << 32, memory_bytes=1 << 20)
     blueprint = Blueprint(imports=(one,), exports=("ask", "trap"), limits=limits)
-    module = compile_module(_PROBE, "self-check")
+    module = compiled(_PROBE, "self-check", cache)
     guest = factory(shared_engine(), module, blueprint).new_guest()
     if guest.start() is not None or guest.memory_bytes() != 65_536:
         return False
@@ -47,16 +50,16 @@ def proves_itself(factory: MakerFactory) -> bool:
     return is_right and is_written and is_bounded and is_trapped
 
 
-@functools.cache
-def maker_factory() -> MakerFactory:
-    """The way to call guests in this process; decided once."""
+@functools.lru_cache(maxsize=1)
+def maker_factory(cache: ModuleCache | None = None) -> MakerFactory:
+    """The way to call guests in this process; decided once for each `cache`."""
     try:
         from int3rceptor.plugins.fastcall import FastMaker, has_known_layout
 
-        if has_known_layout() and proves_itself(FastMaker):
+        if has_known_layout() and proves_itself(FastMaker, cache):
             return FastMaker
         reason = "its self-check failed"
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, PluginError) as error:
         reason = str(error)
     log.warning(
         "plugins run through wasmtime's stock API, about ten times slower: the fast "

@@ -6,7 +6,7 @@ from pathlib import Path
 from int3rceptor.errors import PluginError
 from int3rceptor.plugins.abi import FUNCTIONS
 from int3rceptor.plugins.codes import INIT_EXPORT
-from int3rceptor.plugins.engine import compile_module
+from int3rceptor.plugins.compiling import compiled
 from int3rceptor.plugins.inspection import ModuleInfo, inspect_module
 from int3rceptor.plugins.manager import asked_for, read_module
 from int3rceptor.plugins.manifest import Manifest, read_manifest
@@ -99,7 +99,7 @@ def describe(path: Path) -> Description:
     PluginError only when there is nothing to describe: no such file, no module.
     """
     data = read_module(path)
-    info = inspect_module(compile_module(data, str(path)))
+    info = inspect_module(compiled(data, str(path)))
     problems = list(info.problems)
     manifest: Manifest | None = None
     try:

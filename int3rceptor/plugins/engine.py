@@ -5,8 +5,10 @@ It knows modules and epochs; it does not know host functions or flows.
 
 import functools
 import threading
+from collections.abc import Mapping
 
 from wasmtime import Config, Engine, Module, WasmtimeError, wat2wasm
+from wasmtime._ffi import filename
 
 from int3rceptor.errors import PluginError
 
@@ -41,27 +43,48 @@ _OFF = (
 guest change memory while the host reads it; memory64 breaks the i32 addresses)."""
 
 
+_SETTINGS: Mapping[str, bool | int] = {
+    "consume_fuel": True,
+    "epoch_interruption": True,
+    # The host keeps a view of each memory; a memory that moves would leave it dangling.
+    "memory_may_move": False,
+    "max_wasm_stack": MAX_STACK_BYTES,
+    **dict.fromkeys(_OFF, False),
+}
+
+
 @functools.cache
 def shared_engine() -> Engine:
     """The engine, built at the first call."""
     config = Config()
-    config.consume_fuel = True
-    config.epoch_interruption = True
-    # The host keeps a view of each memory; a memory that moves would leave it dangling.
-    config.memory_may_move = False
-    config.max_wasm_stack = MAX_STACK_BYTES
-    for name in _OFF:
-        setattr(config, name, False)
+    for name, value in _SETTINGS.items():
+        setattr(config, name, value)
     return Engine(config)
 
 
+def identity() -> str:
+    """What compiled modules depend on: the settings, and which build of wasmtime it is.
+
+    The library's file rather than its version: nothing has to be imported to ask, and
+    it tells two builds of one version apart.
+    """
+    library = filename.stat()
+    return f"{_SETTINGS} {library.st_size} {library.st_mtime_ns}"
+
+
+def require_size(data: bytes, source: str) -> None:
+    """PluginError when a module's file is larger than any that is compiled."""
+    if len(data) > MAX_MODULE_BYTES:
+        raise PluginError(f"{source}: larger than {MAX_MODULE_BYTES} bytes")
+
+
 def compile_module(data: bytes, source: str) -> Module:
-    """Compile a binary or text module; may take seconds, so not on the event loop.
+    """Compile a binary or text module in this process, without a limit of time or
+    memory; `compiling` does it in another.
 
     `source` names the file in the message of a PluginError.
     """
-    if len(data) > MAX_MODULE_BYTES:
-        raise PluginError(f"{source}: larger than {MAX_MODULE_BYTES} bytes")
+    require_size(data, source)
     try:
         wasm = (
             data if data.startswith(_WASM_MAGIC) else wat2wasm(_as_text(data, source))

@@ -13,13 +13,10 @@ from pathlib import Path
 from int3rceptor.errors import PluginError
 from int3rceptor.hooks.dispatcher import Dispatcher, Listener
 from int3rceptor.plugins.boundary import Fault
+from int3rceptor.plugins.cache import ModuleCache
 from int3rceptor.plugins.callers import MakerFactory, maker_factory
-from int3rceptor.plugins.engine import (
-    MAX_MODULE_BYTES,
-    EpochTicker,
-    compile_module,
-    shared_ticker,
-)
+from int3rceptor.plugins.compiling import compiled
+from int3rceptor.plugins.engine import MAX_MODULE_BYTES, EpochTicker, shared_ticker
 from int3rceptor.plugins.host import Surroundings
 from int3rceptor.plugins.inspection import (
     ModuleInfo,
@@ -77,11 +74,13 @@ class PluginManager:
         clock: Callable[[], float] = time.monotonic,
         cpu_clock: Callable[[], float] = time.thread_time,
         factory: MakerFactory | None = None,
+        cache: ModuleCache | None = None,
     ) -> None:
         self._dispatcher = dispatcher
         self._outlets = Outlets(log=log, clock=clock, cpu_clock=cpu_clock)
         self._settings = settings or {}
         self._factory = factory
+        self._cache = cache
         self._executor = ThreadPoolExecutor(MAX_THREADS, "int3rceptor-plugin")
         self._ticker: EpochTicker | None = None
         self.plugins: dict[str, LoadedPlugin] = {}
@@ -154,7 +153,7 @@ class PluginManager:
         """Everything before the plugin runs; in a thread."""
         data = read_module(path)
         manifest = read_manifest(path, self._settings)
-        module = compile_module(data, str(path))
+        module = compiled(data, str(path), self._cache)
         info = inspect_module(module)
         require_loadable(info, str(path))
         granted = _granted(info, manifest, is_trusted=is_trusted)
@@ -163,7 +162,7 @@ class PluginManager:
     def _build(self, manifest: Manifest, code: PluginCode) -> PluginListener:
         """The instance, started and initialised; in a thread."""
         surroundings = Surroundings(config=manifest.guest_config())
-        factory = self._factory or maker_factory()
+        factory = self._factory or maker_factory(self._cache)
         instance = PluginInstance(code, manifest.limits, surroundings, factory)
         lane = Lane(self._executor, manifest.limits.wall_s)
         runner = PluginListener(manifest, instance, lane, self._outlets)
