@@ -2,6 +2,7 @@
 
 Int3rceptorError
 ├── ConfigError                  a setting, flag or file that cannot be used (exit 2)
+│   ├── SettingError             a setting's value; says which key, and what it may be
 │   ├── AuthorityError           the CA pair: damaged, unreadable, mismatched, expired
 │   └── RuleError                a rule file; says FILE:LINE, and what to write instead
 ├── PluginError                  a module that cannot be loaded
@@ -35,6 +36,15 @@ class Int3rceptorError(Exception):
 
 class ConfigError(Int3rceptorError):
     """A setting, flag or file that cannot be used; one line for the user, exit 2."""
+
+
+class SettingError(ConfigError):
+    """A setting that does not exist, or whose value it cannot have."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(f"{key}: {reason}")
+        self.key = key
+        self.reason = reason
 
 
 class AuthorityError(ConfigError):

@@ -6,6 +6,7 @@ as its proxy lives. Whoever started it may kill it at any instant.
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -138,7 +139,7 @@ async def _work(
     hub: Hub, hello: Hello, channel: Channel[ToHub], control: socket.socket | None
 ) -> None:
     """Until the proxy is gone; what fails here ends the hub, and it is started anew."""
-    config = Config.model_validate_json(hello.settings)
+    config = Config.of(json.loads(hello.settings))
     flows_dir = config.data_dir / FLOWS_FOLDER
     index = None if config.no_store else _index(config, flows_dir, hub)
     link, serving = Tasks("link"), Tasks("control")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import json
 import signal
 import socket
 from collections.abc import Callable, Iterable
@@ -92,7 +93,7 @@ def hello(config: Config, ready: Ready) -> Hello:
             mobileconfig=files.mobileconfig(),
             fingerprint=files.fingerprint,
         ),
-        settings=config.model_dump_json(exclude={"plugins"}).encode(),
+        settings=json.dumps({**config.as_table(), "plugins": {}}).encode(),
     )
 
 

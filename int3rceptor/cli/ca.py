@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from int3rceptor.cli.escaping import printable
-from int3rceptor.cli.flags import WHERE_FILES_ARE, Given, takes_settings
+from int3rceptor.cli.flags import WHERE_FILES_ARE, takes_settings
+from int3rceptor.cli.given import Given
 from int3rceptor.errors import ConfigError
 
 if TYPE_CHECKING:

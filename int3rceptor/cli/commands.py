@@ -6,7 +6,8 @@ import typer
 
 from int3rceptor import __version__
 from int3rceptor.cli import ca, flows, plugins, settings
-from int3rceptor.cli.flags import Given, takes_settings
+from int3rceptor.cli.flags import takes_settings
+from int3rceptor.cli.given import Given, start
 
 app = typer.Typer(
     help="A TLS-intercepting HTTP proxy. Without a command it starts the proxy.",
@@ -33,7 +34,7 @@ def default(
     if version:
         typer.echo(f"int3rceptor {__version__}")
     elif context.invoked_subcommand is None:
-        _start(given)
+        start(given)
     elif not given.is_empty:
         context.fail(f"flags go after the command `{context.invoked_subcommand}`")
 
@@ -42,12 +43,4 @@ def default(
 @takes_settings()
 def run(given: Given) -> None:
     """Start the proxy; this is what happens without a command too."""
-    _start(given)
-
-
-def _start(given: Given) -> None:
-    config = given.load().config
-    # After the settings were checked: the proxy's own imports take most of a start.
-    from int3rceptor.cli.run import run as run_proxy
-
-    run_proxy(config)
+    start(given)

@@ -1,4 +1,4 @@
-"""The flags that set settings, made from one table for every command that takes them.
+"""The flags that set settings, for every command of Typer's that takes them.
 
 Help texts are the settings' own descriptions; values are checked by the config room, so
 that a flag, a variable and a file are refused in the same words.
@@ -6,55 +6,19 @@ that a flag, a variable and a file are refused in the same words.
 
 import functools
 import inspect
-import os
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Collection
 from typing import Annotated, Concatenate, ParamSpec
 
 import typer
 
+from int3rceptor.cli.given import METAVARS, Given, given_of, spelling_of
 from int3rceptor.config.model import keys
-from int3rceptor.config.sources import Flag, Loaded, load
-
-METAVARS: Mapping[str, str] = {
-    "listen": "HOST:PORT",
-    "control": "HOST:PORT|off",
-    "data_dir": "DIR",
-    "plugin": "FILE",
-    "rules": "FILE",
-    "upstream_ca": "FILE",
-    "insecure_upstream": "",
-    "no_store": "",
-    "workers": "N",
-    "log_format": "text|json",
-    "quiet": "",
-    "verbose": "",
-}
-"""Settings with a flag of their own, and what stands for the value; "" is a switch."""
 
 WHERE_FILES_ARE = ("data_dir",)
 
 _CONFIG = "Settings file (TOML), in place of DATA_DIR/int3rceptor.toml."
 
 P = ParamSpec("P")
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class Given:
-    """The flags of one command line, not yet looked at."""
-
-    flags: Mapping[str, Flag]
-    config_file: Path | None
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether no flag was given."""
-        return not self.flags and self.config_file is None
-
-    def load(self) -> Loaded:
-        """All settings, with these flags on top. Raises ConfigError."""
-        return load(self.flags, os.environ, config_file=self.config_file)
 
 
 def takes_settings(
@@ -76,7 +40,7 @@ def takes_settings(
         @functools.wraps(command)
         def with_settings(*positional: P.args, **values: P.kwargs) -> None:
             taken = {one.name: values.pop(one.name) for one in options}
-            command(_given(taken), *positional, **values)
+            command(given_of(taken), *positional, **values)
 
         # Typer reads these two to learn what the command takes.
         with_settings.__dict__["__signature__"] = inspect.Signature(parameters)
@@ -86,27 +50,10 @@ def takes_settings(
     return decorate
 
 
-def spelling_of(name: str) -> str:
-    """How the flag of a setting is written."""
-    return "--" + name.replace("_", "-")
-
-
-def _given(values: Mapping[str, object]) -> Given:
-    config = values["config"]
-    flags = {
-        name: Flag(spelling=spelling_of(name), value=value)
-        for name, value in values.items()
-        if name != "config" and value not in (None, False, [])
-    }
-    return Given(
-        flags=flags, config_file=Path(config) if isinstance(config, str) else None
-    )
-
-
 def _option(name: str) -> inspect.Parameter:
     key = next(key for key in keys() if key.path == name)
     metavar = METAVARS[name]
-    description = key.field.description or ""
+    description = key.setting.description
     if key.is_list:
         return _parameter(name, list[str] | None, metavar, f"{description} Repeatable.")
     if not metavar:

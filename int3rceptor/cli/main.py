@@ -3,14 +3,14 @@
 Exit codes: 0 done; 1 an internal error; 2 a setting, flag or file that cannot be used.
 """
 
+import contextlib
 import os
 import sys
 import traceback
 from collections.abc import Sequence
 
-import typer
-
 from int3rceptor.cli.escaping import printable
+from int3rceptor.cli.given import plain_start, start
 from int3rceptor.cli.logs import PACKAGE, TRACEBACK_HINT
 from int3rceptor.errors import Int3rceptorError
 
@@ -22,9 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _open_missing_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        program = _program(given)
-        code: object = program(given, prog_name=PACKAGE, standalone_mode=False)
-    except (typer.TyperException, Int3rceptorError, OSError) as error:
+        return _run(given)
+    except (Int3rceptorError, OSError) as error:
         _complain(_in_one_line(error))
         return UNUSABLE
     except KeyboardInterrupt:
@@ -32,35 +31,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001  # no user sees a traceback unasked
         _report_internal(error, has_traceback=_is_verbose(given))
         return INTERNAL_ERROR
-    return code if isinstance(code, int) else 0
 
 
-def _program(arguments: Sequence[str]) -> typer.Typer:
-    """The commands that this command line may need.
+def _run(arguments: list[str]) -> int:
+    given = plain_start(arguments)
+    if given is not None:
+        start(given)
+        return 0
+    from int3rceptor.cli.parsing import run
 
-    `flows` by itself: it answers in less time than the settings' model takes to load,
-    which the other commands' flags are made from.
-    """
-    if arguments[:1] == ["flows"]:
-        from int3rceptor.cli import flows
-
-        return flows.alone()
-    from int3rceptor.cli.commands import app
-
-    return app
+    return run(arguments)
 
 
 def _report_internal(error: Exception, *, has_traceback: bool) -> None:
     hint = "" if has_traceback else f" ({TRACEBACK_HINT})"
     if has_traceback:
         for line in "".join(traceback.format_exception(error)).splitlines():
-            typer.echo(printable(line), err=True)
+            _say(printable(line))
     _complain(f"internal error: {type(error).__name__}: {error}{hint}")
 
 
 def _in_one_line(error: Exception) -> str:
-    if isinstance(error, typer.TyperException):
-        return f"{error.format_message().rstrip('.')}; see `{PACKAGE} --help`"
     if isinstance(error, OSError):
         what = error.strerror or str(error)
         return what if error.filename is None else f"{error.filename}: {what}"
@@ -68,7 +59,12 @@ def _in_one_line(error: Exception) -> str:
 
 
 def _complain(message: str) -> None:
-    typer.echo(f"{PACKAGE}: error: {printable(message)}", err=True)
+    _say(f"{PACKAGE}: error: {printable(message)}")
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError):  # nobody reads it any more
+        sys.stderr.write(f"{line}\n")
 
 
 def _is_verbose(arguments: Sequence[str]) -> bool:

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from int3rceptor.cli.escaping import printable
-from int3rceptor.cli.flags import Given, takes_settings
+from int3rceptor.cli.flags import takes_settings
+from int3rceptor.cli.given import Given
 from int3rceptor.config.model import TABLES, keys
 from int3rceptor.config.sources import Loaded
 
@@ -52,7 +53,7 @@ def _print(given: Given, *, as_json: bool) -> None:
 
 def effective(loaded: Loaded) -> list[tuple[str, object, str]]:
     """Key, value and place of every setting, in the order of the documentation."""
-    values = _flat(loaded.config.model_dump(mode="json"))
+    values = _flat(loaded.config.as_table())
     return [
         (key.path, values[key.path], loaded.places.get(key.path, DEFAULT))
         for key in keys()

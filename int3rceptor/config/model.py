@@ -7,41 +7,26 @@ no file and no environment: `config.sources` does.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self, TypeVar
+from typing import Literal, get_origin
 
-from platformdirs import user_data_path
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
+from int3rceptor.config.problems import located
+from int3rceptor.config.tables import (
     JsonValue,
-    ModelWrapValidatorHandler,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
+    Setting,
+    Table,
+    described,
+    made,
+    setting,
 )
-from pydantic.fields import FieldInfo
-
-from int3rceptor.config.problems import first_problem
 from int3rceptor.config.values import (
-    absolute_path,
     address,
     address_or_off,
     host_pattern,
     parse_address,
 )
-from int3rceptor.errors import ConfigError
+from int3rceptor.errors import SettingError
 
-Item = TypeVar("Item")
-Address = Annotated[str, AfterValidator(address)]
-ControlAddress = Annotated[str, AfterValidator(address_or_off)]
-HostPattern = Annotated[str, AfterValidator(host_pattern)]
-UserPath = Annotated[Path, AfterValidator(absolute_path)]
-# Given as any sequence, kept as a tuple: a frozen value holds no list.
-Several = Annotated[Sequence[Item], AfterValidator(tuple)]
-Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-
+DAY_S = 86_400
 MIB = 1024 * 1024
 
 LATER_ONLY = {
@@ -50,208 +35,227 @@ LATER_ONLY = {
 """Settings of the command line contract whose other values do not work yet."""
 
 
-class _Table(BaseModel):
-    model_config: ClassVar[ConfigDict] = ConfigDict(
-        frozen=True, extra="forbid", validate_default=False
-    )
+def _seconds(default: float, description: str) -> float:
+    return setting(default, description, above=0, most=DAY_S)
 
 
-class TlsConfig(_Table):
+def _data_dir() -> Path:
+    # Imported where it is needed: most starts name a directory.
+    from platformdirs import user_data_path
+
+    return user_data_path("int3rceptor", appauthor=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class TlsConfig(Table):
     """How TLS is spoken with clients, and which connections are left alone."""
 
-    passthrough: Several[HostPattern] = Field(
+    passthrough: Sequence[str] = setting(
         (),
-        description="Hosts whose TLS is relayed unread, as globs with an optional port:"
+        "Hosts whose TLS is relayed unread, as globs with an optional port:"
         " `*.bank.example`, `pinned.example:443`.",
+        check=host_pattern,
     )
-    key_type: Literal["ecdsa", "rsa"] = Field(
+    key_type: Literal["ecdsa", "rsa"] = setting(
         "ecdsa",
-        description="Key of a newly made CA: ECDSA P-256 or RSA 3072.",
+        "Key of a newly made CA: ECDSA P-256 or RSA 3072.",
     )
-    client_http2: Literal["probe", "always", "never"] = Field(
+    client_http2: Literal["probe", "always", "never"] = setting(
         "probe",
-        description="Whether clients are offered HTTP/2: only where the origin speaks"
+        "Whether clients are offered HTTP/2: only where the origin speaks"
         " it (`probe`), `always`, or `never`.",
     )
-    min_version: Literal["1.2", "1.3"] = Field(
-        "1.2", description="Oldest TLS version that clients may use."
+    min_version: Literal["1.2", "1.3"] = setting(
+        "1.2", "Oldest TLS version that clients may use."
     )
 
 
-class UpstreamConfig(_Table):
+@dataclass(slots=True, frozen=True, kw_only=True)
+class UpstreamConfig(Table):
     """How origins are reached."""
 
-    http2: Literal["mirror", "always", "never"] = Field(
+    http2: Literal["mirror", "always", "never"] = setting(
         "mirror",
-        description="Whether origins are offered HTTP/2: when the client speaks it"
+        "Whether origins are offered HTTP/2: when the client speaks it"
         " (`mirror`), `always`, or `never`.",
     )
-    connect_timeout_s: Seconds = Field(
-        10.0, description="Longest wait for a name to resolve and a connection to open."
+    connect_timeout_s: float = _seconds(
+        10.0, "Longest wait for a name to resolve and a connection to open."
     )
-    tls_timeout_s: Seconds = Field(
-        10.0, description="Longest wait for a TLS handshake with an origin."
+    tls_timeout_s: float = _seconds(
+        10.0, "Longest wait for a TLS handshake with an origin."
     )
-    first_byte_timeout_s: Seconds = Field(
+    first_byte_timeout_s: float = _seconds(
         120.0,
-        description="Longest wait for the first byte of an answer, once the request is"
-        " sent.",
+        "Longest wait for the first byte of an answer, once the request is sent.",
     )
-    idle_timeout_s: Seconds = Field(
-        120.0, description="Longest silence of an origin in the middle of an answer."
+    idle_timeout_s: float = _seconds(
+        120.0, "Longest silence of an origin in the middle of an answer."
     )
-    max_connections: int = Field(
-        1_000, ge=1, le=100_000, description="Most origin connections at once."
+    max_connections: int = setting(
+        1_000,
+        "Most origin connections at once.",
+        least=1,
+        most=100_000,
     )
-    max_connections_per_origin: int = Field(
-        128, ge=1, le=10_000, description="Most connections to one origin at once."
+    max_connections_per_origin: int = setting(
+        128,
+        "Most connections to one origin at once.",
+        least=1,
+        most=10_000,
     )
-    idle_expiry_s: Seconds = Field(
-        60.0, description="How long an unused origin connection is kept for reuse."
+    idle_expiry_s: float = _seconds(
+        60.0, "How long an unused origin connection is kept for reuse."
     )
 
 
-class LimitsConfig(_Table):
+@dataclass(slots=True, frozen=True, kw_only=True)
+class LimitsConfig(Table):
     """What clients may use up."""
 
-    max_connections: int = Field(
-        1_000, ge=1, le=100_000, description="Most client connections at once."
+    max_connections: int = setting(
+        1_000,
+        "Most client connections at once.",
+        least=1,
+        most=100_000,
     )
-    client_idle_s: Seconds = Field(
+    client_idle_s: float = _seconds(
         120.0,
-        description="How long a client connection may stay idle between requests.",
+        "How long a client connection may stay idle between requests.",
     )
-    head_timeout_s: Seconds = Field(
-        30.0, description="Longest wait for the rest of a request head once it began."
+    head_timeout_s: float = _seconds(
+        30.0, "Longest wait for the rest of a request head once it began."
     )
-    silent_client_ms: int = Field(
+    silent_client_ms: int = setting(
         500,
-        ge=10,
-        le=60_000,
-        description="How long a client may be silent after CONNECT before the origin is"
+        "How long a client may be silent after CONNECT before the origin is"
         " dialled to see whether it speaks first.",
+        least=10,
+        most=60_000,
     )
-    drain_s: Seconds = Field(
-        10.0, description="How long exchanges may still run after a stop is asked for."
+    drain_s: float = _seconds(
+        10.0, "How long exchanges may still run after a stop is asked for."
     )
-    max_buffered_body_bytes: int = Field(
+    max_buffered_body_bytes: int = setting(
         8 * 1024 * 1024,
-        ge=0,
-        le=1024 * 1024 * 1024,
-        description="Largest body made whole for a plugin or function that needs it"
+        "Largest body made whole for a plugin or function that needs it"
         " whole; larger ones stream on unchanged.",
+        least=0,
+        most=1024 * 1024 * 1024,
     )
 
 
-class StoreConfig(_Table):
+@dataclass(slots=True, frozen=True, kw_only=True)
+class StoreConfig(Table):
     """What is kept of the flows, and how much of it."""
 
-    max_body_bytes: int = Field(
+    max_body_bytes: int = setting(
         8 * MIB,
-        ge=0,
-        le=1024 * MIB,
-        description="Most bytes kept of one body; longer ones are cut, and marked with"
+        "Most bytes kept of one body; longer ones are cut, and marked with"
         " their full size.",
+        least=0,
+        most=1024 * MIB,
     )
-    max_journal_bytes: int = Field(
+    max_journal_bytes: int = setting(
         1024 * MIB,
-        ge=16 * MIB,
-        description="Most bytes waiting in the journal; past it, flows are counted but"
+        "Most bytes waiting in the journal; past it, flows are counted but"
         " not kept until the hub has caught up.",
+        least=16 * MIB,
     )
-    max_bytes: int = Field(
+    max_bytes: int = setting(
         10 * 1024 * MIB,
-        ge=16 * MIB,
-        description="Largest size of the store; past it the oldest flows that are not"
+        "Largest size of the store; past it the oldest flows that are not"
         " marked are deleted.",
+        least=16 * MIB,
     )
-    max_age_days: float = Field(
+    max_age_days: float = setting(
         90.0,
-        gt=0,
-        le=36_500,
-        allow_inf_nan=False,
-        description="Flows older than this are deleted, unless they are marked.",
+        "Flows older than this are deleted, unless they are marked.",
+        above=0,
+        most=36_500,
     )
 
 
-class ControlConfig(_Table):
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ControlConfig(Table):
     """The control port's own limits."""
 
-    allow_remote: bool = Field(
+    allow_remote: bool = setting(
         False,
-        description="Let the control port listen on an address that other machines can"
+        "Let the control port listen on an address that other machines can"
         " reach. Whoever has the token then sees and changes everything.",
     )
-    allowed_hosts: Several[HostPattern] = Field(
+    allowed_hosts: Sequence[str] = setting(
         (),
-        description="Names, as globs, that requests to the control port may be for,"
+        "Names, as globs, that requests to the control port may be for,"
         " beside loopback addresses and the address that it listens on.",
+        check=host_pattern,
     )
-    max_requests_per_s: int = Field(
+    max_requests_per_s: int = setting(
         200,
-        ge=1,
-        le=100_000,
-        description="Most API requests a second from one client address.",
+        "Most API requests a second from one client address.",
+        least=1,
+        most=100_000,
     )
 
 
-class Config(_Table):
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Config(Table):
     """All settings of one proxy. Raises ConfigError, one line, on any bad value."""
 
-    listen: Address = Field(
+    listen: str = setting(
         "127.0.0.1:8080",
-        description="Proxy address, HOST:PORT; IPv6 in brackets; port 0 takes a free"
-        " one.",
+        "Proxy address, HOST:PORT; IPv6 in brackets; port 0 takes a free one.",
+        check=address,
     )
-    control: ControlAddress = Field(
+    control: str = setting(
         "127.0.0.1:8081",
-        description="Address of the control port, HOST:PORT, or `off`.",
+        "Address of the control port, HOST:PORT, or `off`.",
+        check=address_or_off,
     )
-    data_dir: UserPath = Field(
-        default_factory=lambda: user_data_path("int3rceptor", appauthor=False),
-        description="Directory of the CA, the flows that are kept, plugins, rules, the"
+    data_dir: Path = made(
+        _data_dir,
+        "Directory of the CA, the flows that are kept, plugins, rules, the"
         " control port's token and int3rceptor.toml; by default the platform's user"
         " data directory.",
     )
-    plugin: Several[UserPath] = Field(
+    plugin: Sequence[Path] = setting(
         (),
-        description="Plugins (.wasm or .wat) to load beside those in DATA_DIR/plugins.",
+        "Plugins (.wasm or .wat) to load beside those in DATA_DIR/plugins.",
     )
-    rules: Several[UserPath] = Field(
+    rules: Sequence[Path] = setting(
         (),
-        description="Rule files (TOML) to load beside those in DATA_DIR/rules.",
+        "Rule files (TOML) to load beside those in DATA_DIR/rules.",
     )
-    upstream_ca: Several[UserPath] = Field(
+    upstream_ca: Sequence[Path] = setting(
         (),
-        description="PEM files with CA certificates to trust for origins, beside the"
-        " system's.",
+        "PEM files with CA certificates to trust for origins, beside the system's.",
     )
-    insecure_upstream: bool = Field(
-        False, description="Do not verify the certificates of origins. Dangerous."
+    insecure_upstream: bool = setting(
+        False, "Do not verify the certificates of origins. Dangerous."
     )
-    no_store: bool = Field(False, description="Keep no flows on disk.")
-    workers: int = Field(
-        1, description="Proxy processes sharing the port; only 1 in this release."
+    no_store: bool = setting(False, "Keep no flows on disk.")
+    workers: int = setting(
+        1, "Proxy processes sharing the port; only 1 in this release."
     )
-    quiet: bool = Field(
+    quiet: bool = setting(
         False,
-        description="Print the ready line, the control port's, plugin lines and"
-        " warnings only.",
+        "Print the ready line, the control port's, plugin lines and warnings only.",
     )
-    verbose: bool = Field(
-        False, description="Log debug lines, and tracebacks of unexpected errors."
+    verbose: bool = setting(
+        False, "Log debug lines, and tracebacks of unexpected errors."
     )
-    log_format: Literal["text", "json"] = Field(
-        "text", description="Form of the live view and the log: text, or JSON lines."
+    log_format: Literal["text", "json"] = setting(
+        "text", "Form of the live view and the log: text, or JSON lines."
     )
-    tls: TlsConfig = Field(default_factory=TlsConfig)
-    upstream: UpstreamConfig = Field(default_factory=UpstreamConfig)
-    limits: LimitsConfig = Field(default_factory=LimitsConfig)
-    store: StoreConfig = Field(default_factory=StoreConfig)
-    control_port: ControlConfig = Field(default_factory=ControlConfig)
-    plugins: Mapping[str, Mapping[str, JsonValue]] = Field(
-        default_factory=dict,
-        description="One table per plugin, `[plugins.NAME]`, over the manifest"
+    tls: TlsConfig = made(TlsConfig)
+    upstream: UpstreamConfig = made(UpstreamConfig)
+    limits: LimitsConfig = made(LimitsConfig)
+    store: StoreConfig = made(StoreConfig)
+    control_port: ControlConfig = made(ControlConfig)
+    plugins: Mapping[str, Mapping[str, JsonValue]] = made(
+        dict,
+        "One table per plugin, `[plugins.NAME]`, over the manifest"
         " NAME.toml beside its module, key by key; docs/plugins.md has the keys.",
     )
 
@@ -265,29 +269,27 @@ class Config(_Table):
         """`control` as (host, port), the host without brackets; None when off."""
         return None if self.control == "off" else parse_address(self.control)
 
-    @model_validator(mode="after")
-    def _check_together(self) -> Self:
+    def __post_init__(self) -> None:
+        Table.__post_init__(self)  # super() does not know classes with slots
         if self.workers != 1:
-            raise ValueError(f"workers: {LATER_ONLY['workers']}")
+            raise SettingError("workers", LATER_ONLY["workers"])
         if self.quiet and self.verbose:
-            raise ValueError("quiet: cannot be used together with verbose")
-        return self
+            raise SettingError("quiet", "cannot be used together with verbose")
 
-    @model_validator(mode="wrap")
-    @classmethod
-    def _one_line(
-        cls,
-        data: object,
-        handler: ModelWrapValidatorHandler[Self],
-        info: ValidationInfo[Mapping[str, str] | None],
-    ) -> Self:
-        try:
-            return handler(data)
-        except ValidationError as error:
-            # The context says where each key was set: a line of a file, a flag.
-            known = [*(key.path for key in keys()), *TABLES]
-            line = first_problem(error, places=info.context or {}, known=known)
-            raise ConfigError(line) from None
+
+def read_config(
+    values: Mapping[str, object], places: Mapping[str, str] | None = None
+) -> Config:
+    """All settings from a mapping with tables in it.
+
+    Raises ConfigError in one line; `places` says where each dotted key was set: a line
+    of a file, a flag.
+    """
+    try:
+        return Config.of(values)
+    except SettingError as error:
+        known = [*(key.path for key in keys()), *TABLES]
+        raise located(error, places=places or {}, known=known) from None
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -295,12 +297,13 @@ class Key:
     """One setting: its dotted path as in the file, and its definition."""
 
     path: str
-    field: FieldInfo
+    kind: object
+    setting: Setting
 
     @property
     def is_list(self) -> bool:
         """Whether it takes several values."""
-        return isinstance(self.field.default, tuple)
+        return get_origin(self.kind) is Sequence
 
     @property
     def is_path(self) -> bool:
@@ -312,11 +315,10 @@ TABLES = ("tls", "upstream", "limits", "store", "control_port")
 PATH_KEYS = frozenset({"data_dir", "plugin", "rules", "upstream_ca"})
 
 
-def keys(table: type[BaseModel] = Config, prefix: str = "") -> Iterator[Key]:
+def keys(table: type[Table] = Config, prefix: str = "") -> Iterator[Key]:
     """Every setting, in the order of the documentation; tables are walked into."""
-    for name, field in table.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, _Table):
+    for name, kind, one in described(table):
+        if isinstance(kind, type) and issubclass(kind, Table):
             yield from keys(kind, f"{prefix}{name}.")
         else:
-            yield Key(path=f"{prefix}{name}", field=field)
+            yield Key(path=f"{prefix}{name}", kind=kind, setting=one)

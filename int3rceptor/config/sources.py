@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from int3rceptor.config.model import Config, keys
+from int3rceptor.config.model import Config, keys, read_config
 from int3rceptor.config.problems import nearest
 from int3rceptor.config.toml_lines import key_lines
 from int3rceptor.config.values import absolute_path
@@ -81,7 +81,7 @@ def load(
     for source in (variables, flags):
         for path, given in source.items():
             layers.put(path, given.value, given.spelling)
-    config = Config.model_validate(layers.values, context=layers.places)
+    config = read_config(layers.values, layers.places)
     return Loaded(config=config, places=layers.places)
 
 
@@ -123,7 +123,7 @@ def _data_dir(flags: Mapping[str, Flag], variables: Mapping[str, Flag]) -> Path:
     given = flags.get("data_dir") or variables.get("data_dir")
     data = {} if given is None else {"data_dir": given.value}
     places = {} if given is None else {"data_dir": given.spelling}
-    return Config.model_validate(data, context=places).data_dir
+    return read_config(data, places).data_dir
 
 
 def _read_default_file(data_dir: Path, layers: _Layers) -> None:

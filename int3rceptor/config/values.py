@@ -1,4 +1,4 @@
-"""Checks of values that pydantic has no type for: addresses, host globs, paths."""
+"""Checks of values that are more than a type: addresses, host globs, paths."""
 
 import re
 from pathlib import Path

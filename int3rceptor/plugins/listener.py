@@ -7,7 +7,7 @@ what a fault leads to. It does not know files, manifests on disk or other plugin
 import functools
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 
@@ -162,7 +162,7 @@ class PluginListener:
 
 
 def scope_test(
-    globs: tuple[str, ...], *, is_guard: bool
+    globs: Sequence[str], *, is_guard: bool
 ) -> Callable[[Flow], bool] | None:
     """Whether a flow is in scope, by every name it goes by; None: every flow is.
 

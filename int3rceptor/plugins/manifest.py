@@ -5,21 +5,15 @@ nor lift a limit past the caps here; grants are read from the user's own config 
 """
 
 import json
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    ValidationError,
-    field_validator,
-)
-
-from int3rceptor.errors import PluginError
+from int3rceptor.config.tables import JsonValue, Table, made, setting
+from int3rceptor.errors import PluginError, SettingError
 from int3rceptor.plugins.keyvalues import DEFAULT_STATE_BYTES
 from int3rceptor.plugins.permissions import Grant, parse_grant
 
@@ -47,64 +41,70 @@ MAX_HOST_CALLS = 1_000_000
 MAX_HOST_BYTES = 256 * 1024 * 1024
 """Several whole bodies of the largest buffered size."""
 
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-class Limits(_Table):
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError(
+            "not a plugin's name; it has up to 64 letters, digits, dots, dashes and "
+            "underscores, and begins with a letter or a digit"
+        )
+    return text
+
+
+def _permission(text: str) -> str:
+    try:
+        return str(parse_grant(text))
+    except PluginError as error:
+        raise ValueError(str(error)) from None
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Limits(Table):
     """[limits]: what one hook call, or the instance (memory), may use."""
 
-    fuel: Annotated[int, Field(ge=1, le=MAX_FUEL)] = DEFAULT_FUEL
-    host_calls: Annotated[int, Field(ge=0, le=MAX_HOST_CALLS)] = 1_000
-    host_bytes: Annotated[int, Field(ge=0, le=MAX_HOST_BYTES)] = 1024 * 1024
-    wall_s: Annotated[float, Field(gt=0, le=MAX_WALL_S)] = 5.0
-    memory_bytes: Annotated[int, Field(ge=65_536, le=MAX_MEMORY_BYTES)] = (
-        16 * 1024 * 1024
-    )
+    fuel: int = setting(DEFAULT_FUEL, least=1, most=MAX_FUEL)
+    host_calls: int = setting(1_000, least=0, most=MAX_HOST_CALLS)
+    host_bytes: int = setting(1024 * 1024, least=0, most=MAX_HOST_BYTES)
+    wall_s: float = setting(5.0, above=0, most=MAX_WALL_S)
+    memory_bytes: int = setting(16 * 1024 * 1024, least=65_536, most=MAX_MEMORY_BYTES)
 
 
-class State(_Table):
+@dataclass(slots=True, frozen=True, kw_only=True)
+class State(Table):
     """[state]: what it keeps under keys, where, and how much.
 
     `carry`: a new version of the plugin goes on with what the old one kept.
     """
 
     keep: Literal["memory", "disk"] = "memory"
-    quota_bytes: Annotated[int, Field(ge=0, le=MAX_STATE_BYTES)] = DEFAULT_STATE_BYTES
+    quota_bytes: int = setting(DEFAULT_STATE_BYTES, least=0, most=MAX_STATE_BYTES)
     carry: bool = True
 
 
-class Scope(_Table):
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Scope(Table):
     """[scope]: the hosts whose flows it is asked about, as globs."""
 
-    hosts: tuple[str, ...] = ("*",)
+    hosts: Sequence[str] = ("*",)
 
 
-class Manifest(_Table):
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Manifest(Table):
     """Everything that is set about one plugin."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    name: str = setting("", check=_name)
     version: str = ""
     description: str = ""
     priority: int = 100
     on_error: Literal["skip", "block"] = "skip"
-    limits: Limits = Limits()
-    scope: Scope = Scope()
-    state: State = State()
-    config: dict[str, JsonValue] = {}
-    permissions: tuple[str, ...] = ()
-    grant: tuple[str, ...] = ()
-
-    @field_validator("grant", "permissions")
-    @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        try:
-            for name in names:
-                parse_grant(name)
-        except PluginError as error:
-            raise ValueError(str(error)) from None
-        return names
+    limits: Limits = made(Limits)
+    scope: Scope = made(Scope)
+    state: State = made(State)
+    config: Mapping[str, JsonValue] = made(dict)
+    permissions: Sequence[str] = setting((), check=_permission)
+    grant: Sequence[str] = setting((), check=_permission)
 
     @property
     def asked(self) -> frozenset[Grant]:
@@ -178,19 +178,9 @@ def _read_table(path: Path) -> dict[str, JsonValue]:
 
 def _validated(table: Settings, source: str) -> Manifest:
     try:
-        return Manifest.model_validate(table)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise PluginError(
-            f"{source}: {key}: {_reason(first['type'], first['msg'])}"
-        ) from None
-
-
-def _reason(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
-        return "no such setting"
-    return message.removeprefix("Value error, ")
+        return Manifest.of(table)
+    except SettingError as error:
+        raise PluginError(f"{source}: {error}") from None
 
 
 def _flatten(key: str, value: JsonValue, flat: dict[str, str]) -> None:

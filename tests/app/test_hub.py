@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import logging
 import socket
 import time
@@ -50,7 +51,7 @@ def hello_of(
         version=version,
         listen=("127.0.0.1", 8080),
         ca=CA,
-        settings=config.model_dump_json(exclude={"plugins"}).encode(),
+        settings=json.dumps(config.as_table()).encode(),
     )
 
 

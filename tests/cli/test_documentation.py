@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from int3rceptor.cli.flags import METAVARS, spelling_of
+from int3rceptor.cli.given import METAVARS, spelling_of
 from int3rceptor.cli.live import json_form
 from tests.cli.test_live import a_flow
 

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from int3rceptor import __version__
-from int3rceptor.cli.flags import METAVARS
+from int3rceptor.cli.given import METAVARS
 from int3rceptor.cli.main import main
 from int3rceptor.config.model import keys
 
@@ -238,7 +238,7 @@ def test_internal_error_is_one_line_and_exit_code_1(
     def broken(*_arguments: object, **_settings: object) -> None:
         raise ZeroDivisionError("boom\nboom")
 
-    monkeypatch.setattr("int3rceptor.cli.flags.load", broken)
+    monkeypatch.setattr("int3rceptor.cli.given.load", broken)
 
     assert main(["config"]) == 1
     shown = capsys.readouterr().err
@@ -254,7 +254,7 @@ def test_internal_error_has_its_traceback_when_asked_for(
     def broken(*_arguments: object, **_settings: object) -> None:
         raise ZeroDivisionError("boom")
 
-    monkeypatch.setattr("int3rceptor.cli.flags.load", broken)
+    monkeypatch.setattr("int3rceptor.cli.given.load", broken)
 
     assert main(["config", "--verbose"]) == 1
     assert "Traceback" in capsys.readouterr().err
@@ -266,7 +266,7 @@ def test_interrupt_before_the_proxy_runs_is_no_error_message(
     def interrupted(*_arguments: object, **_settings: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("int3rceptor.cli.flags.load", interrupted)
+    monkeypatch.setattr("int3rceptor.cli.given.load", interrupted)
 
     assert main(["config"]) == 130
     assert capsys.readouterr().err.strip() == ""

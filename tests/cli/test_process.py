@@ -83,7 +83,8 @@ def test_starts_without_the_plugin_engine_and_its_like(tmp_path: Path) -> None:
         # What measures coverage may be there before.
         "import sys; before = set(sys.modules);"
         "import int3rceptor.cli.main, int3rceptor.cli.run;"
-        "print([name for name in ('rich', 'wasmtime', 'fastapi', 'sqlite3')"
+        "print([name for name in"
+        " ('typer', 'pydantic', 'rich', 're2', 'wasmtime', 'fastapi', 'sqlite3')"
         " if name in sys.modules and name not in before])"
     )
     ended = subprocess.run(

@@ -2,14 +2,13 @@
 
 import re
 import tomllib
-from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
-import annotated_types
 import pytest
 
-from int3rceptor.config.model import Config, Key, keys
+from int3rceptor.config.model import Config, Key, keys, read_config
 from int3rceptor.config.sources import variable_of
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -33,14 +32,14 @@ DEFAULT_IN_WORDS = {"data_dir": "of the platform"}
 
 def row(key: Key) -> str:
     """The line that a key has in its table."""
-    cells = (f"`{key.path}`", default(key), allowed(key), key.field.description)
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+    cells = (f"`{key.path}`", default(key), allowed(key), key.setting.description)
+    return "| " + " | ".join(cells) + " |"
 
 
 def default(key: Key) -> str:
     if key.path in DEFAULT_IN_WORDS:
         return DEFAULT_IN_WORDS[key.path]
-    value = key.field.get_default(call_default_factory=True)
+    value = attrgetter(key.path)(Config())
     match value:
         case () | {}:
             return "none"
@@ -55,32 +54,14 @@ def default(key: Key) -> str:
 def allowed(key: Key) -> str:
     if key.path in IN_WORDS:
         return IN_WORDS[key.path]
-    kind = key.field.annotation
-    if get_origin(kind) is Literal:
-        return ", ".join(f"`{one}`" for one in get_args(kind))
-    if kind is bool:
+    if get_origin(key.kind) is Literal:
+        return ", ".join(f"`{one}`" for one in get_args(key.kind))
+    if key.kind is bool:
         return "`true`, `false`"
-    low, high = bounds(key)
-    return f"{low} to {high}" if high else f"{low} or more"
-
-
-def bounds(key: Key) -> tuple[str, str]:
-    """The least and the most; the second is "" where the disk alone bounds it."""
-    low, high = "", ""
-    for one in metadata(key):
-        if isinstance(one, annotated_types.Gt):
-            low = f"above {one.gt:,}"
-        if isinstance(one, annotated_types.Ge):
-            low = f"{one.ge:,}"
-        if isinstance(one, annotated_types.Le):
-            high = f"{one.le:,}"
-    assert low, key.path
-    return low, high
-
-
-def metadata(key: Key) -> Iterator[object]:
-    for one in key.field.metadata:
-        yield from getattr(one, "metadata", (one,))
+    one = key.setting
+    low = f"above {one.above:,}" if one.least is None else f"{one.least:,}"
+    # The disk alone bounds some from above.
+    return f"{low} or more" if one.most is None else f"{low} to {one.most:,}"
 
 
 def test_document_has_a_row_for_every_key_and_no_other() -> None:
@@ -94,7 +75,7 @@ def test_example_file_is_valid() -> None:
 
     assert examples
     for example in examples:
-        Config.model_validate(tomllib.loads(example))
+        read_config(tomllib.loads(example))
 
 
 @pytest.mark.parametrize("path", ["tls.key_type", "upstream.first_byte_timeout_s"])

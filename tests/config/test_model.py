@@ -1,9 +1,9 @@
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
-from int3rceptor.config.model import TABLES, Config, keys
+from int3rceptor.config.model import TABLES, Config, keys, read_config
 from int3rceptor.errors import ConfigError
 from int3rceptor.hooks.dispatcher import MAX_BUFFERED_BODY_BYTES
 
@@ -11,7 +11,7 @@ from int3rceptor.hooks.dispatcher import MAX_BUFFERED_BODY_BYTES
 def refusal(**values: object) -> str:
     """The message of a Config that cannot be."""
     with pytest.raises(ConfigError) as caught:
-        Config.model_validate(values)
+        read_config(values)
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -31,9 +31,9 @@ def test_is_the_library_constructor(tmp_path: Path) -> None:
 def test_cannot_be_changed_once_made() -> None:
     config = Config()
 
-    with pytest.raises(ValidationError):
+    with pytest.raises(FrozenInstanceError):
         config.listen = "127.0.0.1:1"
-    with pytest.raises(ValidationError):
+    with pytest.raises(FrozenInstanceError):
         config.limits.drain_s = 1.0
 
 
@@ -57,7 +57,7 @@ def test_body_limit_is_that_of_the_hooks() -> None:
     ("values", "said"),
     [
         ({"listen": "8080"}, "listen: '8080': not an address; write HOST:PORT"),
-        ({"listen": 8080}, "listen: must be a valid string, not 8080"),
+        ({"listen": 8080}, "listen: must be a text, not 8080"),
         ({"listen": "h:70000"}, "listen: 'h:70000': port 70000 is too large"),
         ({"control": "on"}, "control: 'on': not an address; write HOST:PORT"),
         ({"control": "h:70000"}, "control: 'h:70000': port 70000 is too large"),
@@ -113,15 +113,15 @@ def test_context_says_where_a_key_was_set() -> None:
     places = {"limits.drain_s": "proxy.toml:7", "tls": "proxy.toml:2"}
 
     with pytest.raises(ConfigError, match=r"^proxy\.toml:7: limits\.drain_s: must"):
-        Config.model_validate({"limits": {"drain_s": -1}}, context=places)
+        read_config({"limits": {"drain_s": -1}}, places)
     # No place of its own: that of its table.
     with pytest.raises(ConfigError, match=r"^proxy\.toml:2: tls\.x: no such key"):
-        Config.model_validate({"tls": {"x": 1}}, context=places)
+        read_config({"tls": {"x": 1}}, places)
 
 
 def test_every_key_has_a_meaning_on_one_line() -> None:
     for key in keys():
-        description = key.field.description or ""
+        description = key.setting.description
         assert description.endswith("."), key.path
         assert "\n" not in description
 

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import zlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -209,8 +210,8 @@ async def test_what_is_past_the_limit_streams_on_through_a_function(
     config: Config, origin_tls: OriginTls, way: Way
 ) -> None:
     async with an_origin(way, origin_tls, LARGE) as origin:
-        limits = config.limits.model_copy(update={"max_buffered_body_bytes": 100_000})
-        async with Proxy(config.model_copy(update={"limits": limits})) as proxy:
+        limits = replace(config.limits, max_buffered_body_bytes=100_000)
+        async with Proxy(replace(config, limits=limits)) as proxy:
 
             def shout(flow: Flow) -> None:
                 assert flow.response

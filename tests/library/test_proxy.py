@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import ssl
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,7 @@ async def test_it_says_where_it_is(config: Config) -> None:
 
 
 async def test_an_ipv6_address_has_brackets_in_the_url(config: Config) -> None:
-    settings = config.model_copy(update={"listen": "[::1]:0"})
+    settings = replace(config, listen="[::1]:0")
     async with Proxy(settings) as proxy:
         assert proxy.url == f"http://[::1]:{proxy.address[1]}"
 
@@ -107,7 +108,7 @@ async def test_several_in_one_loop(
     async with an_origin(TLS_H2, origin_tls) as origin, nothing_left():
 
         async def use(name: str) -> None:
-            settings = config.model_copy(update={"data_dir": tmp_path / name})
+            settings = replace(config, data_dir=tmp_path / name)
             async with Proxy(settings) as proxy:
                 proxy.on_request(lambda flow: seen[name].append(flow.request.path))
                 async with httpx_through(proxy.url, proxy.ca_path, TLS_H2) as client:
@@ -199,7 +200,7 @@ async def test_without_a_journal_nothing_is_written(
 
 def test_a_journal_without_a_store_is_refused(config: Config) -> None:
     with pytest.raises(UsageError, match="contradict"):
-        Proxy(config.model_copy(update={"no_store": True}), journal=True)
+        Proxy(replace(config, no_store=True), journal=True)
 
 
 # --- the wrong way --------------------------------------------------------------------
@@ -234,7 +235,7 @@ async def test_it_runs_once(config: Config) -> None:
 async def test_a_taken_port(config: Config) -> None:
     async with Proxy(config) as first:
         host, port = first.address
-        settings = config.model_copy(update={"listen": f"{host}:{port}"})
+        settings = replace(config, listen=f"{host}:{port}")
         async with nothing_left():
             with pytest.raises(ConfigError, match="another program uses it"):
                 async with Proxy(settings):
@@ -245,7 +246,7 @@ async def test_a_taken_port(config: Config) -> None:
 async def test_a_start_that_fails_half_way(
     config: Config, tmp_path: Path, what: str
 ) -> None:
-    settings = config.model_copy(update={what: (tmp_path / "missing",)})
+    settings = replace(config, **{what: (tmp_path / "missing",)})
     async with nothing_left():
         proxy = Proxy(settings)
         with pytest.raises(Exception, match="missing"):
@@ -272,7 +273,7 @@ async def test_a_body_that_raises(config: Config, origin_tls: OriginTls) -> None
 
 async def test_a_stop_that_is_cancelled_leaves_nothing_either(config: Config) -> None:
     asked = asyncio.Event()
-    settings = config.model_copy(update={"limits": LimitsConfig(drain_s=60.0)})
+    settings = replace(config, limits=LimitsConfig(drain_s=60.0))
 
     async def never(peer: H1Peer) -> None:
         await peer.read_request()

@@ -56,8 +56,8 @@ def test_the_config_goes_over_the_file_key_by_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("nonsense = 1", "demo.toml: nonsense: no such setting"),
-        ("[limits]\nfuels = 1", "demo.toml: limits.fuels: no such setting"),
+        ("nonsense = 1", "demo.toml: nonsense: no such key"),
+        ("[limits]\nfuels = 1", "demo.toml: limits.fuels: no such key"),
         ("[limits]\nfuel = 0", "demo.toml: limits.fuel: "),
         ("[limits]\nfuel = 100_000_000_000", "demo.toml: limits.fuel: "),
         ("[limits]\nwall_s = 3600", "demo.toml: limits.wall_s: "),
@@ -84,7 +84,7 @@ def test_a_mistake_in_the_config_names_its_table(tmp_path: Path) -> None:
         read_manifest(tmp_path / "demo.wasm", {"demo": {"grant": ["all"]}})
     message = str(caught.value)
     assert message.startswith(
-        "[plugins.demo] in the config: grant: no permission 'all'"
+        "[plugins.demo] in the config: grant: 'all': no such permission"
     )
     assert "body.modify" in message
 

@@ -1,0 +1,33 @@
+"""The command lines that Typer reads: every one but a plain start of the proxy."""
+
+from collections.abc import Sequence
+
+import typer
+
+from int3rceptor.cli.logs import PACKAGE
+from int3rceptor.errors import ConfigError
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; its exit code. ConfigError when it makes no sense."""
+    program = _program(arguments)
+    try:
+        code: object = program(arguments, prog_name=PACKAGE, standalone_mode=False)
+    except typer.TyperException as error:
+        message = error.format_message().rstrip(".")
+        raise ConfigError(f"{message}; see `{PACKAGE} --help`") from error
+    return code if isinstance(code, int) else 0
+
+
+def _program(arguments: Sequence[str]) -> typer.Typer:
+    """The commands that this command line may need.
+
+    `flows` by itself: it answers in less time than the others take to load.
+    """
+    if arguments[:1] == ["flows"]:
+        from int3rceptor.cli import flows
+
+        return flows.alone()
+    from int3rceptor.cli.commands import app
+
+    return app
