@@ -54,10 +54,7 @@ def _name(text: str) -> str:
 
 
 def _permission(text: str) -> str:
-    try:
-        return str(parse_grant(text))
-    except PluginError as error:
-        raise ValueError(str(error)) from None
+    return str(parse_grant(text))
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
 
-from int3rceptor.errors import PluginError
-
 MAX_SCOPE_CHARS = 1024
 """A host, a topic or a folder; the longest path that Linux takes is four times this."""
 
@@ -101,20 +99,18 @@ def grant_of(permission: Permission, scope: str = "") -> Grant:
 
 
 def parse_grant(text: str) -> Grant:
-    """`NAME` or `NAME:SCOPE` as manifests and configs write it; PluginError if not."""
+    """`NAME` or `NAME:SCOPE`, as manifests write it. ValueError says why not."""
     name, colon, scope = text.partition(":")
     permission = _BY_NAME.get(name)
     if permission is None:
-        raise PluginError(f"no permission {name!r}; there are {', '.join(_BY_NAME)}")
+        raise ValueError(f"no such permission; there are {', '.join(_BY_NAME)}")
     what = SCOPED.get(permission)
     if what is None and colon:
-        raise PluginError(
-            f"{name} is not for one thing alone: write it without {text!r}"
-        )
+        raise ValueError(f"{name} is not for one thing alone: nothing may follow it")
     if what is not None and not scope:
-        raise PluginError(f"{name} must say {what}: {name}:…")
+        raise ValueError(f"{name} must say for which {what}: {name}:…")
     if len(scope) > MAX_SCOPE_CHARS or not scope.isprintable():
-        raise PluginError(f"{name}: what follows the colon cannot be used")
+        raise ValueError("what follows the colon is too long, or not printable")
     return Grant(name, scope)
 
 

@@ -115,3 +115,31 @@ def test_the_guests_view_of_its_configuration(tmp_path: Path) -> None:
         "l": "a\n2",
         "t.u": "v",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("respond:a", "respond is not for one thing alone"),
+        ("topics", "topics must say for which topic"),
+        ("topics:", "topics must say for which topic"),
+        ("topics:a\n", "too long, or not printable"),
+        ("topics:" + "a" * 1025, "too long, or not printable"),
+    ],
+)
+def test_a_permission_that_is_none(text: str, message: str, tmp_path: Path) -> None:
+    settings: dict[str, Settings] = {"demo": {"permissions": [text]}}
+    with pytest.raises(PluginError, match=message):
+        read_manifest(tmp_path / "demo.wasm", settings)
+
+
+def test_asks_and_grants_may_name_what_they_are_for(tmp_path: Path) -> None:
+    settings: dict[str, Settings] = {
+        "demo": {"permissions": ["topics:a:b", "record"], "grant": ["topics:a:b"]}
+    }
+    manifest = read_manifest(tmp_path / "demo.wasm", settings)
+    assert manifest.asked == {
+        grant_of(Permission.TOPICS, "a:b"),
+        grant_of(Permission.RECORD),
+    }
+    assert manifest.granted == {grant_of(Permission.TOPICS, "a:b")}
