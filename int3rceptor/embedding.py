@@ -58,8 +58,8 @@ class Listening:
         self._remove = remove
 
     def remove(self) -> None:
-        """Listen no more. Exchanges that are at this hook now may still call it; a
-        second call does nothing."""
+        """Listen no more. Exchanges that began before may still call it, to their end;
+        a second call does nothing."""
         self._remove()
 
 

@@ -87,8 +87,7 @@ async def running(
         hooks = hooks or Dispatcher(
             sleep=asyncio.sleep, max_body_bytes=config.limits.max_buffered_body_bytes
         )
-        for one in listeners:
-            hooks.add(one)
+        hooks.add(*listeners)
         notes = [*authority.warnings, *_descriptors(config)]
         notes += await stack.enter_async_context(
             running_rules(hooks, config.rules, config.data_dir / "rules")

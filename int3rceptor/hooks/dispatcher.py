@@ -5,10 +5,11 @@ Python function. A point without listeners costs one attribute test.
 """
 
 import inspect
+import itertools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, final
 
 from int3rceptor.errors import LimitExceeded
 from int3rceptor.hooks.changes import Look, looks, record
@@ -67,10 +68,29 @@ _ALLOWED: dict[HookPoint, tuple[type[Verdict], ...]] = {
 }
 
 
+@final
+class Roster:
+    """The listeners of one moment, by point, in the order of asking. Never changed."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, listeners: Iterable[Listener] = ()) -> None:
+        ordered = sorted(listeners, key=lambda one: (one.priority, one.name))
+        self.at: dict[HookPoint, tuple[Listener, ...]] = {
+            point: tuple(one for one in ordered if one.point is point)
+            for point in HookPoint
+        }
+
+    def __iter__(self) -> Iterator[Listener]:
+        return itertools.chain.from_iterable(self.at.values())
+
+
 class Dispatcher:
     """The listeners of one proxy, by point.
 
-    `sleep` is how a Delay waits: this room owns no clock.
+    A flow takes the roster of the moment when it is first asked about, and keeps it to
+    its end: who heard its request hears its response, whatever was added, removed or
+    replaced meanwhile. `sleep` is how a Delay waits: this room owns no clock.
     """
 
     def __init__(
@@ -81,30 +101,36 @@ class Dispatcher:
     ) -> None:
         self._sleep = sleep
         self._max_body_bytes = max_body_bytes
-        self._listeners: dict[HookPoint, tuple[Listener, ...]] = dict.fromkeys(
-            HookPoint, ()
-        )
+        self._roster = Roster()
 
-    def add(self, listener: Listener) -> None:
-        """Register; exchanges that are at this point now keep the old order."""
-        listeners = [*self._listeners[listener.point], listener]
-        listeners.sort(key=lambda one: (one.priority, one.name))
-        self._listeners[listener.point] = tuple(listeners)
+    def add(self, *listeners: Listener) -> None:
+        """Register, for the flows that begin from now on."""
+        self.replace((), listeners)
 
-    def remove(self, listener: Listener) -> None:
+    def remove(self, *listeners: Listener) -> None:
         """Unregister; a listener that is not there is no error."""
-        kept = tuple(one for one in self._listeners[listener.point] if one != listener)
-        self._listeners[listener.point] = kept
+        self.replace(listeners, ())
 
-    def is_heard(self, point: HookPoint) -> bool:
-        """Whether anyone listens at this point."""
-        return bool(self._listeners[point])
+    def replace(self, old: Iterable[Listener], new: Iterable[Listener]) -> None:
+        """Put `new` in the place of `old`, in one step: no flow finds both, or none."""
+        gone = tuple(old)
+        kept = [one for one in self._roster if one not in gone]
+        self._roster = Roster((*kept, *new))
+
+    def is_heard(self, point: HookPoint, flow: Flow) -> bool:
+        """Whether anyone listens at this point of the flow."""
+        roster = flow.roster
+        if type(roster) is not Roster:
+            roster = flow.roster = self._roster
+        return bool(roster.at[point])
 
     def needs_body(self, point: HookPoint, flow: Flow) -> bool:
         """Whether a listener that applies to this flow declared that it needs it."""
-        return any(
-            one.needs_body and _applies(one, flow) for one in self._listeners[point]
-        )
+        if not self.is_heard(point, flow):
+            return False
+        assert isinstance(flow.roster, Roster)
+        listeners = flow.roster.at[point]
+        return any(one.needs_body and _applies(one, flow) for one in listeners)
 
     async def dispatch(self, point: HookPoint, flow: Flow) -> Answer:
         """Ask each listener in turn; the first verdict that ends the asking, or None.
@@ -112,7 +138,10 @@ class Dispatcher:
         Delays and holds are waited for here. Every change and every ending verdict is
         recorded in the flow with its author.
         """
-        for listener in self._listeners[point]:
+        roster = flow.roster
+        if type(roster) is not Roster:
+            roster = flow.roster = self._roster
+        for listener in roster.at[point]:
             asked = self._ask(listener, flow)
             if asked is None:
                 continue

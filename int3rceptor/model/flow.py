@@ -91,7 +91,8 @@ class Flow:
     tunnel that turns out to hold requests is never announced. `is_redacted` says that a
     listener of on_capture changed a message: what is kept is the changed one, and
     nothing that shows the original. `context` is what plugins and functions leave for
-    later ones; it is not kept.
+    later ones; it is not kept. `roster` is for who dispatches the flow: whom it asks,
+    from the first hook to the last.
     """
 
     client: ClientInfo
@@ -110,6 +111,7 @@ class Flow:
     informational: list[Informational] = field(default_factory=list)
     is_redacted: bool = False
     is_announced: bool = False
+    roster: object = field(default=None, repr=False, compare=False)
     bytes_up: int = 0
     bytes_down: int = 0
 

@@ -134,7 +134,7 @@ class Exchanges:
         if flow.response is not None:
             flow.bytes_down += flow.response.body.passed
         is_wanted = True
-        if self._hooks.is_heard(HookPoint.CAPTURE):
+        if self._hooks.is_heard(HookPoint.CAPTURE, flow):
             try:
                 verdict = await self._hooks.dispatch(HookPoint.CAPTURE, flow)
             except asyncio.CancelledError:
@@ -143,6 +143,7 @@ class Exchanges:
                 flow.bytes_up, flow.bytes_down = relayed
                 raise
             is_wanted = verdict is None
+        flow.roster = None  # nobody is asked any more: who left may be let go
         if self._keeper is not None:
             self._keeper.finish(flow, is_wanted=is_wanted)
 
@@ -153,9 +154,9 @@ class Exchanges:
             await self._respond(flow, client, self._onboarding.answer(flow.request))
             return None
         verdict = None
-        if session.target is None and self._hooks.is_heard(HookPoint.CONNECT):
+        if session.target is None and self._hooks.is_heard(HookPoint.CONNECT, flow):
             verdict = await self._admit(flow, session)
-        if verdict is None and self._hooks.is_heard(HookPoint.REQUEST):
+        if verdict is None and self._hooks.is_heard(HookPoint.REQUEST, flow):
             self._ask_for_body(flow, client)
             verdict = await self._hooks.dispatch(HookPoint.REQUEST, flow)
         if verdict is not None:
@@ -216,7 +217,7 @@ class Exchanges:
 
     async def _hand_back(self, flow: Flow, client: Responder) -> None:
         """on_response, then the answer's way to the client."""
-        if self._hooks.is_heard(HookPoint.RESPONSE):
+        if self._hooks.is_heard(HookPoint.RESPONSE, flow):
             verdict = await self._hooks.dispatch(HookPoint.RESPONSE, flow)
             if verdict is not None:
                 await self._apply(verdict, flow, client, is_answer=True)

@@ -22,8 +22,7 @@ Sleep = Callable[[float], Awaitable[None]]
 class Rules:
     """The rules in force; `replace` puts others in their place at once.
 
-    An exchange in the middle of a phase ends it with the rules it began with. `sleep`
-    is how a delay waits.
+    An exchange ends with the rules that it began with. `sleep` is how a delay waits.
     """
 
     def __init__(self, hooks: Dispatcher, *, sleep: Sleep) -> None:
@@ -49,10 +48,7 @@ class Rules:
                         records_itself=True,
                     )
                 )
-        for one in fresh:
-            self._hooks.add(one)
-        for one in self._registered:
-            self._hooks.remove(one)
+        self._hooks.replace(self._registered, fresh)
         self._registered = fresh
 
 
@@ -80,7 +76,7 @@ class _Asker:
         while found is not None:
             rule = found.rule
             flow.rule = rule.name
-            if self._hooks.is_heard(HookPoint.RULE_MATCH):
+            if self._hooks.is_heard(HookPoint.RULE_MATCH, flow):
                 verdict = await self._hooks.dispatch(HookPoint.RULE_MATCH, flow)
                 if verdict is not None:
                     return verdict

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 async def test_nobody_listens(hooks: Dispatcher, flow: Flow) -> None:
-    assert not hooks.is_heard(HookPoint.REQUEST)
+    assert not hooks.is_heard(HookPoint.REQUEST, flow)
     assert await hooks.dispatch(HookPoint.REQUEST, flow) is None
     assert flow.changes == []
 
@@ -56,7 +56,7 @@ async def test_by_priority_then_by_name(hooks: Dispatcher, flow: Flow) -> None:
 async def test_points_are_apart(hooks: Dispatcher, flow: Flow) -> None:
     hooks.add(listener(says(Drop()), point=HookPoint.CONNECT))
 
-    assert hooks.is_heard(HookPoint.CONNECT)
+    assert hooks.is_heard(HookPoint.CONNECT, flow)
     assert await hooks.dispatch(HookPoint.REQUEST, flow) is None
 
 
@@ -66,7 +66,7 @@ async def test_a_removed_listener_is_not_asked(hooks: Dispatcher, flow: Flow) ->
     hooks.remove(one)
     hooks.remove(one)
 
-    assert not hooks.is_heard(HookPoint.REQUEST)
+    assert not hooks.is_heard(HookPoint.REQUEST, flow)
     assert await hooks.dispatch(HookPoint.REQUEST, flow) is None
 
 

@@ -65,11 +65,13 @@ async def test_a_loaded_plugin_is_asked_until_it_is_unloaded(
 ) -> None:
     plugin = await manager.load(put(tmp_path, "one", sayer("hi")))
     assert plugin.manifest.name == "one"
-    assert dispatcher.is_heard(REQUEST)
-    assert not dispatcher.is_heard(HookPoint.RESPONSE)  # not exported: no cost
+    assert dispatcher.is_heard(REQUEST, make_flow())
+    assert not dispatcher.is_heard(
+        HookPoint.RESPONSE, make_flow()
+    )  # not exported: no cost
     await dispatcher.dispatch(REQUEST, make_flow())
     manager.unload("one")
-    assert not dispatcher.is_heard(REQUEST)
+    assert not dispatcher.is_heard(REQUEST, make_flow())
     assert manager.plugins == {}
     assert [(name, text) for name, _, text in book.lines] == [("one", "hi")]
 
@@ -222,4 +224,4 @@ async def test_closing_leaves_no_thread(
     await manager.aclose()
     after = {one for one in threading.enumerate() if "int3rceptor" in one.name}
     assert after == before
-    assert not dispatcher.is_heard(REQUEST)
+    assert not dispatcher.is_heard(REQUEST, make_flow())

@@ -16,7 +16,7 @@ from int3rceptor.rules import files
 from int3rceptor.rules.files import RuleFiles, running_rules
 from int3rceptor.rules.listener import Rules
 from int3rceptor.rules.model import Rule
-from tests.support.ruling import a_flow
+from tests.support.ruling import a_flow, is_heard
 
 WAIT_S = 10.0
 
@@ -304,10 +304,10 @@ async def test_running_leaves_nothing_behind(named: Path, folder: Path) -> None:
     before = asyncio.all_tasks()
     async with running_rules(hooks, [named], folder) as notes:
         assert notes == ("rules in force: 1 (files: 1)",)
-        assert hooks.is_heard(HookPoint.REQUEST)
+        assert is_heard(hooks, HookPoint.REQUEST)
 
     assert asyncio.all_tasks() == before
-    assert not hooks.is_heard(HookPoint.REQUEST)
+    assert not is_heard(hooks, HookPoint.REQUEST)
 
 
 async def test_a_start_with_a_mistake_is_refused(named: Path, folder: Path) -> None:
@@ -317,4 +317,4 @@ async def test_a_start_with_a_mistake_is_refused(named: Path, folder: Path) -> N
     with pytest.raises(RuleError, match=r"named.toml:1: not valid TOML"):
         async with running_rules(hooks, [named], folder):
             pass
-    assert not hooks.is_heard(HookPoint.REQUEST)
+    assert not is_heard(hooks, HookPoint.REQUEST)

@@ -14,7 +14,7 @@ from int3rceptor.model.message import Response
 from int3rceptor.rules.actions import MAX_TARGET_BYTES
 from int3rceptor.rules.listener import PRIORITY, Rules
 from tests.support.listening import Clock
-from tests.support.ruling import a_flow, authored, rules_of
+from tests.support.ruling import a_flow, authored, is_heard, rules_of
 
 
 class Ruled:
@@ -49,23 +49,23 @@ def one(lines: str) -> Ruled:
 def test_without_rules_nothing_is_registered() -> None:
     ruled = Ruled("")
 
-    assert not any(ruled.hooks.is_heard(point) for point in HookPoint)
+    assert not any(is_heard(ruled.hooks, point) for point in HookPoint)
 
 
 def test_only_the_phases_that_have_rules_are_registered() -> None:
     ruled = one('match = {}\non = "response"\ntag = "t"\nenabled = true')
-    assert ruled.hooks.is_heard(HookPoint.RESPONSE)
-    assert not ruled.hooks.is_heard(HookPoint.REQUEST)
+    assert is_heard(ruled.hooks, HookPoint.RESPONSE)
+    assert not is_heard(ruled.hooks, HookPoint.REQUEST)
 
     ruled.rules.replace(
         rules_of('[[rules]]\nname="a"\nmatch={}\nenabled=false\ntag="t"')
     )
-    assert not any(ruled.hooks.is_heard(point) for point in HookPoint)
+    assert not any(is_heard(ruled.hooks, point) for point in HookPoint)
 
 
 def test_what_matches_nothing_makes_no_coroutine() -> None:
     ruled = one('match = { host = "b.test" }\nblock = true')
-    (listener,) = ruled.hooks._listeners[HookPoint.REQUEST]
+    (listener,) = ruled.hooks._roster.at[HookPoint.REQUEST]
 
     assert listener.call(a_flow()) is None
     asked = listener.call(a_flow(host="b.test"))

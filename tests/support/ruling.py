@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from int3rceptor.hooks.dispatcher import Dispatcher
+from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.flow import ClientInfo, Flow, TlsInfo
 from int3rceptor.model.headers import Headers, to_bytes
 from int3rceptor.model.message import Request, Response
@@ -57,6 +59,11 @@ def a_flow(
         ),
         response=response,
     )
+
+
+def is_heard(hooks: Dispatcher, point: HookPoint) -> bool:
+    """Whether a flow that begins now is asked about at `point`."""
+    return hooks.is_heard(point, a_flow())
 
 
 def authored(flow: Flow, author: str = "rule one") -> list[str]:
