@@ -6,13 +6,12 @@ The rules in force change as a whole, and only to a set without a mistake in it.
 import asyncio
 import contextlib
 import logging
-import os
-import stat
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from int3rceptor.errors import RuleError
+from int3rceptor.files.reading import Watched, listing
 from int3rceptor.hooks.dispatcher import Dispatcher
 from int3rceptor.net.tasks import Tasks
 from int3rceptor.rules.listener import Rules
@@ -43,9 +42,6 @@ MAX_PROGRAMS = 1_000
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """All bodies that rules answer with: they stay in memory."""
 
-Stamp = tuple[int, int, int] | None
-"""A file's time of change in ns, size and inode; None when there is none."""
-
 
 class RuleFiles:
     """Reads the files of one proxy into its `rules`, again whenever one changes.
@@ -59,7 +55,7 @@ class RuleFiles:
         self._files = tuple(files)
         self._folder = folder
         self._listing: tuple[Path, ...] = ()
-        self._stamps: dict[Path, Stamp] = {}
+        self._watched = Watched()
         self.loaded: tuple[Rule, ...] = ()
 
     def load(self) -> None:
@@ -102,26 +98,16 @@ class RuleFiles:
         self.loaded = rules
 
     def _has_changed(self) -> bool:
-        if any(_stamp(path) != stamp for path, stamp in self._stamps.items()):
-            return True
-        return self._list() != self._listing
+        return self._watched.has_changed() or self._list() != self._listing
 
     def _list(self) -> tuple[Path, ...]:
         try:
-            with os.scandir(self._folder) as entries:
-                names = sorted(one.name for one in entries)
-        except FileNotFoundError:
-            return ()
+            return listing(self._folder, (".toml",))
         except OSError:
             return (self._folder,)  # cannot be read as a file either, which says why
-        return tuple(
-            self._folder / name
-            for name in names
-            if name.endswith(".toml") and not name.startswith(".")
-        )
 
     def _read_all(self) -> tuple[Rule, ...]:
-        self._stamps = {}
+        self._watched = Watched()
         self._listing = self._list()
         # A file of the folder that was named too is read once.
         paths = tuple(dict.fromkeys((*self._files, *self._listing)))
@@ -131,27 +117,14 @@ class RuleFiles:
             )
         rules: list[Rule] = []
         for path in paths:
-            rules += parse_rules(path, self._read_text(path), self._read)
+            rules += parse_rules(path, self._read_text(path), self._watched.read)
             _check_sizes(path, rules)
         _check_names(rules)
         return tuple(rules)
 
-    def _read(self, path: Path, limit: int) -> bytes:
-        """A file of at most `limit` bytes, which is watched from now on."""
-        self._stamps[path] = None
-        status = path.stat()
-        self._stamps[path] = _stamp_of(status)
-        if not stat.S_ISREG(status.st_mode):  # a pipe would make us wait
-            raise ValueError("not a file")
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-        if len(data) > limit:
-            raise ValueError(f"larger than {limit} bytes")
-        return data
-
     def _read_text(self, path: Path) -> str:
         try:
-            return self._read(path, MAX_FILE_BYTES).decode("utf-8-sig")
+            return self._watched.read(path, MAX_FILE_BYTES).decode("utf-8-sig")
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
             raise RuleError(f"{path}:{line}: not UTF-8; save it as UTF-8") from None
@@ -160,17 +133,6 @@ class RuleFiles:
             raise RuleError(
                 f"{path}:1: cannot be read: {why}; write rules there, or do not name it"
             ) from None
-
-
-def _stamp(path: Path) -> Stamp:
-    try:
-        return _stamp_of(path.stat())
-    except OSError:
-        return None
-
-
-def _stamp_of(status: os.stat_result) -> Stamp:
-    return (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 def _check_sizes(path: Path, rules: Sequence[Rule]) -> None:

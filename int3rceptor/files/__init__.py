@@ -1,0 +1,1 @@
+"""Files that people write or the proxy keeps: stamps, bounded reads, whole writes."""

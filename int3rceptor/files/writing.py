@@ -1,0 +1,28 @@
+"""Writes a file as a whole: a reader, or a power cut, finds the old one or the new."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Put `data` in the place of the file, for this user's eyes only. OSError if not.
+
+    The folder is made if it is missing.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # mkstemp: mode 0600, a name of its own, never through a link. The dot hides it
+    # from who lists the folder.
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    draft = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        draft.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise
