@@ -6,18 +6,19 @@ It knows of a keeper for its flows, and of no hub.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from ssl import TLSVersion
-from typing import TYPE_CHECKING
 
 from int3rceptor.config.model import Config
-from int3rceptor.errors import PluginError
 from int3rceptor.hooks.dispatcher import Dispatcher, Listener
 from int3rceptor.hooks.keeper import Keeper
 from int3rceptor.net.descriptors import raise_limit
 from int3rceptor.net.tasks import Tasks
+from int3rceptor.plugins.service import PluginService
+from int3rceptor.plugins.upkeep import Places, Upkeep
 from int3rceptor.proxy.exchange import Exchanges
 from int3rceptor.proxy.listener import Address, bind, own_address
 from int3rceptor.proxy.listener import Listener as ClientListener
@@ -25,13 +26,10 @@ from int3rceptor.proxy.onboarding import CaFiles, Onboarding
 from int3rceptor.proxy.services import Services
 from int3rceptor.proxy.upstream.dial import BOTH, HTTP1_ONLY, Dialer
 from int3rceptor.proxy.upstream.origins import Origins
-from int3rceptor.rules.files import running_rules
+from int3rceptor.rules.files import RuleFiles, running_rules
 from int3rceptor.tls.authority import Authority
 from int3rceptor.tls.contexts import OriginContexts, OriginVerification, ServerContexts
 from int3rceptor.tls.minting import Minter
-
-if TYPE_CHECKING:
-    from int3rceptor.plugins.manager import LoadedPlugin, PluginManager
 
 log = logging.getLogger("int3rceptor.app")
 plugin_log = logging.getLogger("int3rceptor.plugins.log")
@@ -52,7 +50,8 @@ PluginLines = Callable[[str, int, str], None]
 class Ready:
     """What is known once the proxy accepts connections.
 
-    `open_connections` counts those of clients, whenever it is asked.
+    `open_connections` counts those of clients, whenever it is asked. `reload` reads
+    rules and plugins again, now; what cannot be used is logged.
     """
 
     listen: Address
@@ -60,6 +59,8 @@ class Ready:
     ca_files: CaFiles
     notes: tuple[str, ...]
     open_connections: Callable[[], int]
+    plugins: PluginService
+    reload: Callable[[], Coroutine[object, object, None]]
 
 
 @contextlib.asynccontextmanager
@@ -89,12 +90,11 @@ async def running(
         )
         hooks.add(*listeners)
         notes = [*authority.warnings, *_descriptors(config)]
-        notes += await stack.enter_async_context(
+        rules = await stack.enter_async_context(
             running_rules(hooks, config.rules, config.data_dir / "rules")
         )
-        manager = await _plugin_manager(config, hooks, plugin_lines, stack)
-        if manager is not None:
-            notes += await _load_plugins(config, manager)
+        upkeep, plugin_notes = await _plugins(config, hooks, plugin_lines, stack)
+        notes += [*([rules.summary()] if rules.loaded else []), *plugin_notes]
         origins = _origins(config, contexts, (own_address(sock), *refused), stack)
         onboarding = Onboarding(ca_files)
         services = Services(
@@ -117,7 +117,14 @@ async def running(
             ca_files=ca_files,
             notes=tuple(notes),
             open_connections=lambda: listener.open_connections,
+            plugins=PluginService(upkeep),
+            reload=partial(_reload, rules, upkeep),
         )
+
+
+async def _reload(rules: RuleFiles, upkeep: Upkeep) -> None:
+    await rules.reload()
+    await upkeep.reload_all()
 
 
 def _origins(
@@ -175,53 +182,26 @@ def _ca_files(authority: Authority) -> CaFiles:
     )
 
 
-async def _plugin_manager(
+async def _plugins(
     config: Config,
     hooks: Dispatcher,
     lines: PluginLines | None,
     stack: contextlib.AsyncExitStack,
-) -> "PluginManager | None":
-    """The plugin room, if there is a plugin to load."""
-    if not config.plugin and not any((config.data_dir / "plugins").glob("*.wa[st]*")):
-        return None
-    # The engine takes 0.2 s to import: only for those who use it.
-    from int3rceptor.plugins.cache import ModuleCache
-    from int3rceptor.plugins.manager import PluginManager
-
-    manager = PluginManager(
+) -> tuple[Upkeep, list[str]]:
+    """The plugins, loaded and followed; `stack` ends that. Lines for the user."""
+    upkeep = Upkeep(
         hooks,
+        Places(data_dir=config.data_dir, named=config.plugin),
         log=lines or log_plugin_line,
         settings=config.plugins,
-        cache=ModuleCache(config.data_dir),
     )
-    stack.push_async_callback(manager.aclose)
-    return manager
-
-
-async def _load_plugins(config: Config, manager: "PluginManager") -> list[str]:
-    """Load what was named and what lies in the folder; lines for the user.
-
-    PluginError for a named module that cannot be used: it was asked for. One in the
-    folder that cannot be used is told of, and left out.
-    """
-    notes = [_loaded_note(await manager.load(path)) for path in config.plugin]
-    for found in await manager.load_folder(config.data_dir / "plugins"):
-        if isinstance(found, PluginError):
-            log.error("%s", found)
-        else:
-            notes.append(_loaded_note(found))
-    return notes
-
-
-def _loaded_note(plugin: "LoadedPlugin") -> str:
-    name = plugin.manifest.name
-    withheld = ", ".join(map(str, sorted(plugin.withheld)))
-    if not withheld:
-        return f"plugin {name} loaded"
-    return (
-        f"plugin {name} loaded without what it asks for: {withheld}; "
-        f"grant it in [plugins.{name}]"
-    )
+    stack.push_async_callback(upkeep.aclose)
+    notes = await upkeep.start()
+    tasks = Tasks("plugins")
+    stack.push_async_callback(tasks.close)
+    tasks.start(upkeep.follow_forever(), "follow")
+    tasks.start(upkeep.states.save_forever(), "save")
+    return upkeep, notes
 
 
 def log_plugin_line(name: str, level: int, text: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterable
@@ -20,10 +21,14 @@ from int3rceptor.config.model import Config
 from int3rceptor.control.token import load_or_create, path_of
 from int3rceptor.hooks.dispatcher import Listener
 from int3rceptor.link.messages import LINK_VERSION, CaForms, Hello, Stats
+from int3rceptor.net.tasks import Tasks
 from int3rceptor.proxy.listener import Address, own_address
 from int3rceptor.store.journal import Journal
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+TERMINAL = "/dev/tty"
+"""The terminal that the process belongs to, whatever its streams are."""
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -63,6 +68,7 @@ async def serve(
             refused=() if control is None else (control.ready.address,),
         )
         ready = await stack.enter_async_context(plane)
+        _reload_at_hangup(ready, stop, stack)
         # What was made so far lives as long as the process: the collector need not
         # look at it again and again.
         gc.freeze()
@@ -137,6 +143,35 @@ def _stop_event() -> asyncio.Event:
         with contextlib.suppress(NotImplementedError):  # Windows' event loops
             loop.add_signal_handler(number, stop.set)
     return stop
+
+
+def _reload_at_hangup(
+    ready: Ready, stop: asyncio.Event, stack: contextlib.AsyncExitStack
+) -> None:
+    """SIGHUP reads rules and plugins again. The same signal says that the terminal is
+    gone: then it stops, as it would without us."""
+    tasks = Tasks("hangup")
+    stack.push_async_callback(tasks.close)
+    had_terminal = _has_terminal()
+
+    def hang_up() -> None:
+        if had_terminal and not _has_terminal():
+            stop.set()
+        elif not len(tasks):  # one that runs reads all that there is
+            tasks.start(ready.reload(), "reload")
+
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(NotImplementedError, AttributeError):  # Windows
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
+        stack.callback(loop.remove_signal_handler, signal.SIGHUP)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open(TERMINAL, os.O_RDONLY | getattr(os, "O_NOCTTY", 0)))
+    except OSError:
+        return False
+    return True
 
 
 def _stats(

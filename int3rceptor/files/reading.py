@@ -2,7 +2,6 @@
 
 import os
 import stat
-from collections.abc import Iterable
 from pathlib import Path
 
 Stamp = tuple[int, int, int] | None
@@ -31,14 +30,17 @@ class Watched:
             raise ValueError(f"larger than {limit} bytes")
         return data
 
+    def look(self, path: Path) -> None:
+        """Watch a file before it is read, from what it is now on."""
+        self._stamps[path] = stamp(path)
+
     def has_changed(self) -> bool:
         """Whether one of the files is not what it was when it was read."""
         return any(stamp(path) != then for path, then in self._stamps.items())
 
-
-def stamps(paths: Iterable[Path]) -> tuple[Stamp, ...]:
-    """The stamps of several paths, at this moment."""
-    return tuple(map(stamp, paths))
+    def now(self) -> tuple[Stamp, ...]:
+        """What the files are at this moment, in the order in which they were read."""
+        return tuple(map(stamp, self._stamps))
 
 
 def stamp(path: Path) -> Stamp:

@@ -51,6 +51,8 @@ class GuestLimits:
     fuel: int
     ticks: int
     memory_bytes: int
+    tables: int
+    table_elements: int
 
 
 class HostCall(Protocol):
@@ -82,6 +84,10 @@ class Guest(Protocol):
         """Run one `() -> i32` export with fresh fuel and a fresh deadline."""
         ...
 
+    def fuel_used(self) -> int:
+        """By the last call."""
+        ...
+
     def read(self, address: int, length: int) -> bytes | None:
         """Copy out of the guest's memory; None outside of it."""
         ...
@@ -104,6 +110,10 @@ class GuestMaker(Protocol):
 
     def new_guest(self) -> Guest:
         """A guest that is not started yet."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the engine's part. No guest of it is called any more."""
         ...
 
 

@@ -37,17 +37,20 @@ def proves_itself(factory: MakerFactory, cache: ModuleCache | None = None) -> bo
         return _ANSWER << 32
 
     one = HostImport(name="wide", params=3, result="i64", call=wide)
-    limits = GuestLimits(fuel=10_000, ticks=1 << 32, memory_bytes=1 << 20)
+    limits = GuestLimits(
+        fuel=10_000, ticks=1 << 32, memory_bytes=1 << 20, tables=1, table_elements=1
+    )
     blueprint = Blueprint(imports=(one,), exports=("ask", "trap"), limits=limits)
     module = compiled(_PROBE, "self-check", cache)
     guest = factory(shared_engine(), module, blueprint).new_guest()
     if guest.start() is not None or guest.memory_bytes() != 65_536:
         return False
     is_right = guest.call("ask") == _ANSWER and seen == [(0xFFFF_FFFE, b"probe")]
+    is_metered = 0 < guest.fuel_used() < limits.fuel
     is_written = guest.write(65_535, b"x") and guest.read(65_535, 1) == b"x"
     is_bounded = guest.read(65_535, 2) is None and not guest.write(65_536, b"x")
     is_trapped = not isinstance(guest.call("trap"), int)
-    return is_right and is_written and is_bounded and is_trapped
+    return is_right and is_metered and is_written and is_bounded and is_trapped
 
 
 @functools.lru_cache(maxsize=1)

@@ -8,7 +8,8 @@ import signal
 import sys
 
 from int3rceptor.errors import PluginError
-from int3rceptor.plugins.engine import MAX_MODULE_BYTES, compile_module
+from int3rceptor.plugins.engine import compile_module
+from int3rceptor.plugins.manifest import MAX_MODULE_BYTES
 
 MAX_COMPILE_S = 60.0
 """Longest time to compile one module. Go's modules and script engines take 3 to 6 s,

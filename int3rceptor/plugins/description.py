@@ -8,7 +8,7 @@ from int3rceptor.plugins.abi import FUNCTIONS
 from int3rceptor.plugins.codes import INIT_EXPORT
 from int3rceptor.plugins.compiling import compiled
 from int3rceptor.plugins.inspection import ModuleInfo, inspect_module
-from int3rceptor.plugins.manager import asked_for, read_module
+from int3rceptor.plugins.loading import asked_for, read_module
 from int3rceptor.plugins.manifest import Manifest, read_manifest
 from int3rceptor.plugins.permissions import (
     GRANTED_UNASKED,

@@ -11,10 +11,7 @@ from wasmtime import Config, Engine, Module, WasmtimeError, wat2wasm
 from wasmtime._ffi import filename
 
 from int3rceptor.errors import PluginError
-
-MAX_MODULE_BYTES = 8 * 1024 * 1024
-"""Largest module file. Compiling has no limit of its own and costs up to 6 s per MiB of
-tiny functions; 8 MiB leaves room for Go and for script engines (2 to 7 MiB)."""
+from int3rceptor.plugins.manifest import MAX_MODULE_BYTES
 
 MAX_STACK_BYTES = 256 * 1024
 """Guest stack. Python threads on macOS have 512 KiB; the rest is for the host."""

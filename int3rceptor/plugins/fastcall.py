@@ -62,6 +62,7 @@ _call = _bind(
     *(c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p),
 )
 _set_fuel = _bind("wasmtime_context_set_fuel", *(c_void_p, c_void_p, ctypes.c_uint64))
+_get_fuel = _bind("wasmtime_context_get_fuel", *(c_void_p, c_void_p, c_void_p))
 _set_deadline = _bind(
     "wasmtime_context_set_epoch_deadline", *(None, c_void_p, ctypes.c_uint64)
 )
@@ -92,6 +93,12 @@ class FastMaker:
         """A guest that is not started; host functions now act for it."""
         self.guest = FastGuest(self)
         return self.guest
+
+    def close(self) -> None:
+        """Let go of the engine's part. No guest of it is called any more."""
+        self.guest = None
+        self.linker.close()
+        self._keep.clear()
 
     def _define(self, one: HostImport) -> None:
         plain, kind = _host_callback(self._callback(one)), func_type(one)
@@ -155,6 +162,8 @@ class FastGuest:
         self._values = (ctypes.c_uint32 * _SLOTS)()
         self._values_at = addressof(self._values)
         self._result = ctypes.c_int32.from_address(self._values_at)
+        self._fuel_left = ctypes.c_uint64()
+        self._fuel_left_at = addressof(self._fuel_left)
         self._trap = c_void_p()
         self._trap_at = addressof(self._trap)
         self.raised: BaseException | None = None
@@ -187,6 +196,11 @@ class FastGuest:
         if error or self._trap.value or self.raised is not None:
             return self._failure(error)
         return self._result.value
+
+    def fuel_used(self) -> int:
+        """By the last call."""
+        _get_fuel(self._context, self._fuel_left_at)
+        return self._fuel - self._fuel_left.value
 
     def read(self, address: int, length: int) -> bytes | None:
         """Copy out of the guest's memory; None outside of it."""

@@ -1,9 +1,12 @@
-"""How a plugin is doing: faults, quarantine, pace. Pure; time is passed in."""
+"""How a plugin is doing: faults, quarantine, pace, spreads. Pure; time is passed in."""
 
-from collections import Counter
+import bisect
+import itertools
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from int3rceptor.plugins.boundary import FaultKind
+from int3rceptor.plugins.reports import FaultReport, Spread
 
 QUARANTINE_FAULTS = 5
 """Faults in a row that take a plugin out: one is an odd flow, five are a pattern."""
@@ -28,16 +31,66 @@ SUSPECT_CALLS = 16
 than one in a hundred shows it in these windows; one that was only not let run for a
 millisecond pays for few of them."""
 
+SAMPLED = 16
+"""One inline call in so many is measured for the spreads: reading the fuel that is left
+costs a fifth of a quick call. The first is, so that there is something to show."""
+
+MAX_FAULTS_KEPT = 20
+"""Of the latest faults, for who looks: what repeats is seen in fewer."""
+
+
+class Histogram:
+    """How a measure spreads, in a fixed table: four steps for each power of two."""
+
+    __slots__ = ("_counts", "most")
+
+    def __init__(self) -> None:
+        self._counts = [0] * 256
+        self.most = 0
+
+    def note(self, value: int, weight: int) -> None:
+        """Count a value, of up to 64 bits, `weight` times."""
+        if value > self.most:
+            self.most = value
+        power = value.bit_length()
+        place = value if power < 3 else (power - 2) * 4 + (value >> (power - 3)) - 4
+        self._counts[place] += weight
+
+    def spread(self) -> Spread:
+        """The percentiles: each is the upper end of its step."""
+        count = sum(self._counts)
+        if not count:
+            return Spread()
+        p50, p90, p99 = (self._percentile(count * part) for part in (0.5, 0.9, 0.99))
+        return Spread(count=count, p50=p50, p90=p90, p99=p99, most=self.most)
+
+    def _percentile(self, wanted: float) -> int:
+        upto = list(itertools.accumulate(self._counts))
+        place = bisect.bisect_left(upto, wanted)
+        return min(_upper_end(place), self.most)
+
+
+def _upper_end(place: int) -> int:
+    if place < 4:
+        return place
+    power, quarter = place // 4 + 2, place % 4
+    return ((quarter + 5) << (power - 3)) - 1
+
 
 @dataclass(slots=True, kw_only=True)
 class Stats:
-    """Since the plugin was loaded."""
+    """Since the plugin was loaded. Fuel and time (µs) are of one call in SAMPLED."""
 
     calls: int = 0
     seconds: float = 0.0
     faults: Counter[FaultKind] = field(default_factory=Counter)
+    latest: deque[FaultReport] = field(
+        default_factory=lambda: deque(maxlen=MAX_FAULTS_KEPT)
+    )
     skipped: int = 0
     quarantines: int = 0
+    fuel: Histogram = field(default_factory=Histogram)
+    micros: Histogram = field(default_factory=Histogram)
 
 
 class Quarantine:
@@ -67,15 +120,17 @@ class Quarantine:
         self.until = now + seconds
         return seconds
 
-    def succeeded(self) -> bool:
-        """Count a good call; True when it is the first after a quarantine."""
-        if not self._faults:
-            return False
-        self._faults = 0
+    def lift(self) -> bool:
+        """End it at once, and forget what led to it; whether there was one."""
         was_out = self.until > 0.0
+        self._faults = 0
         self.until = 0.0
         self._seconds = QUARANTINE_S
         return was_out
+
+    def succeeded(self) -> bool:
+        """Count a good call; True when it is the first after a quarantine."""
+        return self.lift() if self._faults else False
 
 
 class Pace:
@@ -84,17 +139,20 @@ class Pace:
     The third slow call of a window takes the plugin off the loop at once; it comes
     back after a whole window in which calls were fast.
 
+    `is_heavy` says that a call may be long by right: it never runs inline.
+
     Calls are timed by the wall clock, which is cheap, until one seems slow. On a busy
     machine that may be a call that was not let run: the next SUSPECT_CALLS are timed by
     the thread's CPU clock, a system call that costs more than a hook.
     """
 
-    __slots__ = ("_calls", "_slow", "is_slow", "suspicion")
+    __slots__ = ("_calls", "_is_heavy", "_slow", "is_slow", "suspicion")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_heavy: bool = False) -> None:
         self._calls = 0
         self._slow = 0
-        self.is_slow = False
+        self._is_heavy = is_heavy
+        self.is_slow = is_heavy
         self.suspicion = 0
 
     def note(self, seconds: float, *, is_cpu: bool) -> None:
@@ -108,5 +166,5 @@ class Pace:
             if self._slow > MAX_SLOW_CALLS:
                 self.is_slow = True
         if self._calls >= PACE_WINDOW:
-            self.is_slow = self._slow > MAX_SLOW_CALLS
+            self.is_slow = self._is_heavy or self._slow > MAX_SLOW_CALLS
             self._calls = self._slow = 0

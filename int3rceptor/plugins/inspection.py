@@ -34,7 +34,9 @@ class ModuleInfo:
     """A module's side of the contract. `problems` are why it cannot be loaded.
 
     `imports` maps a host function's name to the result it is declared with ("" for
-    none). `notes` are what its author may have meant otherwise.
+    none). `notes` are what its author may have meant otherwise. `waits_for` names an
+    import that may wait for something else than the processor: its calls never run in
+    the event loop.
     """
 
     imports: dict[str, str] = field(default_factory=dict)
@@ -44,6 +46,7 @@ class ModuleInfo:
     initial_memory_bytes: int = 0
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    waits_for: str = ""
 
     @property
     def exports(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from int3rceptor.plugins.boundary import (
     FaultKind,
     Guest,
     GuestLimits,
+    GuestMaker,
     HostImport,
 )
 from int3rceptor.plugins.callers import MakerFactory
@@ -75,9 +76,13 @@ class PluginInstance:
                 fuel=limits.fuel,
                 ticks=ticks_for(limits.wall_s),
                 memory_bytes=limits.memory_bytes,
+                tables=limits.tables,
+                table_elements=limits.table_elements,
             ),
         )
-        self._maker = factory(shared_engine(), code.module, blueprint)
+        self._maker: GuestMaker | None = factory(
+            shared_engine(), code.module, blueprint
+        )
         self._guest: Guest | None = None
         self.starts = 0
 
@@ -89,6 +94,22 @@ class PluginInstance:
         finally:
             self._host.letter = None
         return result if isinstance(result, Fault) else None
+
+    @property
+    def is_up(self) -> bool:
+        """Whether a call finds a guest, and need not build one first."""
+        return self._guest is not None
+
+    def close(self) -> None:
+        """Let the engine's memory go; nothing runs here any more.
+
+        Guest, host and linker hold each other: the collector would find that they are
+        of no use, but only when it looks, and it does not see what they weigh.
+        """
+        self._guest = self._host.guest = None
+        if self._maker is not None:
+            self._maker.close()
+            self._maker = None
 
     def run(self, point: Entry, flow: Flow | None) -> Verdict | Fault | None:
         """Run one hook: its verdict, None to continue, or why it lost its turn."""
@@ -112,8 +133,9 @@ class PluginInstance:
 
     def start(self) -> Guest | Fault:
         """Build the instance and run plugin_init; called by `run` when it is needed."""
-        host = self._host
-        guest = host.guest = self._maker.new_guest()
+        host, maker = self._host, self._maker
+        assert maker is not None, "closed"
+        guest = host.guest = maker.new_guest()
         host.begin(None, None)
         try:
             stage = "start function"
@@ -138,6 +160,10 @@ class PluginInstance:
         """An interrupt stopped the guest half-way: neither it nor its changes stay."""
         self._host.finish(Fault(kind=FaultKind.TRAP, detail="interrupted"))
         self._guest = None
+
+    def fuel_used(self) -> int:
+        """By the last call; 0 when its guest is gone."""
+        return 0 if self._guest is None else self._guest.fuel_used()
 
     def take_before(self) -> tuple[Look, ...]:
         """The messages before the last call's first change; () if it made none."""

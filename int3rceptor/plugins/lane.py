@@ -1,81 +1,97 @@
-"""Runs a slow plugin's calls in a thread: one at a time, in order, a bounded queue.
+"""Runs a plugin's calls in threads: one at a time on each seat, in order, bounded.
 
-A store belongs to one thread at a time, and a running guest cannot be called off
-early: the lane stays taken until the call is over, whoever stopped waiting for it.
+A seat is an instance. Its store belongs to one thread at a time, and a running guest
+cannot be called off early: the seat stays taken until the call is over, whoever stopped
+waiting for it.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from int3rceptor.errors import LimitExceeded
 
 MAX_WAITING = 64
 """Exchanges that may wait for one plugin; each holds a request's head in memory."""
 
+Seat = TypeVar("Seat")
 Result = TypeVar("Result")
 
 
-class Lane:
-    """The turn order of one plugin."""
+class Lane(Generic[Seat]):
+    """The turn order of one plugin. `free` is changed in the loop's thread only; who
+    calls inline, without a turn, takes the last of it and is done before it returns."""
 
-    def __init__(self, executor: Executor, wait_s: float) -> None:
+    def __init__(
+        self, seats: Sequence[Seat], executor: Executor, wait_s: float
+    ) -> None:
         self._executor = executor
         self._wait_s = wait_s
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self.is_taken = False
+        self._waiting: deque[asyncio.Future[Seat]] = deque()
+        self.free = list(reversed(seats))
 
-    async def run(self, call: Callable[[], Result]) -> Result:
-        """Wait for the turn, then run `call` in a thread.
+    async def run(self, call: Callable[[Seat], Result]) -> Result:
+        """Wait for a seat, then run `call` in a thread.
 
-        LimitExceeded when the queue is full or the turn did not come within `wait_s`.
+        LimitExceeded when the queue is full, or when neither a seat nor a thread was
+        free within `wait_s`.
         """
-        await self._take()
         loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._wait_s
+        seat = await self._take(deadline)
         try:
-            job = loop.run_in_executor(self._executor, call)
+            job = self._executor.submit(call, seat)
         except BaseException:
-            self._release()
+            self._release(seat)
             raise
-        job.add_done_callback(self._finished)
-        return await asyncio.shield(job)
+        done = asyncio.wrap_future(job)
+        done.add_done_callback(lambda _: self._finished(done, seat))
+        try:
+            await asyncio.wait((done,), timeout=max(0.0, deadline - loop.time()))
+        except asyncio.CancelledError:
+            job.cancel()  # unless it runs already
+            raise
+        if not done.done() and job.cancel():
+            raise self._late("a thread")
+        return await asyncio.shield(done)
 
-    async def _take(self) -> None:
-        if not self.is_taken:
-            self.is_taken = True
-            return
+    async def _take(self, deadline: float) -> Seat:
+        if self.free:
+            return self.free.pop()
         if len(self._waiting) >= MAX_WAITING:
             raise LimitExceeded(f"{MAX_WAITING} calls wait already")
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        turn: asyncio.Future[Seat] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
-            async with asyncio.timeout(self._wait_s):
-                await turn
+            async with asyncio.timeout_at(deadline):
+                return await turn
         except BaseException as error:
             self._give_up(turn)
             if isinstance(error, TimeoutError):
-                reason = f"waited {self._wait_s:g} s for its turn"
-                raise LimitExceeded(reason) from None
+                raise self._late("its turn") from None
             raise
 
-    def _give_up(self, turn: asyncio.Future[None]) -> None:
+    def _late(self, what: str) -> LimitExceeded:
+        return LimitExceeded(f"waited {self._wait_s:g} s for {what}")
+
+    def _give_up(self, turn: asyncio.Future[Seat]) -> None:
         if turn in self._waiting:
             self._waiting.remove(turn)
         elif turn.done() and not turn.cancelled():
-            self._release()
+            self._release(turn.result())
 
-    def _finished(self, job: asyncio.Future[Result]) -> None:
+    def _finished(self, job: asyncio.Future[Result], seat: Seat) -> None:
         if not job.cancelled():
             job.exception()  # seen, even when nobody waits any more
-        self._release()
+        self._release(seat)
 
-    def _release(self) -> None:
-        """Pass the turn on; the lane stays taken while someone gets it."""
+    def _release(self, seat: Seat) -> None:
+        """Pass the seat on; it is free only when nobody waits."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
-                turn.set_result(None)
+                turn.set_result(seat)
                 return
-        self.is_taken = False
+        self.free.append(seat)

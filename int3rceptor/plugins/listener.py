@@ -6,61 +6,87 @@ what a fault leads to. It does not know files, manifests on disk or other plugin
 
 import functools
 import logging
+import math
 import re
+import time
+import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
+from typing import NamedTuple
 
 from int3rceptor.errors import LimitExceeded, PluginError
-from int3rceptor.hooks.changes import record
+from int3rceptor.hooks.changes import Look, record
 from int3rceptor.hooks.dispatcher import Answer, Listener
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Delay, Fail, Verdict, describe
 from int3rceptor.model.flow import Flow
 from int3rceptor.plugins.boundary import Fault, FaultKind
 from int3rceptor.plugins.codes import LogLevel
-from int3rceptor.plugins.health import Pace, Quarantine, Stats
+from int3rceptor.plugins.health import SAMPLED, Pace, Quarantine, Stats
 from int3rceptor.plugins.instance import PluginInstance
 from int3rceptor.plugins.lane import Lane
+from int3rceptor.plugins.lines import PluginLog
 from int3rceptor.plugins.manifest import Manifest
+from int3rceptor.plugins.reports import FaultReport
 
 log = logging.getLogger("int3rceptor.plugins")
-
-LogSink = Callable[[str, LogLevel, str], None]
-"""Takes a plugin's log line: the plugin's name, the level, the text."""
 
 _NEVER = "(?!)"
 _BODY_POINTS = (HookPoint.REQUEST, HookPoint.RESPONSE)
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
-class Outlets:
-    """Where log lines go, and two clocks in seconds.
+class Clocks:
+    """Clocks in seconds: monotonic, of the day, and what this thread has computed."""
 
-    `clock` is monotonic; `cpu_clock` counts what the calling thread computes.
-    """
+    monotonic: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    cpu: Callable[[], float] = time.thread_time
 
-    log: LogSink
-    clock: Callable[[], float]
-    cpu_clock: Callable[[], float]
+
+class _Ran(NamedTuple):
+    """One call that is over, with what its instance would forget at the next."""
+
+    result: Verdict | Fault | None
+    seconds: float
+    fuel: int
+    before: tuple[Look, ...]
+    lines: Sequence[tuple[LogLevel, str]]
 
 
 class PluginListener:
-    """Asks one plugin, and keeps its health."""
+    """Asks one version of a plugin, and keeps its health.
+
+    `is_heavy`: its calls may be long by right, or wait; none runs in the loop. Its
+    instances go when the last flow that may ask it is over: whoever holds a listener
+    of it holds it.
+    """
 
     def __init__(
-        self, manifest: Manifest, instance: PluginInstance, lane: Lane, outlets: Outlets
+        self,
+        manifest: Manifest,
+        instances: Sequence[PluginInstance],
+        lane: Lane[PluginInstance],
+        book: PluginLog,
+        clocks: Clocks,
+        *,
+        is_heavy: bool = False,
     ) -> None:
         self.manifest = manifest
+        self.instances = tuple(instances)
         self.stats = Stats()
         self.quarantine = Quarantine()
-        self.pace = Pace()
-        self._instance = instance
+        self.pace = Pace(is_heavy=is_heavy)
         self._lane = lane
-        self._log = outlets.log
-        self._clock = outlets.clock
-        self._cpu_clock = outlets.cpu_clock
+        self._free = lane.free
+        self._book = book
+        self._clock = clocks.monotonic
+        self._wall = clocks.wall
+        self._cpu_clock = clocks.cpu
         self._fails_closed = manifest.on_error == "block"
+        self._away = ""
+        weakref.finalize(self, _close, self.instances).atexit = False
 
     def listeners(
         self, points: list[HookPoint], *, needs_body: bool
@@ -81,32 +107,53 @@ class PluginListener:
             for point in points
         )
 
+    def retire(self, why: str, *, blocks: bool) -> None:
+        """Answer no more, not even to flows that began with it: `why` is what they
+        say. `blocks`: a guard's flows are refused, not let pass unguarded."""
+        self._away = why
+        self._fails_closed &= blocks
+        self.quarantine.until = math.inf
+
     def ask(self, point: HookPoint, flow: Flow) -> Answer | Awaitable[Answer]:
         """Run the hook. A fault is a PluginError: the dispatcher applies `on_error`."""
         if self.quarantine.until and self.quarantine.is_on(self._clock()):
             return self._sit_out(point, flow)
-        if self.pace.is_slow or self._lane.is_taken:
+        free = self._free
+        if self.pace.is_slow or not free or not (instance := free[-1]).is_up:
             return self._ask_in_thread(point, flow)
         is_cpu = self.pace.suspicion > 0
         clock = self._cpu_clock if is_cpu else self._clock
         started = clock()
-        result = self._instance.run(point, flow)
+        result = instance.run(point, flow)
         seconds = clock() - started
-        return self._settle(point, flow, result, seconds, is_cpu=is_cpu)
+        if self.stats.calls % SAMPLED == 0:
+            self._measure(instance.fuel_used(), seconds, SAMPLED)
+        self.pace.note(seconds, is_cpu=is_cpu)
+        if lines := instance.take_lines():
+            self._book.write(lines)
+        return self._settle(point, flow, result, seconds, instance.take_before())
 
     async def _ask_in_thread(self, point: HookPoint, flow: Flow) -> Answer:
-        def timed() -> tuple[Verdict | Fault | None, float]:
+        """The long way: calls that may be slow, wait for others, or must first build
+        an instance anew, which runs the guest's own start."""
+
+        def timed(instance: PluginInstance) -> _Ran:
             started = self._cpu_clock()
-            result = self._instance.run(point, flow)
-            return result, self._cpu_clock() - started
+            result = instance.run(point, flow)
+            seconds = self._cpu_clock() - started
+            fuel, before = instance.fuel_used(), instance.take_before()
+            return _Ran(result, seconds, fuel, before, instance.take_lines())
 
         try:
-            result, seconds = await self._lane.run(timed)
+            ran = await self._lane.run(timed)
         except LimitExceeded as error:
-            self.stats.faults[FaultKind.OVERLOADED] += 1
             fault = Fault(kind=FaultKind.OVERLOADED, detail=str(error))
+            self._count(fault, point, flow)
             raise PluginError(str(fault)) from None
-        return self._settle(point, flow, result, seconds, is_cpu=True)
+        self._measure(ran.fuel, ran.seconds, 1)
+        self.pace.note(ran.seconds, is_cpu=True)
+        self._book.write(ran.lines)
+        return self._settle(point, flow, ran.result, ran.seconds, ran.before)
 
     def _settle(
         self,
@@ -114,33 +161,38 @@ class PluginListener:
         flow: Flow,
         result: Verdict | Fault | None,
         seconds: float,
-        *,
-        is_cpu: bool,
+        before: tuple[Look, ...],
     ) -> Answer:
-        """Count the call, pass its log lines on, record what it did, judge a fault."""
+        """Count the call, record what it did, judge a fault."""
         stats = self.stats
         stats.calls += 1
         stats.seconds += seconds
-        self.pace.note(seconds, is_cpu=is_cpu)
-        self.flush()
         if isinstance(result, Fault):
-            raise self._failed(result)
-        if before := self._instance.take_before():
+            raise self._failed(result, point, flow)
+        if before:
             record(point, self.manifest.name, flow, before)
         if result is not None and not isinstance(result, Delay):
             flow.record(point.value, self.manifest.name, describe(result))
-        if self.quarantine.succeeded():
+        if not self._away and self.quarantine.succeeded():
             log.warning("plugin %s works again: out of quarantine", self.manifest.name)
         return result
 
-    def flush(self) -> None:
-        """Pass on the log lines that the guest wrote."""
-        for level, text in self._instance.take_lines():
-            self._log(self.manifest.name, level, text)
+    def _measure(self, fuel: int, seconds: float, weight: int) -> None:
+        self.stats.fuel.note(fuel, weight)
+        self.stats.micros.note(int(seconds * 1_000_000), weight)
 
-    def _failed(self, fault: Fault) -> PluginError:
+    def _count(self, fault: Fault, point: HookPoint, flow: Flow) -> None:
+        stats = self.stats
+        stats.faults[fault.kind] += 1
+        stats.latest.append(
+            FaultReport(
+                time=self._wall(), hook=point.value, flow=flow.id, reason=str(fault)
+            )
+        )
+
+    def _failed(self, fault: Fault, point: HookPoint, flow: Flow) -> PluginError:
         """Count a fault, and begin a quarantine when it is one too many."""
-        self.stats.faults[fault.kind] += 1
+        self._count(fault, point, flow)
         seconds = self.quarantine.failed(self._clock())
         if seconds:
             self.stats.quarantines += 1
@@ -156,9 +208,15 @@ class PluginListener:
         self.stats.skipped += 1
         name = self.manifest.name
         if self._fails_closed:
-            return Fail(author=name, reason="in quarantine after repeated faults")
-        flow.record(point.value, name, "skipped: in quarantine")
+            why = self._away or "in quarantine after repeated faults"
+            return Fail(author=name, reason=why)
+        flow.record(point.value, name, f"skipped: {self._away or 'in quarantine'}")
         return None
+
+
+def _close(instances: Sequence[PluginInstance]) -> None:
+    for one in instances:
+        one.close()
 
 
 def scope_test(

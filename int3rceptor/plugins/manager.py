@@ -1,218 +1,289 @@
-"""Loads plugins, registers them with the dispatcher, and unloads them.
+"""The plugins in service: brings versions in, swaps them, takes them out.
 
-The only entry for `app`. Reading and compiling happen in a thread: both may be slow.
+One change at a time; what reads, compiles or runs a guest's start does so in a thread.
+It decides nothing about files and users: `service` does.
 """
 
 import asyncio
-import time
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from int3rceptor.errors import PluginError
-from int3rceptor.hooks.dispatcher import Dispatcher, Listener
-from int3rceptor.plugins.boundary import Fault
+from int3rceptor.files.reading import Watched
+from int3rceptor.hooks.dispatcher import Dispatcher
 from int3rceptor.plugins.cache import ModuleCache
-from int3rceptor.plugins.callers import MakerFactory, maker_factory
-from int3rceptor.plugins.compiling import compiled
-from int3rceptor.plugins.engine import MAX_MODULE_BYTES, EpochTicker, shared_ticker
-from int3rceptor.plugins.host import Surroundings
-from int3rceptor.plugins.inspection import (
-    ModuleInfo,
-    inspect_module,
-    require_loadable,
+from int3rceptor.plugins.callers import MakerFactory
+from int3rceptor.plugins.engine import EpochTicker, shared_ticker
+from int3rceptor.plugins.grants import GrantsFile
+from int3rceptor.plugins.kept_state import PluginStates
+from int3rceptor.plugins.lines import LogSink, PluginLog
+from int3rceptor.plugins.listener import Clocks
+from int3rceptor.plugins.loading import (
+    LoadedPlugin,
+    Loader,
+    Prepared,
+    granted_to,
+    imported,
 )
-from int3rceptor.plugins.instance import PluginCode, PluginInstance
-from int3rceptor.plugins.lane import Lane
-from int3rceptor.plugins.listener import LogSink, Outlets, PluginListener
-from int3rceptor.plugins.manifest import Manifest, Settings, read_manifest
-from int3rceptor.plugins.permissions import (
-    GRANTED_UNASKED,
-    SCOPED,
-    Grant,
-    grant_of,
-)
+from int3rceptor.plugins.manifest import Settings, read_manifest
+from int3rceptor.plugins.permissions import Grant
 
-MAX_THREADS = 4
+log = logging.getLogger("int3rceptor.plugins")
+
+MAX_THREADS = 8
 """Slow plugins that run at the same time. They compute without the GIL, but each
 finished call takes it for a moment; more threads would only queue for the cores."""
 
-SUFFIXES = (".wasm", ".wat")
 
+@dataclass(slots=True, kw_only=True)
+class Slot:
+    """One plugin by its file, with the version in service, if any.
 
-@dataclass(slots=True, frozen=True, kw_only=True)
-class LoadedPlugin:
-    """One plugin in service. `withheld` waits for a grant in the user's config."""
+    `prepared` is the newest version that could be read. `problem` is why the file as it
+    is now is not in service, `lacks` what it waits for if that is a grant. `trusted` is
+    what naming its file on the command line granted.
+    """
 
+    name: str
     source: Path
-    manifest: Manifest
-    info: ModuleInfo
-    granted: frozenset[Grant]
-    runner: PluginListener
-    listeners: tuple[Listener, ...]
-
-    @property
-    def withheld(self) -> frozenset[Grant]:
-        """What it asks for and was not granted."""
-        return asked_for(self.info, self.manifest) - self.granted
+    book: PluginLog
+    is_named: bool = False
+    trusted: frozenset[Grant] = frozenset()
+    watched: Watched = field(default_factory=Watched)
+    prepared: Prepared | None = None
+    current: LoadedPlugin | None = None
+    problem: str = ""
+    lacks: frozenset[Grant] = frozenset()
+    reloads: int = 0
 
 
 class PluginManager:
-    """The plugins of one proxy.
-
-    `settings` holds the [plugins.NAME] tables of the config by name; `now_ms` and the
-    like come through `surroundings`, whose config each plugin replaces by its own.
-    """
+    """The plugins of one proxy. `settings` gives the [plugins.NAME] tables by name."""
 
     def __init__(
         self,
         dispatcher: Dispatcher,
         *,
         log: LogSink,
+        grants: GrantsFile | None = None,
+        states: PluginStates | None = None,
         settings: Mapping[str, Settings] | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        cpu_clock: Callable[[], float] = time.thread_time,
+        clocks: Clocks | None = None,
         factory: MakerFactory | None = None,
         cache: ModuleCache | None = None,
     ) -> None:
         self._dispatcher = dispatcher
-        self._outlets = Outlets(log=log, clock=clock, cpu_clock=cpu_clock)
+        self._sink = log
+        self.clocks = clocks or Clocks()
         self._settings = settings or {}
-        self._factory = factory
-        self._cache = cache
+        self.grants = grants or GrantsFile(None)
+        self.states = states or PluginStates(None, lambda: 0)
         self._executor = ThreadPoolExecutor(MAX_THREADS, "int3rceptor-plugin")
-        self._ticker: EpochTicker | None = None
-        self.plugins: dict[str, LoadedPlugin] = {}
-
-    async def load(self, path: Path, *, is_trusted: bool = True) -> LoadedPlugin:
-        """Load one module and put it into service.
-
-        `is_trusted` (named on the command line) grants all that it imports; otherwise
-        it gets reading and what its [plugins.NAME] table grants. PluginError says what
-        is wrong with which file.
-        """
-        manifest, module_code = await asyncio.to_thread(self._prepare, path, is_trusted)
-        name = manifest.name
-        if name in self.plugins:
-            raise PluginError(
-                f"{path}: a plugin named {name} is loaded already, from "
-                f"{self.plugins[name].source}"
-            )
-        self._hold_ticker()
-        runner = await asyncio.to_thread(self._build, manifest, module_code)
-        runner.flush()
-        info = module_code.info
-        plugin = LoadedPlugin(
-            source=path,
-            manifest=manifest,
-            info=info,
-            granted=module_code.granted,
-            runner=runner,
-            listeners=runner.listeners(info.hooks, needs_body=info.needs_body),
+        self._loader = Loader(
+            executor=self._executor,
+            states=self.states,
+            clocks=self.clocks,
+            factory=factory,
+            cache=cache,
         )
-        self.plugins[name] = plugin
-        for listener in plugin.listeners:
-            self._dispatcher.add(listener)
-        return plugin
+        self._ticker: EpochTicker | None = None
+        self.slots: dict[str, Slot] = {}
 
-    async def load_folder(self, folder: Path) -> list[LoadedPlugin | PluginError]:
-        """Load every module in a folder, by name; one that cannot be is no reason to
-        leave out the others: its error stands in its place. No folder: no plugins.
+    @property
+    def plugins(self) -> dict[str, LoadedPlugin]:
+        """Those in service, by name."""
+        return {
+            name: slot.current
+            for name, slot in self.slots.items()
+            if slot.current is not None
+        }
+
+    async def load(
+        self, path: Path, *, is_trusted: bool = True, watched: Watched | None = None
+    ) -> Slot:
+        """Load one module that is not loaded yet, and put it into service.
+
+        `is_trusted` (named on the command line) grants all that it imports now. A
+        PluginError says what is wrong with which file; nothing is left of it but what
+        `watched` has seen.
         """
-        paths = await asyncio.to_thread(_modules_in, folder)
-        loaded: list[LoadedPlugin | PluginError] = []
-        for path in paths:
-            try:
-                loaded.append(await self.load(path, is_trusted=False))
-            except PluginError as error:
-                loaded.append(error)
-        return loaded
+        watched = watched or Watched()
+        prepared = await self._prepare(path, watched)
+        name = prepared.manifest.name
+        self._require_free(name, path)
+        slot = self._new_slot(name, path)
+        slot.is_named, slot.watched = is_trusted, watched
+        if is_trusted:
+            slot.trusted = imported(prepared)
+        slot.prepared = prepared
+        await self._take_in(slot, prepared)
+        self.slots[name] = slot
+        return slot
 
-    def unload(self, name: str) -> None:
-        """Take a plugin out of service; calls that run now end as they would."""
-        plugin = self.plugins.pop(name)
-        for listener in plugin.listeners:
-            self._dispatcher.remove(listener)
+    def keep_broken(self, path: Path, error: PluginError, watched: Watched) -> None:
+        """A slot for a file that cannot be used, so that it is seen and followed."""
+        name = path.stem if path.stem not in self.slots else path.name
+        slot = self._new_slot(name, path)
+        slot.problem, slot.watched = str(error), watched
+        self.slots[name] = slot
+
+    async def reload(self, slot: Slot) -> None:
+        """Bring the slot's file, as it is now, into service: read, compile, start it
+        aside, and swap it in between two flows.
+
+        PluginError, also in `slot.problem`, when it cannot be used or waits for a
+        grant: the version in service, if any, serves on.
+        """
+        slot.watched = Watched()
+        try:
+            prepared = await self._prepare(slot.source, slot.watched)
+            self._require_same_name(slot, prepared)
+        except PluginError as error:
+            slot.problem, slot.lacks = str(error), frozenset()
+            raise
+        slot.prepared = prepared
+        await self.renew(slot)
+
+    async def renew(self, slot: Slot) -> None:
+        """The newest version that was read, with what is granted and set now: it was
+        granted more, or switched on. As `reload`, but the file is not read again."""
+        if slot.prepared is None:
+            raise PluginError(slot.problem)
+        slot.problem, slot.lacks = "", frozenset()
+        try:
+            await self._take_in(slot, slot.prepared)
+        except PluginError as error:
+            slot.problem = str(error)
+            raise
+
+    async def curtail(self, slot: Slot) -> None:
+        """The version in service, with less: flows that began with it must not go on
+        with it as it was. If it cannot start like that it goes out of service."""
+        old = slot.current
+        if old is None:
+            return
+        why, lacks = "it was granted less meanwhile", slot.lacks
+        try:
+            await self._take_in(slot, old.prepared)
+        except PluginError as error:
+            slot.problem = str(error)
+            self.take_out(slot, why, blocks=True)
+            raise
+        slot.lacks = lacks  # of a newer version that waits
+        old.runner.retire(why, blocks=True)
+
+    def take_out(self, slot: Slot, why: str = "", *, blocks: bool = False) -> None:
+        """Out of service. Flows that began with it end with it, unless `why` says why
+        they must not."""
+        current, slot.current = slot.current, None
+        if current is None:
+            return
+        self._dispatcher.remove(*current.listeners)
+        if why:
+            current.runner.retire(why, blocks=blocks)
+
+    def unload(self, name: str, why: str = "") -> None:
+        """Take a plugin out, and forget it."""
+        slot = self.slots.pop(name)
+        self.take_out(slot, why)
+        slot.book.close()
 
     async def aclose(self) -> None:
         """Unload all, and wait for calls in threads: each ends by its own limits."""
-        for name in list(self.plugins):
+        for name in list(self.slots):
             self.unload(name)
         await asyncio.to_thread(self._executor.shutdown)
+        await asyncio.to_thread(self.states.save)
         if self._ticker is not None:
             await asyncio.to_thread(self._ticker.release)
             self._ticker = None
+
+    async def examine(self, path: Path, data: bytes) -> None:
+        """PluginError unless these bytes could be loaded if they were that file."""
+
+        def look() -> None:
+            settings = self.grants.over(self._settings)
+            manifest = read_manifest(path, settings)
+            if len(data) > manifest.limits.module_bytes:
+                most = manifest.limits.module_bytes
+                raise PluginError(f"{path}: larger than {most} bytes")
+            self._loader.examine(path, data, manifest)
+
+        await asyncio.to_thread(look)
+
+    async def _prepare(self, path: Path, watched: Watched) -> Prepared:
+        settings = self.grants.over(self._settings)
+        return await asyncio.to_thread(self._loader.prepare, path, settings, watched)
+
+    async def _take_in(self, slot: Slot, prepared: Prepared) -> None:
+        """Into service, unless it is switched off or must wait for a grant."""
+        decided = self.grants.of(slot.name)
+        if not decided.is_enabled:
+            self.take_out(slot, "it was switched off")
+            return
+        granted = granted_to(prepared, slot.trusted, decided.granted)
+        slot.lacks = _news(slot.current, prepared) - granted
+        if slot.lacks:
+            raise PluginError(_held_back(slot.name, slot.lacks))
+        self._hold_ticker()
+        slot.book.limits = prepared.manifest.limits
+        loaded = await asyncio.to_thread(
+            self._loader.build, prepared, granted, slot.book
+        )
+        for one in loaded.runner.instances:
+            slot.book.write(one.take_lines())
+        old, slot.current = slot.current, loaded
+        slot.reloads += old is not None
+        self._dispatcher.replace(old.listeners if old else (), loaded.listeners)
+
+    def _new_slot(self, name: str, path: Path) -> Slot:
+        book = PluginLog(
+            name, self._sink, clock=self.clocks.monotonic, wall=self.clocks.wall
+        )
+        return Slot(name=name, source=path, book=book)
+
+    def _require_free(self, name: str, path: Path) -> None:
+        if name in self.slots:
+            raise PluginError(
+                f"{path}: a plugin named {name} is loaded already, from "
+                f"{self.slots[name].source}"
+            )
+
+    def _require_same_name(self, slot: Slot, prepared: Prepared) -> None:
+        name = prepared.manifest.name
+        if name == slot.name:
+            return
+        if slot.current is not None or slot.prepared is not None:
+            raise PluginError(
+                f"{slot.source}: its name was {slot.name} and is now {name}: keep the "
+                "name, or remove the file and put it back"
+            )
+        self._require_free(name, slot.source)
+        # It was broken so far, and went by the name of its file.
+        del self.slots[slot.name]
+        fresh = self._new_slot(name, slot.source)
+        slot.name, slot.book = name, fresh.book
+        self.slots[name] = slot
 
     def _hold_ticker(self) -> None:
         if self._ticker is None:
             self._ticker = shared_ticker()
             self._ticker.acquire()
 
-    def _prepare(self, path: Path, is_trusted: bool) -> tuple[Manifest, PluginCode]:
-        """Everything before the plugin runs; in a thread."""
-        data = read_module(path)
-        manifest = read_manifest(path, self._settings)
-        module = compiled(data, str(path), self._cache)
-        info = inspect_module(module)
-        require_loadable(info, str(path))
-        granted = _granted(info, manifest, is_trusted=is_trusted)
-        return manifest, PluginCode(module=module, info=info, granted=granted)
 
-    def _build(self, manifest: Manifest, code: PluginCode) -> PluginListener:
-        """The instance, started and initialised; in a thread."""
-        surroundings = Surroundings(config=manifest.guest_config())
-        factory = self._factory or maker_factory(self._cache)
-        instance = PluginInstance(code, manifest.limits, surroundings, factory)
-        lane = Lane(self._executor, manifest.limits.wall_s)
-        runner = PluginListener(manifest, instance, lane, self._outlets)
-        started = instance.start()
-        if isinstance(started, Fault):
-            lines = "".join(f"\n  {text}" for _, text in instance.take_lines())
-            raise PluginError(f"plugin {manifest.name}: {started}{lines}")
-        return runner
+def _news(current: LoadedPlugin | None, prepared: Prepared) -> frozenset[Grant]:
+    """What a version asks for that the one in service does not. The first in service
+    runs with what it was granted, and knows that the rest is withheld."""
+    return prepared.asked - current.prepared.asked if current else frozenset()
 
 
-def asked_for(info: ModuleInfo, manifest: Manifest) -> frozenset[Grant]:
-    """What a plugin asks for: by its imports, and in its manifest.
-
-    An import cannot say what a scoped permission is for: the manifest must.
-    """
-    plain = {grant_of(one) for one in info.permissions if one not in SCOPED}
-    return manifest.asked | plain
-
-
-def _granted(
-    info: ModuleInfo, manifest: Manifest, *, is_trusted: bool
-) -> frozenset[Grant]:
-    """What it asks for and gets: by the user's grant, for a trusted one also what its
-    imports show. What no import shows (as reading secrets) is never given unasked."""
-    unasked = info.permissions if is_trusted else GRANTED_UNASKED
-    return frozenset(
-        one
-        for one in asked_for(info, manifest)
-        if one in manifest.granted or one.permission in unasked
+def _held_back(name: str, lacks: frozenset[Grant]) -> str:
+    difference = " ".join(f"+{one}" for one in sorted(lacks))
+    return (
+        f"plugin {name}: the new version waits: it asks for more than was granted: "
+        f"{difference}; grant it (int3rceptor plugins grant {name} …, or [plugins."
+        f"{name}] in the config), or the old one serves on"
     )
-
-
-def read_module(path: Path) -> bytes:
-    """A module file's bytes; PluginError when it cannot be read or is too large."""
-    if path.suffix not in SUFFIXES:
-        raise PluginError(f"{path}: not a plugin: its name ends neither .wasm nor .wat")
-    if path.exists() and not path.is_file():  # a FIFO would wait for ever
-        raise PluginError(f"{path}: not a file")
-    try:
-        with path.open("rb") as file:
-            # One byte past the limit is enough for the compiler's refusal.
-            data = file.read(MAX_MODULE_BYTES + 1)
-    except OSError as error:
-        raise PluginError(f"{path}: cannot be read: {error.strerror}") from None
-    if not data:
-        raise PluginError(f"{path}: the file is empty")
-    return data
-
-
-def _modules_in(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)

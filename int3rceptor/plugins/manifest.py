@@ -14,6 +14,7 @@ from typing import Literal
 
 from int3rceptor.config.tables import JsonValue, Table, made, setting
 from int3rceptor.errors import PluginError, SettingError
+from int3rceptor.files.reading import Watched
 from int3rceptor.plugins.keyvalues import DEFAULT_STATE_BYTES
 from int3rceptor.plugins.permissions import Grant, parse_grant
 
@@ -41,10 +42,28 @@ MAX_HOST_CALLS = 1_000_000
 MAX_HOST_BYTES = 256 * 1024 * 1024
 """Several whole bodies of the largest buffered size."""
 
+DEFAULT_MODULE_BYTES = 8 * 1024 * 1024
+MAX_MODULE_BYTES = 64 * 1024 * 1024
+"""Of a module's file. 8 MiB leaves room for Go and for script engines (2 to 7 MiB); a
+whole Python has 20. Compiling takes up to 6 s per MiB of tiny functions."""
+
+MAX_INSTANCES = 16
+"""Of one plugin: more calls at once than that would only queue for the cores."""
+
+MAX_TABLES = 100
+MAX_TABLE_ELEMENTS = 10_000_000
+"""In all tables of an instance; 80 MB of the host's memory."""
+
+MAX_LOG_LINES = 1_000_000
+MAX_LOG_BYTES = 1024 * 1024 * 1024
+"""In a second: as good as none."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-def _name(text: str) -> str:
+def checked_name(text: str) -> str:
+    """A plugin's name: a file is called so, a key of settings, a part of URLs.
+    ValueError if it cannot be."""
     if not _NAME.fullmatch(text):
         raise ValueError(
             "not a plugin's name; it has up to 64 letters, digits, dots, dashes and "
@@ -59,13 +78,24 @@ def _permission(text: str) -> str:
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Limits(Table):
-    """[limits]: what one hook call, or the instance (memory), may use."""
+    """[limits]: what one call, an instance (memory, tables), a second (log) may use.
+
+    `instances` serve calls side by side. Tables and their entries: compilers make one
+    table of a few thousand function pointers; 100,000 entries cost 800 KB. A line in
+    the log for each hook of some thousand exchanges a second is within log_lines.
+    """
 
     fuel: int = setting(DEFAULT_FUEL, least=1, most=MAX_FUEL)
     host_calls: int = setting(1_000, least=0, most=MAX_HOST_CALLS)
     host_bytes: int = setting(1024 * 1024, least=0, most=MAX_HOST_BYTES)
     wall_s: float = setting(5.0, above=0, most=MAX_WALL_S)
     memory_bytes: int = setting(16 * 1024 * 1024, least=65_536, most=MAX_MEMORY_BYTES)
+    tables: int = setting(4, least=0, most=MAX_TABLES)
+    table_elements: int = setting(100_000, least=0, most=MAX_TABLE_ELEMENTS)
+    instances: int = setting(1, least=1, most=MAX_INSTANCES)
+    log_lines: int = setting(20_000, least=0, most=MAX_LOG_LINES)
+    log_bytes: int = setting(4 * 1024 * 1024, least=0, most=MAX_LOG_BYTES)
+    module_bytes: int = setting(DEFAULT_MODULE_BYTES, least=8, most=MAX_MODULE_BYTES)
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -91,7 +121,7 @@ class Scope(Table):
 class Manifest(Table):
     """Everything that is set about one plugin."""
 
-    name: str = setting("", check=_name)
+    name: str = setting("", check=checked_name)
     version: str = ""
     description: str = ""
     priority: int = 100
@@ -128,7 +158,9 @@ Settings = Mapping[str, JsonValue]
 """One plugin's table in the config, as TOML gave it."""
 
 
-def read_manifest(module: Path, settings: Mapping[str, Settings]) -> Manifest:
+def read_manifest(
+    module: Path, settings: Mapping[str, Settings], watched: Watched | None = None
+) -> Manifest:
     """The manifest of a module file: NAME.toml beside it, the config's table over it.
 
     `settings` are the config's tables by plugin name; they are merged key by key.
@@ -136,7 +168,7 @@ def read_manifest(module: Path, settings: Mapping[str, Settings]) -> Manifest:
     the config's table) and the key.
     """
     path = module.with_suffix(".toml")
-    table = _read_table(path)
+    table = _read_table(path, watched or Watched())
     if "grant" in table:
         raise PluginError(
             f"{path}: grant: a manifest cannot grant permissions to its own module; "
@@ -157,16 +189,15 @@ def read_manifest(module: Path, settings: Mapping[str, Settings]) -> Manifest:
     return _validated(merged, f"[plugins.{own.name}] in the config")
 
 
-def _read_table(path: Path) -> dict[str, JsonValue]:
+def _read_table(path: Path, watched: Watched) -> dict[str, JsonValue]:
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_MANIFEST_BYTES + 1)
+        data = watched.read(path, MAX_MANIFEST_BYTES)
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise PluginError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(data) > MAX_MANIFEST_BYTES:
-        raise PluginError(f"{path}: larger than {MAX_MANIFEST_BYTES} bytes")
+    except ValueError as error:
+        raise PluginError(f"{path}: {error}") from None
     try:
         return tomllib.loads(data.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -42,6 +42,11 @@ class StockMaker:
         self.guest = StockGuest(self)
         return self.guest
 
+    def close(self) -> None:
+        """Let go of the engine's part. No guest of it is called any more."""
+        self.guest = None
+        self.linker.close()
+
     def _callback(self, one: HostImport) -> _Callback:
         has_result = bool(one.result)
 
@@ -93,6 +98,10 @@ class StockGuest:
         except (Trap, WasmtimeError) as error:
             return self._caught() or fault_of(error)
         return self._caught() or result
+
+    def fuel_used(self) -> int:
+        """By the last call."""
+        return self._limits.fuel - self._store.get_fuel()
 
     def read(self, address: int, length: int) -> bytes | None:
         """Copy out of the guest's memory; None outside of it."""

@@ -4,11 +4,6 @@ from wasmtime import Engine, FuncType, Store, Trap, TrapCode, ValType, WasmtimeE
 
 from int3rceptor.plugins.boundary import Fault, FaultKind, GuestLimits, HostImport
 
-MAX_TABLES = 4
-MAX_TABLE_ELEMENTS = 100_000
-"""Tables per instance and entries in all: compilers make one table of a few thousand
-function pointers; 100,000 entries cost 800 KB of host memory."""
-
 MAX_DETAIL_CHARS = 300
 """Of an engine's message: enough for the reason, without a hundred frames after it."""
 
@@ -26,9 +21,9 @@ def open_store(engine: Engine, limits: GuestLimits) -> Store:
     store = Store(engine)
     store.set_limits(
         memory_size=limits.memory_bytes,
-        table_elements=MAX_TABLE_ELEMENTS,
+        table_elements=limits.table_elements,
         instances=1,
-        tables=MAX_TABLES,
+        tables=limits.tables,
         memories=1,
     )
     store.set_fuel(limits.fuel)

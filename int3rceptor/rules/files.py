@@ -169,16 +169,16 @@ def _check_names(rules: Sequence[Rule]) -> None:
 @contextlib.asynccontextmanager
 async def running_rules(
     hooks: Dispatcher, files: Sequence[Path], folder: Path
-) -> AsyncIterator[tuple[str, ...]]:
-    """Rules in force, and followed when their files change, while the context lasts;
-    gives lines for the user. RuleError when a file cannot be used at the start."""
+) -> AsyncIterator[RuleFiles]:
+    """Rules in force, and followed when their files change, while the context lasts.
+    RuleError when a file cannot be used at the start."""
     rules = Rules(hooks, sleep=asyncio.sleep)
     source = RuleFiles(rules, files, folder)
     source.load()
     tasks = Tasks("rules")
     tasks.start(source.watch(), "watch")
     try:
-        yield (source.summary(),) if source.loaded else ()
+        yield source
     finally:
         await tasks.close()
         rules.replace(())

@@ -1,6 +1,7 @@
 """`run` around a proxy that is made up: what is printed, where, and in which order."""
 
 import asyncio
+import dataclasses
 import json
 import logging
 import os
@@ -17,15 +18,22 @@ from int3rceptor.config.model import Config
 from int3rceptor.errors import ConfigError
 from int3rceptor.hooks.dispatcher import Dispatcher, Listener
 from int3rceptor.hooks.points import HookPoint
+from int3rceptor.plugins.service import PluginService
+from int3rceptor.plugins.upkeep import Places, Upkeep
 from int3rceptor.proxy.onboarding import CaFiles
 from tests.cli.test_live import a_flow, no_sleep
 
+HOOKS = Dispatcher(sleep=asyncio.sleep)
+PLACES = Places(data_dir=Path("/nowhere"))
+SERVICE = PluginService(Upkeep(HOOKS, PLACES, log=lambda *_: None))
 READY = Ready(
     listen=("127.0.0.1", 4711),
     ca_path=Path("/data dir/ca.pem"),
     ca_files=CaFiles(pem=b"", der=b"", mobileconfig=bytes, fingerprint="AA:BB"),
     notes=("one plugin waits for a grant\x1b",),
     open_connections=lambda: 0,
+    plugins=SERVICE,
+    reload=lambda: asyncio.sleep(0),
 )
 
 
@@ -200,13 +208,7 @@ def test_runs_on_asyncio_where_uvloop_is_missing(
     ],
 )
 def test_curl_line_can_be_pasted(host: str, proxy: str) -> None:
-    ready = Ready(
-        listen=(host, 1),
-        ca_path=Path("/ca.pem"),
-        ca_files=READY.ca_files,
-        notes=(),
-        open_connections=lambda: 0,
-    )
+    ready = dataclasses.replace(READY, listen=(host, 1), ca_path=Path("/ca.pem"))
 
     assert curl_line(ready) == (
         f"curl --proxy {proxy} --cacert /ca.pem https://example.com/"

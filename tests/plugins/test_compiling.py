@@ -14,7 +14,8 @@ from int3rceptor.net import children
 from int3rceptor.plugins import compiling, engine
 from int3rceptor.plugins.cache import ModuleCache
 from int3rceptor.plugins.compiling import compiled
-from int3rceptor.plugins.engine import MAX_MODULE_BYTES, compile_module
+from int3rceptor.plugins.engine import compile_module
+from int3rceptor.plugins.manifest import MAX_MODULE_BYTES
 
 EMPTY = b"\0asm\1\0\0\0"
 TEXT = b'(module (func (export "on_request") (result i32) (i32.const 0)))'

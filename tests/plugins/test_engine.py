@@ -7,13 +7,13 @@ import pytest
 from int3rceptor.errors import PluginError
 from int3rceptor.plugins import engine
 from int3rceptor.plugins.engine import (
-    MAX_MODULE_BYTES,
     MIN_TICKS,
     EpochTicker,
     compile_module,
     shared_engine,
     ticks_for,
 )
+from int3rceptor.plugins.manifest import MAX_MODULE_BYTES
 
 
 def tickers() -> list[threading.Thread]:

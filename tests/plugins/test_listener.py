@@ -18,7 +18,8 @@ from int3rceptor.plugins import lane as lane_module
 from int3rceptor.plugins.boundary import Fault, FaultKind
 from int3rceptor.plugins.health import MAX_SLOW_CALLS, QUARANTINE_FAULTS, QUARANTINE_S
 from int3rceptor.plugins.lane import Lane
-from int3rceptor.plugins.listener import Outlets, PluginListener, scope_test
+from int3rceptor.plugins.lines import PluginLog
+from int3rceptor.plugins.listener import Clocks, PluginListener, scope_test
 from int3rceptor.plugins.manifest import Limits, Manifest
 from tests.plugins.support import (
     Clock,
@@ -64,9 +65,11 @@ def build(clock: Clock, cpu_clock: Clock, book: LogBook) -> Iterator[Build]:
         ) -> tuple[PluginListener, Dispatcher]:
             manifest = manifest or Manifest(name=name)
             instance = make_instance(guest(name), limits=manifest.limits)
-            lane = Lane(executor, wait_s)
-            outlets = Outlets(log=book, clock=clock, cpu_clock=cpu_clock)
-            one = PluginListener(manifest, instance, lane, outlets)
+            instance.start()
+            clocks = Clocks(monotonic=clock, cpu=cpu_clock)
+            log = PluginLog(manifest.name, book, clock=clock)
+            lane = Lane([instance], executor, wait_s)
+            one = PluginListener(manifest, [instance], lane, log, clocks)
             dispatcher = make_dispatcher()
             for listener in one.listeners([REQUEST], needs_body=False):
                 dispatcher.add(listener)
@@ -147,13 +150,13 @@ async def test_a_slow_plugin_leaves_the_loop_and_comes_back(
     for _ in range(MAX_SLOW_CALLS + 1):
         one.pace.note(1.0, is_cpu=True)
     threads: list[str] = []
-    run = one._instance.run
+    run = one.instances[0].run
 
     def seen(point: HookPoint, flow: Flow) -> Verdict | Fault | None:
         threads.append(threading.current_thread().name)
         return run(point, flow)
 
-    monkeypatch.setattr(one._instance, "run", seen)
+    monkeypatch.setattr(one.instances[0], "run", seen)
     await dispatcher.dispatch(REQUEST, make_flow())
     assert threads != [threading.main_thread().name]
     one.pace.is_slow = False
@@ -165,7 +168,7 @@ async def test_a_slow_plugin_leaves_the_loop_and_comes_back(
 async def test_an_inline_call_never_meets_one_in_a_thread(build: Build) -> None:
     one, _ = build("counter")
     gate = threading.Event()
-    busy = asyncio.create_task(one._lane.run(gate.wait))
+    busy = asyncio.create_task(one._lane.run(lambda _: gate.wait()))
     await asyncio.sleep(0)
     answer = one.ask(REQUEST, make_flow())
     assert inspect.isawaitable(answer)
@@ -180,7 +183,7 @@ async def test_an_overloaded_plugin_fails_the_call_and_not_itself(
     monkeypatch.setattr(lane_module, "MAX_WAITING", 0)
     one, dispatcher = build("counter")
     gate = threading.Event()
-    busy = asyncio.create_task(one._lane.run(gate.wait))
+    busy = asyncio.create_task(one._lane.run(lambda _: gate.wait()))
     await asyncio.sleep(0)
     for _ in range(QUARANTINE_FAULTS + 1):
         flow = make_flow()

@@ -63,8 +63,8 @@ def sayer(text: str, hook: str = "on_request") -> bytes:
 async def test_a_loaded_plugin_is_asked_until_it_is_unloaded(
     manager: PluginManager, dispatcher: Dispatcher, book: LogBook, tmp_path: Path
 ) -> None:
-    plugin = await manager.load(put(tmp_path, "one", sayer("hi")))
-    assert plugin.manifest.name == "one"
+    slot = await manager.load(put(tmp_path, "one", sayer("hi")))
+    assert slot.name == "one"
     assert dispatcher.is_heard(REQUEST, make_flow())
     assert not dispatcher.is_heard(
         HookPoint.RESPONSE, make_flow()
@@ -135,26 +135,13 @@ async def test_what_is_no_plugin_file_is_refused(
         await manager.load(tmp_path / name)
 
 
-async def test_a_folder_loads_what_it_can(
-    manager: PluginManager, tmp_path: Path
-) -> None:
-    put(tmp_path, "b", sayer("b"))
-    put(tmp_path, "a", b"garbage")
-    (tmp_path / "README.md").write_text("not a plugin")
-    broken, loaded = await manager.load_folder(tmp_path)
-    assert isinstance(broken, PluginError)
-    assert not isinstance(loaded, PluginError)
-    assert list(manager.plugins) == ["b"]
-    assert await manager.load_folder(tmp_path / "absent") == []
-
-
 async def answer_of(
     manager: PluginManager, dispatcher: Dispatcher, name: str
 ) -> tuple[int, bool]:
     """The probe's status, and whether the header was set."""
     flow = make_flow()
     runner = manager.plugins[name].runner
-    running = runner._instance._guest
+    running = runner.instances[0]._guest
     assert running is not None
     assert running.write(1024, b"x-a1")
     numbers = (1024, 3, 1027, 1)
@@ -168,10 +155,9 @@ async def answer_of(
 async def test_a_dropped_in_module_reads_and_waits_for_a_grant(
     manager: PluginManager, dispatcher: Dispatcher, tmp_path: Path
 ) -> None:
-    put(tmp_path, "probe", probe_source("host_add_header"))
-    (plugin,) = await manager.load_folder(tmp_path)
-    assert not isinstance(plugin, PluginError)
-    assert plugin.withheld == {
+    path = put(tmp_path, "probe", probe_source("host_add_header"))
+    await manager.load(path, is_trusted=False)
+    assert manager.plugins["probe"].withheld == {
         grant_of(Permission.REQUEST_MODIFY),
         grant_of(Permission.RESPONSE_MODIFY),
     }
@@ -184,13 +170,13 @@ async def test_a_dropped_in_module_reads_and_waits_for_a_grant(
 async def test_a_grant_of_the_users_config_is_enough(
     dispatcher: Dispatcher, book: LogBook, tmp_path: Path
 ) -> None:
-    put(tmp_path, "probe", probe_source("host_add_header"))
+    path = put(tmp_path, "probe", probe_source("host_add_header"))
     manager = PluginManager(
         dispatcher,
         log=book,
         settings={"probe": {"grant": ["request.modify", "response.modify"]}},
     )
-    await manager.load_folder(tmp_path)
+    await manager.load(path, is_trusted=False)
     assert manager.plugins["probe"].withheld == frozenset()
     assert await answer_of(manager, dispatcher, "probe") == (Status.OK, True)
     await manager.aclose()

@@ -97,7 +97,7 @@ def test_a_file_that_is_too_large_or_no_text(tmp_path: Path) -> None:
         read_manifest(tmp_path / "demo.wasm", {})
     (tmp_path / "demo.toml").unlink()
     (tmp_path / "demo.toml").mkdir()
-    with pytest.raises(PluginError, match="cannot be read"):
+    with pytest.raises(PluginError, match="not a file"):
         read_manifest(tmp_path / "demo.wasm", {})
 
 

@@ -58,6 +58,7 @@ async def test_2_a_plugin_sees_the_message_and_its_changes_and_verdicts_count(
     assert flow.response is not None
     assert flow.response.headers["x-int3rceptor"] == "header-stamp"
     await manager.load(EXAMPLES / "block-list" / "block_list.wasm")
+    flow = make_flow()
     flow.request.host = "www.blocked.example"
     assert isinstance(await dispatcher.dispatch(HookPoint.REQUEST, flow), Respond)
 

@@ -302,8 +302,8 @@ async def test_it_is_watched(source: RuleFiles, watched: Watched, named: Path) -
 async def test_running_leaves_nothing_behind(named: Path, folder: Path) -> None:
     hooks = Dispatcher(sleep=asyncio.sleep)
     before = asyncio.all_tasks()
-    async with running_rules(hooks, [named], folder) as notes:
-        assert notes == ("rules in force: 1 (files: 1)",)
+    async with running_rules(hooks, [named], folder) as source:
+        assert source.summary() == "rules in force: 1 (files: 1)"
         assert is_heard(hooks, HookPoint.REQUEST)
 
     assert asyncio.all_tasks() == before

@@ -1,0 +1,237 @@
+"""From a file to a version that can serve: read, compile, inspect, grant, start.
+
+All of it blocks, and some of it runs the guest's own code: call it in a thread.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+
+from wasmtime import Module
+
+from int3rceptor.errors import PluginError
+from int3rceptor.files.reading import Watched
+from int3rceptor.hooks.dispatcher import Listener
+from int3rceptor.plugins.boundary import Fault
+from int3rceptor.plugins.cache import ModuleCache
+from int3rceptor.plugins.callers import MakerFactory, maker_factory
+from int3rceptor.plugins.compiling import compiled
+from int3rceptor.plugins.host import Surroundings
+from int3rceptor.plugins.inspection import (
+    ModuleInfo,
+    inspect_module,
+    require_loadable,
+)
+from int3rceptor.plugins.instance import PluginCode, PluginInstance
+from int3rceptor.plugins.kept_state import PluginStates
+from int3rceptor.plugins.lane import Lane
+from int3rceptor.plugins.lines import PluginLog
+from int3rceptor.plugins.listener import Clocks, PluginListener
+from int3rceptor.plugins.manifest import (
+    MAX_MODULE_BYTES,
+    Limits,
+    Manifest,
+    Settings,
+    read_manifest,
+)
+from int3rceptor.plugins.permissions import (
+    GRANTED_UNASKED,
+    SCOPED,
+    Grant,
+    grant_of,
+)
+
+SUFFIXES = (".wasm", ".wat")
+
+MAX_INLINE_FUEL = 2_000_000
+"""A call with more may hold the loop for over 5 ms: by measurement a million takes 1 to
+2 ms of a tight loop."""
+
+MAX_INLINE_HOST_CALLS = 2_000
+"""For the same reason: 1 to 2 µs each."""
+
+MAX_INLINE_HOST_BYTES = 8 * 1024 * 1024
+"""For the same reason: copied at some GB a second, and made into text."""
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Prepared:
+    """A version that was read and compiled, and has not run yet."""
+
+    source: Path
+    manifest: Manifest
+    module: Module
+    info: ModuleInfo
+    digest: str
+    size_bytes: int
+
+    @property
+    def asked(self) -> frozenset[Grant]:
+        """What it asks for."""
+        return asked_for(self.info, self.manifest)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class LoadedPlugin:
+    """A version that serves, or served. `withheld` waits for a grant by the user."""
+
+    prepared: Prepared
+    granted: frozenset[Grant]
+    runner: PluginListener
+    listeners: tuple[Listener, ...]
+    loaded_at: float
+
+    @property
+    def source(self) -> Path:
+        """The module's file."""
+        return self.prepared.source
+
+    @property
+    def manifest(self) -> Manifest:
+        """What is set about it."""
+        return self.prepared.manifest
+
+    @property
+    def withheld(self) -> frozenset[Grant]:
+        """What it asks for and was not granted."""
+        return self.prepared.asked - self.granted
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Loader:
+    """What versions are made with."""
+
+    executor: Executor
+    states: PluginStates
+    clocks: Clocks
+    factory: MakerFactory | None = None
+    cache: ModuleCache | None = None
+
+    def prepare(
+        self, path: Path, settings: Mapping[str, Settings], watched: Watched
+    ) -> Prepared:
+        """Everything before the plugin runs. PluginError says what is wrong with which
+        file; `watched` has seen all files that it was made of in either case."""
+        watched.look(path)  # also when the manifest is what cannot be used
+        manifest = read_manifest(path, settings, watched)
+        data = read_module(path, manifest.limits.module_bytes, watched)
+        return self.examine(path, data, manifest)
+
+    def examine(self, path: Path, data: bytes, manifest: Manifest) -> Prepared:
+        """What is in a module; PluginError when it cannot be loaded."""
+        module = compiled(data, str(path), self.cache)
+        info = inspect_module(module)
+        require_loadable(info, str(path))
+        return Prepared(
+            source=path,
+            manifest=manifest,
+            module=module,
+            info=info,
+            digest=hashlib.sha256(data).hexdigest(),
+            size_bytes=len(data),
+        )
+
+    def build(
+        self, prepared: Prepared, granted: frozenset[Grant], book: PluginLog
+    ) -> LoadedPlugin:
+        """The instances, started and initialised. PluginError when one does not."""
+        manifest, info = prepared.manifest, prepared.info
+        surroundings = self._surroundings(manifest)
+        factory = self.factory or maker_factory(self.cache)
+        code = PluginCode(module=prepared.module, info=info, granted=granted)
+        instances = [
+            PluginInstance(code, manifest.limits, surroundings, factory)
+            for _ in range(manifest.limits.instances)
+        ]
+        for one in instances:
+            _start(one, manifest.name)
+        runner = PluginListener(
+            manifest,
+            instances,
+            Lane(instances, self.executor, manifest.limits.wall_s),
+            book,
+            self.clocks,
+            is_heavy=bool(why_off_loop(manifest.limits, info)),
+        )
+        return LoadedPlugin(
+            prepared=prepared,
+            granted=granted,
+            runner=runner,
+            listeners=runner.listeners(info.hooks, needs_body=info.needs_body),
+            loaded_at=self.clocks.wall(),
+        )
+
+    def _surroundings(self, manifest: Manifest) -> Surroundings:
+        state = self.states.open(
+            manifest.name,
+            manifest.state.quota_bytes,
+            is_on_disk=manifest.state.keep == "disk",
+            carries=manifest.state.carry,
+        )
+        return Surroundings(config=manifest.guest_config(), state=state)
+
+
+def _start(instance: PluginInstance, name: str) -> None:
+    started = instance.start()
+    if isinstance(started, Fault):
+        lines = "".join(f"\n  {text}" for _, text in instance.take_lines())
+        instance.close()
+        raise PluginError(f"plugin {name}: {started}{lines}")
+
+
+def why_off_loop(limits: Limits, info: ModuleInfo) -> str:
+    """Why no call of it may run in the loop; "" if they may as long as it is quick."""
+    if info.waits_for:
+        return f"{info.waits_for} may wait"
+    for name, most in (
+        ("fuel", MAX_INLINE_FUEL),
+        ("host_calls", MAX_INLINE_HOST_CALLS),
+        ("host_bytes", MAX_INLINE_HOST_BYTES),
+    ):
+        if getattr(limits, name) > most:
+            return f"limits.{name} is above {most}"
+    return ""
+
+
+def asked_for(info: ModuleInfo, manifest: Manifest) -> frozenset[Grant]:
+    """What a plugin asks for: by its imports, and in its manifest.
+
+    An import cannot say what a scoped permission is for: the manifest must.
+    """
+    plain = {grant_of(one) for one in info.permissions if one not in SCOPED}
+    return manifest.asked | plain
+
+
+def imported(prepared: Prepared) -> frozenset[Grant]:
+    """What naming its file grants: of what it asks for, all that its imports show. What
+    no import shows (as reading secrets) is never given without a grant."""
+    shown = prepared.info.permissions
+    return frozenset(one for one in prepared.asked if one.permission in shown)
+
+
+def granted_to(
+    prepared: Prepared, trusted: frozenset[Grant], given: frozenset[Grant]
+) -> frozenset[Grant]:
+    """The user's grants, in the config or `given` at run time; and what it asks for and
+    gets without one: looking, and what was `trusted` when its file was named."""
+    free = {one for one in prepared.asked if one.permission in GRANTED_UNASKED}
+    return prepared.manifest.granted | given | free | (trusted & prepared.asked)
+
+
+def read_module(
+    path: Path, limit: int = MAX_MODULE_BYTES, watched: Watched | None = None
+) -> bytes:
+    """A module file's bytes; PluginError when it cannot be read or is too large."""
+    if path.suffix not in SUFFIXES:
+        raise PluginError(f"{path}: not a plugin: its name ends neither .wasm nor .wat")
+    try:
+        data = (watched or Watched()).read(path, limit)
+    except OSError as error:
+        raise PluginError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise PluginError(f"{path}: {error}") from None
+    if not data:
+        raise PluginError(f"{path}: the file is empty")
+    return data
