@@ -4,6 +4,7 @@ Only a hub with a control port loads this, and FastAPI with it.
 """
 
 import json
+import shutil
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from int3rceptor import __version__
 from int3rceptor.app.keeping import FLOWS_FOLDER
 from int3rceptor.app.metrics import families
+from int3rceptor.app.plugin_questions import PluginQuestions
 from int3rceptor.config.model import Config
 from int3rceptor.control.application import build
 from int3rceptor.control.events import Events
@@ -20,6 +22,7 @@ from int3rceptor.control.server import serve
 from int3rceptor.control.state import HubState, Trouble
 from int3rceptor.control.token import load_or_create
 from int3rceptor.link.messages import Began, Ended, Gap, Hello, Stats
+from int3rceptor.link.plugin_asks import PluginAsk, PluginTold, PluginWrote
 from int3rceptor.model.message import format_authority
 from int3rceptor.store.index import Index
 
@@ -27,8 +30,15 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
 
+UPLOADS_FOLDER = "uploads"
+"""Of the data directory: modules that the proxy has yet to look at."""
+
+Told = Began | Ended | Gap | Stats | PluginTold | PluginWrote
+
+
 class ControlPlane:
-    """The control port of one hub. `watch` is told whether anyone watches live."""
+    """The control port of one hub. `watch` is told whether anyone watches live, `ask`
+    takes a question to the proxy."""
 
     def __init__(
         self,
@@ -36,15 +46,17 @@ class ControlPlane:
         config: Config,
         index: Index | None,
         watch: Callable[[bool], None],
+        ask: Callable[[PluginAsk], None],
     ) -> None:
         self._hello = hello
         self._config = config
         self._index = index
         self._events = Events(watch)
+        self._questions = PluginQuestions(ask)
         self._stats = Stats(counters={})
 
-    def take(self, message: Began | Ended | Gap | Stats) -> None:
-        """What the proxy says of its flows and of itself."""
+    def take(self, message: Told) -> None:
+        """What the proxy says of its flows, its plugins and itself."""
         match message:
             case Began(flow=flow):
                 self._events.began(flow)
@@ -54,6 +66,10 @@ class ControlPlane:
                 self._events.gap(count)
             case Stats():
                 self._stats = message
+            case PluginWrote(line=line):
+                self._events.wrote(line)
+            case PluginTold():
+                self._questions.take(message)
 
     async def serve(self, sock: socket.socket) -> None:
         """Serve until cancelled. ConfigError when the token is unusable."""
@@ -63,6 +79,8 @@ class ControlPlane:
         hello, config = self._hello, self._config
         settings: Mapping[str, JsonValue] = json.loads(hello.settings)
         flows_dir = config.data_dir / FLOWS_FOLDER
+        # Of a hub that was killed: whose uploads they were has had no answer.
+        shutil.rmtree(config.data_dir / UPLOADS_FOLDER, ignore_errors=True)
         return HubState(
             version=__version__,
             token=load_or_create(config.data_dir),
@@ -71,6 +89,8 @@ class ControlPlane:
             ca=hello.ca,
             flows=NoFlows() if config.no_store else KeptFlows(flows_dir),
             events=self._events,
+            plugins=self._questions,
+            uploads=config.data_dir / UPLOADS_FOLDER,
             proxy=lambda: format_authority(*hello.listen, "proxy"),
             troubles=self._troubles,
             shown_settings=lambda: settings,

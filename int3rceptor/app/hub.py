@@ -30,6 +30,7 @@ from int3rceptor.link.messages import (
     Watch,
     hub_decoder,
 )
+from int3rceptor.link.plugin_asks import PluginAsk
 from int3rceptor.net.tasks import Tasks
 from int3rceptor.store.index import Index
 
@@ -78,6 +79,11 @@ class Hub:
     def tell_soon(self, line: str) -> None:
         """As `tell`, from any thread."""
         self._loop.call_soon_threadsafe(self.tell, line)
+
+    def ask(self, question: PluginAsk) -> None:
+        """Ask the proxy about its plugins."""
+        if self.channel is not None:
+            self.channel.send(question)
 
     def watch(self, is_on: bool) -> None:
         """Ask for events, or for no more of them."""
@@ -156,7 +162,7 @@ async def _work(
             # Takes most of a start, and of the memory: only for those who use it.
             from int3rceptor.app.control_plane import ControlPlane
 
-            hub.control = ControlPlane(hello, config, index, hub.watch)
+            hub.control = ControlPlane(hello, config, index, hub.watch, hub.ask)
             works.append(serving.spawn(hub.control.serve(control), "server"))
         channel.send(Ready())
         done, _ = await asyncio.wait(works, return_when=asyncio.FIRST_COMPLETED)

@@ -6,7 +6,7 @@ from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 from starlette.requests import Request
 
-from int3rceptor.control import failures
+from int3rceptor.control import failures, plugins
 from int3rceptor.control.bodies import BodyRoutes
 from int3rceptor.control.described import bearer, documented
 from int3rceptor.control.events import PATH as EVENTS_PATH
@@ -17,6 +17,7 @@ from int3rceptor.control.info import API_VERSION, InfoRoutes
 from int3rceptor.control.kept import Threads
 from int3rceptor.control.metrics import Counts, own_families
 from int3rceptor.control.origins import Names
+from int3rceptor.control.plugins import UPLOADS, PluginRoutes
 from int3rceptor.control.reading import Methods, Path, Sized
 from int3rceptor.control.state import HubState
 from int3rceptor.control.welcome import welcome
@@ -68,7 +69,7 @@ def _add_routes(app: FastAPI, state: HubState, counts: Counts) -> None:
     event_route = EventRoute(state.events, state.token, state.version)
 
     async def openapi(request: Request) -> JSONResponse:
-        return JSONResponse(app.openapi())
+        return JSONResponse(described(app))
 
     app.add_api_route("/", welcome, include_in_schema=False)
     info.add_open_to(app)
@@ -78,16 +79,24 @@ def _add_routes(app: FastAPI, state: HubState, counts: Counts) -> None:
     info.add_to(app)
     FlowRoutes(state.flows, threads).add_to(app)
     BodyRoutes(state.flows, threads).add_to(app)
+    PluginRoutes(state.plugins, state.uploads).add_to(app)
     app.add_api_route(EVENTS_PATH, event_route.get, include_in_schema=False)
     app.add_api_route(OPENAPI_PATH, openapi, include_in_schema=False)
     app.add_api_websocket_route(EVENTS_PATH, event_route.connect)
+
+
+def described(app: FastAPI) -> dict[str, object]:
+    """The OpenAPI description, with the shapes that come from the proxy as they are."""
+    schema = app.openapi()
+    schema["components"]["schemas"].update(plugins.components())
+    return schema
 
 
 def _add_guards(app: FastAPI, state: HubState, counts: Counts) -> None:
     names = Names(state.address[0], state.settings.allowed_hosts)
     # The last one added is the outermost.
     app.add_middleware(Methods, paths=lambda: _paths(app), websocket=EVENTS_PATH)
-    app.add_middleware(Sized)
+    app.add_middleware(Sized, uploads=UPLOADS)
     app.add_middleware(Locked, token=state.token)
     app.add_middleware(Paced, per_s=state.settings.max_requests_per_s)
     app.add_middleware(Doors, names=names)

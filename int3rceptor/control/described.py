@@ -13,9 +13,10 @@ DESCRIPTIONS = {
     400: "The request is not HTTP, or not JSON, as it should be.",
     401: "The token is missing or wrong.",
     403: "A page of another site asked.",
-    404: "There is no such flow.",
+    404: "There is no such flow, or plugin.",
     405: "The path does not take this method; Allow says which it takes.",
     408: "The request's body did not come in time.",
+    409: "It cannot be done as things are; the message says why.",
     413: "The request's body is too large.",
     416: "The range lies outside the body, or there are several.",
     421: "The Host field is not a name of the control port.",
@@ -24,7 +25,7 @@ DESCRIPTIONS = {
     429: "Too many requests a second; Retry-After says when to come again.",
     431: "The request's head is too large.",
     500: "An error of the product's own; its log says more.",
-    503: "The store cannot be read now.",
+    503: "The store, or the proxy, cannot answer now.",
 }
 
 EVERYWHERE = (400, 403, 408, 413, 421, 429, 431, 500)

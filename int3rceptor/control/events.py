@@ -20,6 +20,7 @@ from int3rceptor.control.showing import text
 from int3rceptor.control.token import is_token
 from int3rceptor.control.viewers import Viewer, Viewers
 from int3rceptor.link.messages import FlowSummary
+from int3rceptor.link.plugin_reports import LogLine
 from int3rceptor.net.tasks import first_of
 
 PATH = "/api/events"
@@ -68,6 +69,10 @@ class _Event(msgspec.Struct, frozen=True):
     flow: _Flow
 
 
+class _Wrote(msgspec.Struct, frozen=True, tag="plugin.line"):
+    line: LogLine
+
+
 class _Gap(msgspec.Struct, frozen=True, tag="gap"):
     missed: int
 
@@ -86,7 +91,7 @@ _hello = msgspec.json.Decoder(_Hello)
 
 
 class Events:
-    """What passes, for all who watch. The hub calls `began`, `ended` and `gap`."""
+    """What passes, for all who watch. The hub calls `began` and the like."""
 
     def __init__(self, watch: Callable[[bool], None]) -> None:
         """`watch` is told whether anyone watches."""
@@ -99,6 +104,11 @@ class Events:
     def ended(self, flow: FlowSummary) -> None:
         """A flow is over."""
         self._publish("flow.ended", flow)
+
+    def wrote(self, line: LogLine) -> None:
+        """A plugin wrote a line."""
+        if len(self.viewers):
+            self.viewers.publish(_encode(_Wrote(line)).decode())
 
     def gap(self, count: int) -> None:
         """So many events were lost before they came here."""

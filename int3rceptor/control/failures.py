@@ -33,6 +33,7 @@ CODES = {
     404: "not_found",
     405: "method_not_allowed",
     408: "too_slow",
+    409: "refused",
     413: "body_too_large",
     416: "range_not_satisfiable",
     421: "wrong_host",

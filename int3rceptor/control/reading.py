@@ -17,6 +17,9 @@ from int3rceptor.control.origins import Head, single
 MAX_BODY_BYTES = 64 * 1024
 """Largest request body: the largest that any route reads is a line of JSON."""
 
+MAX_UPLOAD_BYTES = 8 * 1024 * 1024
+"""Largest body of an upload: the largest module that a plugin may be."""
+
 MAX_DISCARDED_BYTES = 16 * 1024 * 1024
 """How much of a body that is too large is read all the same: a client that is still
 sending when the connection closes may never see why."""
@@ -28,16 +31,22 @@ CLOSE = {"Connection": "close"}
 
 
 class Sized:
-    """Reads a request's body before its route, up to MAX_BODY_BYTES and BODY_S."""
+    """Reads a request's body before its route, up to MAX_BODY_BYTES and BODY_S.
 
-    def __init__(self, app: ASGIApp) -> None:
+    A PUT of a path that `uploads` matches may bring MAX_UPLOAD_BYTES.
+    """
+
+    def __init__(self, app: ASGIApp, uploads: Pattern[str]) -> None:
         self._app = app
+        self._uploads = uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not _has_body(scope["headers"]):
             await self._app(scope, receive, send)
             return
-        body = await _body(scope["headers"], receive)
+        is_upload = scope["method"] == "PUT" and self._uploads.fullmatch(scope["path"])
+        limit = MAX_UPLOAD_BYTES if is_upload else MAX_BODY_BYTES
+        body = await _body(scope["headers"], receive, limit)
         match body:
             case bytes():
                 await self._app(scope, _replay(body, receive), send)
@@ -47,26 +56,26 @@ class Sized:
                 pass
 
 
-async def _body(head: Head, receive: Receive) -> bytes | Response | None:
+async def _body(head: Head, receive: Receive, limit: int) -> bytes | Response | None:
     """The whole body, or the answer to one that is too large or too slow."""
-    refusal = answer(
-        413, f"the body is larger than {MAX_BODY_BYTES} bytes", headers=CLOSE
-    )
+    refusal = answer(413, f"the body is larger than {limit} bytes", headers=CLOSE)
     names = {name for name, _ in head}
     if names >= {b"content-length", b"transfer-encoding"}:
         # RFC 9112, 6.3: what two readers could end differently is not to be trusted.
         return answer(400, "two fields say how long the body is", headers=CLOSE)
     length = single(head, b"content-length") or b"0"
-    if single(head, b"expect") and int(length) > MAX_BODY_BYTES:
+    if single(head, b"expect") and int(length) > limit:
         return refusal  # it asked before it sent (RFC 9110, 10.1.1)
     try:
         async with asyncio.timeout(BODY_S):
-            return await _read(receive, refusal)
+            return await _read(receive, refusal, limit)
     except TimeoutError:
         return answer(408, "the body did not come in time", headers=CLOSE)
 
 
-async def _read(receive: Receive, refusal: Response) -> bytes | Response | None:
+async def _read(
+    receive: Receive, refusal: Response, limit: int
+) -> bytes | Response | None:
     body = bytearray()
     size = 0
     while size <= MAX_DISCARDED_BYTES:
@@ -75,10 +84,10 @@ async def _read(receive: Receive, refusal: Response) -> bytes | Response | None:
             return None
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
-        if size <= MAX_BODY_BYTES:
+        if size <= limit:
             body += chunk
         if not message.get("more_body", False):
-            return bytes(body) if size <= MAX_BODY_BYTES else refusal
+            return bytes(body) if size <= limit else refusal
     return refusal
 
 

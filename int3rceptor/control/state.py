@@ -5,6 +5,7 @@ Nothing here knows a process, a socket or a database.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from pydantic import JsonValue
@@ -12,6 +13,7 @@ from pydantic import JsonValue
 from int3rceptor.config.model import ControlConfig
 from int3rceptor.control.events import Events
 from int3rceptor.control.exposition import Family
+from int3rceptor.control.plugins import Plugins
 from int3rceptor.link.messages import CaForms
 from int3rceptor.store.filters import FlowFilter
 from int3rceptor.store.records import FlowRecord
@@ -73,7 +75,7 @@ class HubState:
     `address` is where the control port listens. `proxy` gives the proxy's own address
     as HOST:PORT ("" while it is not known), `troubles` what is wrong now (empty: all is
     well), `shown_settings` the settings in effect with secrets already taken out,
-    `families` the metrics of proxy and store.
+    `families` the metrics of proxy and store. `uploads` is a folder of this user's.
     """
 
     version: str
@@ -83,6 +85,8 @@ class HubState:
     ca: CaForms
     flows: Flows
     events: Events
+    plugins: Plugins
+    uploads: Path
     proxy: Callable[[], str]
     troubles: Callable[[], Sequence[Trouble]]
     shown_settings: Callable[[], Mapping[str, JsonValue]]

@@ -5,7 +5,9 @@ Fields are only ever appended, each with a default. It knows no socket: see `cha
 
 import msgspec
 
-LINK_VERSION = 1
+from int3rceptor.link.plugin_asks import PluginAsk, PluginTold, PluginWrote
+
+LINK_VERSION = 2
 """Of this vocabulary. Both ends are one installation, unless that was replaced while
 the proxy ran: a hub that is started then must notice."""
 
@@ -102,8 +104,8 @@ class Watch(msgspec.Struct, tag="watch", array_like=True, frozen=True):
     is_on: bool
 
 
-ToHub = Hello | Began | Ended | Gap | Stats | Problem
-ToProxy = Ready | Watch | Problem
+ToHub = Hello | Began | Ended | Gap | Stats | Problem | PluginTold | PluginWrote
+ToProxy = Ready | Watch | Problem | PluginAsk
 Message = ToHub | ToProxy
 
 hub_decoder: msgspec.msgpack.Decoder[ToHub] = msgspec.msgpack.Decoder(ToHub)

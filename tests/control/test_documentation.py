@@ -80,7 +80,7 @@ def test_every_error() -> None:
 def test_every_event_and_close_code() -> None:
     types = {row[0].strip("| `") for row in table("## Events")}
 
-    assert types == {"hello", "flow.began", "flow.ended", "gap"}
+    assert types == {"hello", "flow.began", "flow.ended", "plugin.line", "gap"}
     for code in (
         events.UNEXPECTED,
         events.UNAUTHORISED,
@@ -114,6 +114,7 @@ async def test_a_command_works_as_it_stands(command: str, tmp_path: Path) -> Non
     flows = FlowsInMemory(
         [*records(2), msgspec.structs.replace(RECORD, id=3, status=404)]
     )
+    (tmp_path / "hello.wasm").write_bytes(b"\0asm\1\0\0\0")
     async with control_port(flows) as control, asyncio.timeout(15):
         process = await asyncio.create_subprocess_exec(
             "sh",

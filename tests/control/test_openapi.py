@@ -9,13 +9,14 @@ import pytest
 from pydantic import BaseModel, JsonValue
 
 from int3rceptor.config.model import ControlConfig
-from int3rceptor.control.application import build
+from int3rceptor.control.application import build, described
 from int3rceptor.control.failures import CODES
 from int3rceptor.control.schemas import Failure
 from tests.support.control import (
     TOKEN,
     FlowsInMemory,
     Hub,
+    PluginsInMemory,
     control_port,
     records,
 )
@@ -43,7 +44,7 @@ RUN_S = 150.0
 
 def operations() -> Iterator[tuple[str, Operation]]:
     app = build(Hub().state(FlowsInMemory(), ControlConfig(), 1))
-    for path, methods in app.openapi()["paths"].items():
+    for path, methods in described(app)["paths"].items():
         for method, operation in methods.items():
             yield f"{method.upper()} {path}", Operation.model_validate(operation)
 
@@ -55,15 +56,26 @@ def test_every_operation_is_there() -> None:
     assert sorted(OPERATIONS) == [
         "DELETE /api/flows",
         "DELETE /api/flows/{flow_id}",
+        "DELETE /api/plugins/{name}",
+        "DELETE /api/plugins/{name}/grants",
         "GET /api/ca",
         "GET /api/flows",
         "GET /api/flows/{flow_id}",
         "GET /api/flows/{flow_id}/{side}/body",
         "GET /api/health",
+        "GET /api/plugins",
+        "GET /api/plugins/{name}",
+        "GET /api/plugins/{name}/config",
+        "GET /api/plugins/{name}/log",
         "GET /api/settings",
         "GET /api/version",
         "GET /metrics",
+        "POST /api/plugins/{name}/grants",
+        "POST /api/plugins/{name}/reload",
         "PUT /api/flows/{flow_id}/mark",
+        "PUT /api/plugins/{name}",
+        "PUT /api/plugins/{name}/config",
+        "PUT /api/plugins/{name}/enabled",
     ]
 
 
@@ -106,7 +118,9 @@ def test_no_two_operations_share_an_id() -> None:
 @pytest.mark.timeout(RUN_S + 30)
 async def test_what_is_answered_is_what_is_described(tmp_path: Path) -> None:
     """Thousands of right and wrong requests, made from the description."""
-    async with control_port(FlowsInMemory(records(500))) as control:
+    hub = Hub()
+    hub.plugins = PluginsInMemory(has_all=True)
+    async with control_port(FlowsInMemory(records(500)), hub) as control:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",

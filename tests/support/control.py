@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -14,10 +16,18 @@ from int3rceptor.config.model import ControlConfig
 from int3rceptor.control.application import build
 from int3rceptor.control.events import Events
 from int3rceptor.control.exposition import Family, gauge
+from int3rceptor.control.plugins import PluginLog, PluginPage, PluginRefused
 from int3rceptor.control.server import serve
 from int3rceptor.control.state import Flows, HubState, Trouble
 from int3rceptor.errors import ConfigError
 from int3rceptor.link.messages import CaForms
+from int3rceptor.link.plugin_asks import PluginAct, PluginFailure
+from int3rceptor.link.plugin_reports import (
+    LogLine,
+    PluginDetails,
+    PluginState,
+    PluginSummary,
+)
 from int3rceptor.store.filters import FlowFilter
 from int3rceptor.store.records import BodyRecord, FlowRecord, OriginFacts, TlsFacts
 from int3rceptor.store.rows import FlowRow, row_of
@@ -143,12 +153,81 @@ class FlowsInMemory:
             raise self.broken
 
 
+def plugin_details(name: str, *, is_enabled: bool = True) -> PluginDetails:
+    """A plugin as a proxy tells of it."""
+    summary = PluginSummary(
+        name=name,
+        state=PluginState.RUNNING if is_enabled else PluginState.DISABLED,
+        in_service=is_enabled,
+        source=f"plugins/{name}.wasm",
+        hooks=["on_request"],
+    )
+    return PluginDetails(summary=summary, hosts=["*"], imports=["host_log"])
+
+
+class PluginsInMemory:
+    """What a proxy answers about its plugins. `broken` is what every question meets;
+    `has_all`: whatever name is asked for, there is such a plugin."""
+
+    def __init__(self, *, has_all: bool = False) -> None:
+        self.has_all = has_all
+        self.enabled = {"demo": True}
+        self.configs: dict[str, str] = {}
+        self.uploaded: dict[str, bytes] = {}
+        self.asked: list[tuple[PluginAct, str, str]] = []
+        self.broken: PluginRefused | None = None
+
+    async def ask(self, act: PluginAct, name: str = "", text: str = "") -> bytes:
+        self.asked.append((act, name, text))
+        if self.broken is not None:
+            raise self.broken
+        if act is PluginAct.LIST:
+            shown = [plugin_details(one).summary for one in sorted(self.enabled)]
+            return msgspec.json.encode(PluginPage(shown))
+        if act is PluginAct.UPLOAD:
+            return self._upload(name, Path(text))
+        if self.has_all:
+            self.enabled.setdefault(name, True)
+        if name not in self.enabled:
+            raise PluginRefused(PluginFailure.NOT_FOUND, f"there is no plugin {name}")
+        return self._about(act, name, text)
+
+    def _upload(self, name: str, path: Path) -> bytes:
+        self.uploaded[name] = path.read_bytes()
+        if not self.uploaded[name].startswith(b"\0asm"):
+            raise PluginRefused(PluginFailure.REFUSED, f"{name}: no module")
+        self.enabled[name] = False
+        return msgspec.json.encode(plugin_details(name, is_enabled=False))
+
+    def _about(self, act: PluginAct, name: str, text: str) -> bytes:
+        match act:
+            case PluginAct.LOG:
+                line = LogLine(time=1.0, plugin=name, level="INFO", text="hello")
+                return msgspec.json.encode(PluginLog([line]))
+            case PluginAct.READ_CONFIG:
+                return self.configs.get(name, "{}").encode()
+            case PluginAct.WRITE_CONFIG:
+                self.configs[name] = text
+            case PluginAct.ENABLE | PluginAct.DISABLE:
+                self.enabled[name] = act is PluginAct.ENABLE
+            case PluginAct.DELETE:
+                del self.enabled[name]
+                return b""
+            case _:
+                pass
+        details = plugin_details(name, is_enabled=self.enabled[name])
+        return msgspec.json.encode(details)
+
+
 class Hub:
     """What a hub would know; tests change it as they go."""
 
     def __init__(self) -> None:
         self.watched: list[bool] = []
         self.events = Events(self.watched.append)
+        self.plugins = PluginsInMemory()
+        # Nothing is there between requests, and so nothing is left behind.
+        self.uploads = Path(tempfile.gettempdir())
         self.troubles: list[Trouble] = []
         self.families: list[Family] = [gauge("int3rceptor_store_flows", "Kept.", 3)]
         self.settings: Mapping[str, JsonValue] = {"listen": "127.0.0.1:8080"}
@@ -162,6 +241,8 @@ class Hub:
             ca=CA,
             flows=flows,
             events=self.events,
+            plugins=self.plugins,
+            uploads=self.uploads,
             proxy=lambda: "127.0.0.1:8080",
             troubles=lambda: self.troubles,
             shown_settings=lambda: self.settings,

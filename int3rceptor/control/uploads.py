@@ -1,0 +1,33 @@
+"""Where an uploaded module waits until the proxy has looked at it."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from int3rceptor.control.failures import ApiError
+
+
+@contextlib.contextmanager
+def kept_upload(folder: Path, data: bytes) -> Iterator[Path]:
+    """A file of this user's alone that holds `data`, gone afterwards."""
+    if not data:
+        raise ApiError(422, "body: it is empty; send the module's bytes")
+    path = folder / secrets.token_hex(16)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+        made = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise _unkept(error) from None
+    try:
+        with open(made, "wb") as file:  # noqa: PTH123  # a descriptor
+            file.write(data)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _unkept(error: OSError) -> ApiError:
+    return ApiError(503, f"the upload cannot be kept: {error.strerror}")
