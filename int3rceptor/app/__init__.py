@@ -6,11 +6,13 @@ Its names are looked up late: the hub, which is here too, must not load the prox
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from int3rceptor.app.proxy_plane import PluginLines, Ready, running
+    from int3rceptor.app.keeping import PluginLines
+    from int3rceptor.app.proxy_plane import Ready, running
     from int3rceptor.app.serving import ControlReady, serve
 
 _HOMES = {
-    "proxy_plane": ("PluginLines", "Ready", "running"),
+    "keeping": ("PluginLines",),
+    "proxy_plane": ("Ready", "running"),
     "serving": ("ControlReady", "serve"),
 }
 

@@ -5,11 +5,14 @@ It knows the store's writing half and the link's messages; not the hub's process
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Iterator
 
 from int3rceptor.config.model import Config
 from int3rceptor.hooks.keeper import Keeper
 from int3rceptor.link.messages import Began, Ended, FlowSummary
+from int3rceptor.link.plugin_asks import PluginWrote
+from int3rceptor.link.plugin_reports import LogLine
 from int3rceptor.model.flow import Flow, FlowKind
 from int3rceptor.model.message import Response
 from int3rceptor.store.journal import Journal
@@ -20,13 +23,20 @@ log = logging.getLogger("int3rceptor.store")
 FLOWS_FOLDER = "flows"
 """Of the data directory: ids, journal and store."""
 
+LEVELS = ("debug", "info", "warn", "error")
+"""The plugin interface's levels, by number."""
+
 _NO_RESPONSE = Response(status=0)
 
-Watcher = Callable[[Began | Ended], None]
+Watcher = Callable[[Began | Ended | PluginWrote], None]
+
+PluginLines = Callable[[str, int, str], None]
+"""Takes a plugin's name, the level's number and the text."""
 
 
 class Watched:
-    """A keeper that also counts flows, and tells `watcher` of them while there is one.
+    """A keeper that also counts flows, and tells `watcher` of them while there is one,
+    and of what plugins write.
 
     `keeper` keeps them; None: nobody does.
     """
@@ -60,6 +70,18 @@ class Watched:
             self._keeper.finish(flow, is_wanted=is_wanted)
         if self.watcher is not None:
             self.watcher(Ended(summary_of(flow)))
+
+    def lines_to(self, sink: PluginLines) -> PluginLines:
+        """What takes plugins' lines to `sink`, and to whoever watches."""
+
+        def take(name: str, level: int, text: str) -> None:
+            sink(name, level, text)
+            if self.watcher is not None:
+                word = LEVELS[level]
+                line = LogLine(time=time.time(), plugin=name, level=word, text=text)
+                self.watcher(PluginWrote(line))
+
+        return take
 
 
 @contextlib.contextmanager

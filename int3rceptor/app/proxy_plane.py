@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from ssl import TLSVersion
 
+from int3rceptor.app.keeping import PluginLines
 from int3rceptor.config.model import Config
 from int3rceptor.hooks.dispatcher import Dispatcher, Listener
 from int3rceptor.hooks.keeper import Keeper
@@ -41,9 +42,6 @@ PLUGIN_LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
 """The plugin interface's levels, by number."""
 
 TLS_VERSIONS = {"1.2": TLSVersion.TLSv1_2, "1.3": TLSVersion.TLSv1_3}
-
-PluginLines = Callable[[str, int, str], None]
-"""Takes a plugin's name, the level's number and the text."""
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

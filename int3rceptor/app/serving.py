@@ -13,9 +13,10 @@ from pathlib import Path
 
 from int3rceptor import __version__
 from int3rceptor.app.control_socket import control_socket
-from int3rceptor.app.keeping import Watched, journal_of, keeper_of
+from int3rceptor.app.keeping import PluginLines, Watched, journal_of, keeper_of
 from int3rceptor.app.metrics import own_use
-from int3rceptor.app.proxy_plane import PluginLines, Ready, running
+from int3rceptor.app.plugin_answers import PluginAnswers
+from int3rceptor.app.proxy_plane import Ready, log_plugin_line, running
 from int3rceptor.app.supervisor import Supervisor
 from int3rceptor.config.model import Config
 from int3rceptor.control.token import load_or_create, path_of
@@ -63,12 +64,14 @@ async def serve(
         plane = running(
             config,
             listeners,
-            plugin_lines,
+            watched.lines_to(plugin_lines or log_plugin_line),
             keeper=watched,
             refused=() if control is None else (control.ready.address,),
         )
         ready = await stack.enter_async_context(plane)
         _reload_at_hangup(ready, stop, stack)
+        answers = PluginAnswers(ready.plugins)
+        stack.push_async_callback(answers.aclose)
         # What was made so far lives as long as the process: the collector need not
         # look at it again and again.
         gc.freeze()
@@ -78,6 +81,7 @@ async def serve(
                 hello(config, ready),
                 None if control is None else control.sock,
                 watched,
+                on_ask=answers.take,
                 stats=lambda: _stats(ready, watched, journal, hub),
                 on_ready=_nothing if control is None else control.announce,
             )

@@ -23,6 +23,7 @@ from int3rceptor.link.messages import (
     Watch,
     proxy_decoder,
 )
+from int3rceptor.link.plugin_asks import PluginAsk, PluginTold
 from int3rceptor.net import children
 from int3rceptor.net.tasks import Tasks
 
@@ -59,8 +60,9 @@ class Supervisor:
     """One hub, alive from `start` to `stop`: one that dies is started again.
 
     `control` is the control port's listening socket, if there is one: each hub gets it.
-    Flows come from `watched` while a hub watches, counters from `stats`; `on_ready` is
-    called when the first hub serves.
+    Flows come from `watched` while a hub watches, counters from `stats`; `on_ask`
+    takes what it asks about plugins, and how to answer; `on_ready` is called when the
+    first hub serves.
     """
 
     def __init__(
@@ -69,12 +71,14 @@ class Supervisor:
         control: socket.socket | None,
         watched: Watched,
         *,
+        on_ask: Callable[[PluginAsk, Callable[[PluginTold], None]], None],
         stats: Callable[[], Stats],
         on_ready: Callable[[], None],
     ) -> None:
         self._hello = hello
         self._control = control
         self._watched = watched
+        self._on_ask = on_ask
         self._stats = stats
         self._on_ready = on_ready
         self._is_known = False
@@ -165,6 +169,9 @@ class Supervisor:
             case Watch(is_on=is_on):
                 channel = self._channel
                 self._watched.watcher = channel.offer if channel and is_on else None
+            case PluginAsk() if self._channel is not None:
+                # A hub that has gone meanwhile gets nothing: its channel drops it.
+                self._on_ask(message, self._channel.send)
             case Problem(text=text):
                 log.warning("%s", text)
 

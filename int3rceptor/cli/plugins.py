@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from int3rceptor.cli import plugin_running
 from int3rceptor.cli.escaping import printable
 from int3rceptor.errors import PluginError
 
@@ -29,3 +30,16 @@ def check(
         typer.echo(printable(line))
     if description.problems:
         raise PluginError(f"{file}: cannot be loaded; the problems are listed above")
+
+
+commands.command("list")(plugin_running.list_plugins)
+commands.command("show")(plugin_running.show)
+commands.command("enable")(plugin_running.enable)
+commands.command("disable")(plugin_running.disable)
+commands.command("reload")(plugin_running.reload)
+commands.command("grant")(plugin_running.grant)
+commands.command("revoke")(plugin_running.revoke)
+commands.command("upload")(plugin_running.upload)
+commands.command("delete")(plugin_running.delete)
+commands.command("log")(plugin_running.log)
+commands.command("config")(plugin_running.config)

@@ -5,8 +5,8 @@ import itertools
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
+from int3rceptor.link.plugin_reports import FaultReport, Spread
 from int3rceptor.plugins.boundary import FaultKind
-from int3rceptor.plugins.reports import FaultReport, Spread
 
 QUARANTINE_FAULTS = 5
 """Faults in a row that take a plugin out: one is an odd flow, five are a pattern."""

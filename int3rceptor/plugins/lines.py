@@ -7,9 +7,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from int3rceptor.link.plugin_reports import LogLine
 from int3rceptor.plugins.codes import LogLevel
 from int3rceptor.plugins.manifest import Limits
-from int3rceptor.plugins.reports import LogLine
 
 LogSink = Callable[[str, LogLevel, str], None]
 """Takes a plugin's log line: the plugin's name, the level, the text."""

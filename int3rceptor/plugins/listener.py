@@ -20,6 +20,7 @@ from int3rceptor.hooks.changes import Look, record
 from int3rceptor.hooks.dispatcher import Answer, Listener
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Delay, Fail, Verdict, describe
+from int3rceptor.link.plugin_reports import FaultReport
 from int3rceptor.model.flow import Flow
 from int3rceptor.plugins.boundary import Fault, FaultKind
 from int3rceptor.plugins.codes import LogLevel
@@ -28,7 +29,6 @@ from int3rceptor.plugins.instance import PluginInstance
 from int3rceptor.plugins.lane import Lane
 from int3rceptor.plugins.lines import PluginLog
 from int3rceptor.plugins.manifest import Manifest
-from int3rceptor.plugins.reports import FaultReport
 
 log = logging.getLogger("int3rceptor.plugins")
 

@@ -2,12 +2,7 @@
 
 import dataclasses
 
-from int3rceptor.plugins.grants import Decisions
-from int3rceptor.plugins.listener import Clocks
-from int3rceptor.plugins.loading import LoadedPlugin, Prepared, why_off_loop
-from int3rceptor.plugins.manager import Slot
-from int3rceptor.plugins.permissions import GRANTED_UNASKED, Grant
-from int3rceptor.plugins.reports import (
+from int3rceptor.link.plugin_reports import (
     Counters,
     PermissionReport,
     PluginDetails,
@@ -15,6 +10,11 @@ from int3rceptor.plugins.reports import (
     PluginSummary,
     Spread,
 )
+from int3rceptor.plugins.grants import Decisions
+from int3rceptor.plugins.listener import Clocks
+from int3rceptor.plugins.loading import LoadedPlugin, Prepared, why_off_loop
+from int3rceptor.plugins.manager import Slot
+from int3rceptor.plugins.permissions import GRANTED_UNASKED, Grant
 
 
 def summary(slot: Slot, decided: Decisions, clocks: Clocks) -> PluginSummary:

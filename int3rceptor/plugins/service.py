@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from int3rceptor.config.tables import JsonValue
 from int3rceptor.errors import PluginError
 from int3rceptor.files.writing import write_private
+from int3rceptor.link.plugin_reports import LogLine, PluginDetails, PluginSummary
 from int3rceptor.plugins.grants import Decisions, with_grants
 from int3rceptor.plugins.lines import Viewer
 from int3rceptor.plugins.manifest import checked_name
 from int3rceptor.plugins.permissions import Grant, parse_grant
-from int3rceptor.plugins.reports import LogLine, PluginDetails, PluginSummary
 from int3rceptor.plugins.upkeep import SUFFIXES, Upkeep, spell
 
 if TYPE_CHECKING:
@@ -198,7 +198,13 @@ class PluginService:
 
 
 def _grants_of(permissions: Iterable[str]) -> frozenset[Grant]:
-    return frozenset(map(parse_grant, permissions))
+    found = set()
+    for text in permissions:
+        try:
+            found.add(parse_grant(text))
+        except ValueError as error:
+            raise PluginError(f"{text!r}: {error}") from None
+    return frozenset(found)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -14,6 +14,7 @@ from int3rceptor.app import supervisor as module
 from int3rceptor.app.keeping import Watched
 from int3rceptor.app.supervisor import Supervisor
 from int3rceptor.link.messages import CaForms, Hello, Stats
+from int3rceptor.link.plugin_asks import PluginTold
 from tests.support.streams import eventually
 
 CA = CaForms(pem=b"", der=b"", mobileconfig=b"", fingerprint="")
@@ -42,6 +43,7 @@ class Watching:
             HELLO,
             None,
             self.watched,
+            on_ask=lambda ask, tell: tell(PluginTold(ask.number)),
             stats=lambda: Stats(counters={"begun": 1.0}),
             on_ready=self._on_ready,
         )
