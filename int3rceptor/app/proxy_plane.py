@@ -25,7 +25,7 @@ from int3rceptor.proxy.listener import Address, bind, own_address
 from int3rceptor.proxy.listener import Listener as ClientListener
 from int3rceptor.proxy.onboarding import CaFiles, Onboarding
 from int3rceptor.proxy.services import Services
-from int3rceptor.proxy.upstream.dial import BOTH, HTTP1_ONLY, Dialer
+from int3rceptor.proxy.upstream.dial import Dialer
 from int3rceptor.proxy.upstream.origins import Origins
 from int3rceptor.rules.files import RuleFiles, running_rules
 from int3rceptor.tls.authority import Authority
@@ -159,16 +159,12 @@ def _descriptors(config: Config) -> list[str]:
 
 
 def _origin_contexts(config: Config) -> OriginContexts:
-    contexts = OriginContexts(
+    return OriginContexts(
         OriginVerification(
             extra_ca=tuple(config.upstream_ca),
             is_verifying=not config.insecure_upstream,
         )
     )
-    # The system's trust takes 50 ms to load: now, not in the first client's exchange.
-    for offered in (HTTP1_ONLY, BOTH):
-        contexts.get("", offered)
-    return contexts
 
 
 def _ca_files(authority: Authority) -> CaFiles:

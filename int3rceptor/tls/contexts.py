@@ -5,8 +5,8 @@ its own single flight. Knows nothing of connections, policy or HTTP.
 
 The standard library has no asyncio parameter for resuming TLS sessions. Both loops
 call `context.wrap_bio(...)` for each connection, so `OriginContext` is a cheap context
-per origin that passes the call on to a base context (system trust costs 50 ms to load,
-so a base is built once and never changed) together with a remembered session.
+per origin that passes the call on to one base context (system trust costs 50 ms and
+1 MB to load) together with a remembered session and the protocols to offer.
 """
 
 import contextlib
@@ -44,9 +44,6 @@ MAX_SESSIONS_PER_ORIGIN = 4
 
 # A resumed handshake shows no certificate, so this is how long a verification counts.
 MAX_SESSION_AGE_S = 3600.0
-
-# The sets of protocols that a proxy offers: h2 and http/1.1, each alone, none.
-MAX_ALPN_SETS = 8
 
 # The largest public bundles are under 1 MiB.
 MAX_CA_FILE_BYTES = 8 * 1024 * 1024
@@ -150,6 +147,8 @@ class OriginSslObject(ssl.SSLObject):
 
     # When the certificate behind a resumed session was verified (monotonic seconds).
     verified_at: float | None = None
+    # Whose connection it is: the base is the same for all.
+    owner: "OriginContext | None" = None
 
     def do_handshake(self) -> None:
         try:
@@ -200,9 +199,12 @@ class OriginContext(ssl.SSLContext):
     both event loops do. Anything else trusts nobody and fails.
     """
 
-    def __init__(self, _protocol: int, *, base: ssl.SSLContext) -> None:
+    def __init__(
+        self, _protocol: int, *, base: ssl.SSLContext, alpn: tuple[str, ...]
+    ) -> None:
         super().__init__()
         self._base = base
+        self._alpn = list(alpn)
         self._sessions: deque[_Session] = deque(maxlen=MAX_SESSIONS_PER_ORIGIN)
 
     def wrap_bio(
@@ -216,11 +218,15 @@ class OriginContext(ssl.SSLContext):
         remembered = None if session else self._take(server_hostname)
         if remembered is not None:
             session = remembered.session
+        # A connection takes over what the base offers when it is made, and only then.
+        self._base.set_alpn_protocols(self._alpn)
         wrapped = self._base.wrap_bio(
             incoming, outgoing, server_side, server_hostname, session
         )
-        if remembered is not None and isinstance(wrapped, OriginSslObject):
-            wrapped.verified_at = remembered.verified_at
+        if isinstance(wrapped, OriginSslObject):
+            wrapped.owner = self
+            if remembered is not None:
+                wrapped.verified_at = remembered.verified_at
         return wrapped
 
     def _take(self, server_hostname: str | bytes | None) -> _Session | None:
@@ -242,10 +248,7 @@ class OriginContext(ssl.SSLContext):
         Call it after the first response: in TLS 1.3 the origin sends its tickets after
         the handshake. Does nothing where there is nothing to resume.
         """
-        if not isinstance(ssl_object, OriginSslObject):
-            return
-        # OpenSSL refuses a session under another base than its own.
-        if ssl_object.context is not self._base:
+        if not isinstance(ssl_object, OriginSslObject) or ssl_object.owner is not self:
             return
         session = ssl_object.session
         host = ssl_object.server_hostname
@@ -272,32 +275,22 @@ class OriginContexts:
         *,
         max_contexts: int = MAX_ORIGIN_CONTEXTS,
     ) -> None:
-        """Raises ConfigError when an extra CA file cannot be used."""
-        anchors = [_read_ca_file(path) for path in verification.extra_ca]
-
-        def build_base(alpn: tuple[str, ...]) -> ssl.SSLContext:
-            return _build_origin_base(verification, anchors, alpn)
-
-        bases = functools.lru_cache(MAX_ALPN_SETS)(build_base)
+        """Loads the system's trust: about 50 ms. Raises ConfigError when an extra CA
+        file cannot be used."""
+        base = _build_origin_base(verification)
 
         def build(origin_key: str, alpn: tuple[str, ...]) -> OriginContext:
-            return OriginContext(ssl.PROTOCOL_TLS_CLIENT, base=bases(alpn))
+            return OriginContext(ssl.PROTOCOL_TLS_CLIENT, base=base, alpn=alpn)
 
         self._contexts = functools.lru_cache(max_contexts)(build)
 
     def get(self, origin_key: str, alpn: tuple[str, ...]) -> OriginContext:
-        """Give the context of one origin (any text that names it), offering `alpn`.
-
-        The first call for an `alpn` loads the system's trust: about 50 ms.
-        """
+        """Give the context of one origin (any text that names it), offering `alpn`."""
         return self._contexts(origin_key, alpn)
 
 
-def _build_origin_base(
-    verification: OriginVerification,
-    anchors: list[str | bytes],
-    alpn: tuple[str, ...],
-) -> ssl.SSLContext:
+def _build_origin_base(verification: OriginVerification) -> ssl.SSLContext:
+    anchors = [_read_ca_file(path) for path in verification.extra_ca]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.sslobject_class = OriginSslObject
     context.minimum_version = verification.minimum_version
@@ -311,8 +304,6 @@ def _build_origin_base(
     else:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    if alpn:
-        context.set_alpn_protocols(list(alpn))
     return context
 
 

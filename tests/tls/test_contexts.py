@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from int3rceptor.errors import ConfigError
 from int3rceptor.tls import contexts
 from int3rceptor.tls.authority import Authority
+from int3rceptor.tls.client_hello import ClientHello, parse_client_hello
 from int3rceptor.tls.contexts import (
     LEAF_ROTATION_S,
     OriginContext,
@@ -339,6 +340,28 @@ def test_settings_reach_the_connection(origin_tls: OriginTls) -> None:
     server.maximum_version = ssl.TLSVersion.TLSv1_2
     with pytest.raises(ssl.SSLError):
         shake_hands(server, only_1_3.get("one", ()), "localhost")
+
+
+def test_each_connection_offers_what_its_context_does(origin_tls: OriginTls) -> None:
+    origins = origin_contexts(origin_tls)
+    http, h1, nothing = (origins.get("one", one) for one in (HTTP, ("http/1.1",), ()))
+    server = origin_tls.server(HTTP)
+
+    def chosen(context: OriginContext) -> str | None:
+        return shake_hands(server, context, "localhost")[1].selected_alpn_protocol()
+
+    assert [chosen(one) for one in (http, h1, nothing, http)] == [
+        *("h2", "http/1.1", None, "h2"),
+    ]
+    # The base offers something else by the time that the first one shakes hands.
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    asking = http.wrap_bio(to_client, to_server, server_hostname="localhost")
+    nothing.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        asking.do_handshake()
+    hello = parse_client_hello(to_server.read())
+    assert isinstance(hello, ClientHello)
+    assert hello.alpn == (b"h2", b"http/1.1")
 
 
 def test_origin_contexts_are_bounded(origin_tls: OriginTls) -> None:
