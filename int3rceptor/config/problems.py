@@ -1,6 +1,5 @@
 """The one line that a user reads of a bad setting: where it was set, which key, why."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 
 from int3rceptor.config.tables import NO_SUCH_KEY
@@ -23,6 +22,8 @@ def located(
 
 def nearest(word: str, known: Sequence[str], *, cutoff: float = 0.7) -> str:
     """` (did you mean X?)` when something known resembles `word`, else nothing."""
+    import difflib  # for who made a mistake
+
     close = difflib.get_close_matches(word, known, n=1, cutoff=cutoff)
     if not close:
         # The right name in the wrong table is the usual mistake.

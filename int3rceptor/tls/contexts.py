@@ -14,7 +14,6 @@ import functools
 import os
 import ssl
 import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -119,6 +118,8 @@ def _memory_file(content: bytes) -> Iterator[str]:
 @contextlib.contextmanager
 def _private_file(content: bytes) -> Iterator[str]:
     """Where there are no memory files: mode 0600, gone after the block."""
+    import tempfile  # it brings five modules along, and is not needed on Linux
+
     descriptor, name = tempfile.mkstemp(prefix="leaf-")
     try:
         # Closed before it is read again: Windows would not open it twice.
