@@ -173,9 +173,8 @@ def _free(key: str, value: object) -> object:
             name: _free(f"{key}.{name}", inner)
             for name, inner in _mapping(key, value).items()
         }
-    raise SettingError(
-        key, f"must be a text, a number, true, false, a list or a table, not {value}"
-    )
+    what = "a text, a number, true, false, a list or a table"
+    raise SettingError(key, f"must be {what}, not {shown(value)}")
 
 
 def _single(key: str, kind: object, value: object, one: Setting) -> object:
@@ -189,20 +188,21 @@ def _single(key: str, kind: object, value: object, one: Setting) -> object:
     except ValueError as error:
         raise SettingError(key, f"{shown(value)}: {error}") from None
     if isinstance(found, int | float):
-        _require_bounds(key, found, one)
+        wanted = _missed(found, one)
+        if wanted:
+            raise SettingError(key, f"must be {wanted}, not {shown(value)}")
     return found
 
 
-def _require_bounds(key: str, value: float, one: Setting) -> None:
+def _missed(value: float, one: Setting) -> str:
+    """The bound that a number is out of, if it is."""
     if one.least is not None and value < one.least:
-        wanted = f"greater than or equal to {one.least:g}"
-    elif one.above is not None and value <= one.above:
-        wanted = f"greater than {one.above:g}"
-    elif one.most is not None and value > one.most:
-        wanted = f"less than or equal to {one.most:g}"
-    else:
-        return
-    raise SettingError(key, f"must be {wanted}, not {value:g}")
+        return f"greater than or equal to {one.least}"
+    if one.above is not None and value <= one.above:
+        return f"greater than {one.above}"
+    if one.most is not None and value > one.most:
+        return f"less than or equal to {one.most}"
+    return ""
 
 
 def _as_text(value: object) -> str | None:
