@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import tempfile
 from pathlib import Path
 
 
@@ -11,6 +10,8 @@ def write_private(path: Path, data: bytes) -> None:
 
     The folder is made if it is missing.
     """
+    import tempfile  # it brings five modules along, for who writes
+
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # mkstemp: mode 0600, a name of its own, never through a link. The dot hides it
     # from who lists the folder.

@@ -3,7 +3,6 @@
 Plain, self-contained HTML; a client that does not ask for HTML gets text.
 """
 
-import html
 from http import HTTPStatus
 
 from int3rceptor.model.body import Body
@@ -95,4 +94,6 @@ def _response(
 
 
 def _e(text: str) -> str:
+    import html  # the names of all its characters: 0.3 MB, for who sees a page
+
     return html.escape(text.encode("utf-8", "backslashreplace").decode())
