@@ -1,12 +1,10 @@
-"""One end of an HTTP/2 connection, without I/O: our care around the h2 library.
+"""One end of an HTTP/2 connection, without I/O.
 
-Inbound frames are judged before h2 sees them, so that one stream's fault costs that
-stream and a GOAWAY ends nothing (docs/adr/0005). No tasks, no sockets, no policy.
+One stream's fault costs that stream, and a GOAWAY ends nothing (docs/adr/0005). No
+tasks, no sockets, no policy.
 """
 
 from typing import Literal
-
-from h2.errors import ErrorCodes
 
 from int3rceptor.errors import (
     ClientProtocolError,
@@ -20,11 +18,11 @@ from int3rceptor.model.headers import Headers, RawHeaders
 from int3rceptor.model.message import Informational, Request, Response
 from int3rceptor.wire import h2_fields as fields
 from int3rceptor.wire import h2_frames as frames
-from int3rceptor.wire.h2_engine import Engine
 from int3rceptor.wire.h2_events import H2Event
-from int3rceptor.wire.h2_faults import ConnectionFault, code_name
+from int3rceptor.wire.h2_faults import ConnectionFault, H2Code, code_name
 from int3rceptor.wire.h2_inbound import Inbound
 from int3rceptor.wire.h2_limits import MAX_GOAWAY_DEBUG_BYTES, AbuseMeter, H2Limits
+from int3rceptor.wire.h2_outbound import Outbound
 from int3rceptor.wire.h2_streams import StreamState, StreamTable
 
 Role = Literal["server", "client"]
@@ -47,9 +45,9 @@ class H2Codec:
         self._is_server = role == "server"
         self._meter = AbuseMeter()
         self._table = StreamTable(limits, self._meter)
-        self._engine = Engine(limits, is_server=self._is_server)
+        self._out = Outbound(limits, is_server=self._is_server)
         self._inbound = Inbound(
-            limits, self._engine, self._table, self._meter, is_server=self._is_server
+            limits, self._out, self._table, self._meter, is_server=self._is_server
         )
         self.error_code: int | None = None
         """The error code of the GOAWAY that ended the connection, once one did."""
@@ -58,7 +56,7 @@ class H2Codec:
 
     def start(self) -> None:
         """Queue our preface; once, before anything else."""
-        self._engine.start(is_server=self._is_server)
+        self._out.start()
 
     def receive(self, data: bytes, now: float = 0.0) -> list[H2Event]:
         """What `data` says; `now` is the loop's clock in seconds (0.0: not known).
@@ -77,12 +75,12 @@ class H2Codec:
 
     def take_output(self) -> bytes:
         """The bytes to write, all of them; b"" when there are none."""
-        return self._engine.take_output()
+        return self._out.take()
 
     @property
     def pending_output(self) -> int:
         """How many bytes wait for `take_output`."""
-        return self._engine.pending_output
+        return self._out.pending
 
     @property
     def open_streams(self) -> int:
@@ -92,7 +90,7 @@ class H2Codec:
     @property
     def peer_max_streams(self) -> int:
         """How many streams the peer allows us; 100 until it has said so."""
-        return self._engine.max_streams
+        return self._out.max_streams
 
     @property
     def is_closing(self) -> bool:
@@ -112,19 +110,17 @@ class H2Codec:
         """Whether the stream is neither finished nor reset."""
         return stream_id in self._table.open
 
-    def shutdown(self, code: int = ErrorCodes.NO_ERROR) -> None:
+    def shutdown(self, code: int = H2Code.NO_ERROR) -> None:
         """Say GOAWAY: open streams go on to their end, new ones are refused."""
         if not self._inbound.refuses_new and self.error_code is None:
             self._inbound.refuses_new = True
-            self._engine.build(frames.goaway_frame(self._table.last_accepted, code))
+            self._out.queue(frames.goaway_frame(self._table.last_accepted, code))
 
-    def close(self, code: int = ErrorCodes.NO_ERROR, debug: bytes = b"") -> None:
+    def close(self, code: int = H2Code.NO_ERROR, debug: bytes = b"") -> None:
         """Say the last GOAWAY; write the output and close the transport after it."""
         if self.error_code is None:
             self.error_code = code
-            self._engine.build(
-                frames.goaway_frame(self._table.last_accepted, code, debug)
-            )
+            self._out.queue(frames.goaway_frame(self._table.last_accepted, code, debug))
             self._table.clear()
 
     def _fail(self, fault: ConnectionFault) -> ProtocolError:
@@ -146,7 +142,7 @@ class H2Codec:
             )
         if not self.can_open_stream:
             raise PoolExhausted("the origin allows no more streams on its connection")
-        stream_id = self._engine.next_stream_id()
+        stream_id = self._out.next_stream_id()
         if stream_id is None:
             raise OriginClosed(
                 "the HTTP/2 connection has used up its streams", is_unprocessed=True
@@ -154,7 +150,8 @@ class H2Codec:
         block = fields.request_fields(request)
         request.sent = fields.as_lines(block)
         self._table.highest_out = stream_id
-        self._send_headers(self._table.add(stream_id, request.method), block, end=end)
+        stream = self._table.add(stream_id, request.method, self._out.stream_window)
+        self._send_headers(stream, block, end=end)
         return stream_id
 
     def response_head(self, stream_id: int, response: Response) -> RawHeaders:
@@ -176,15 +173,17 @@ class H2Codec:
 
     def window(self, stream_id: int) -> int:
         """How many bytes may be sent now; 0 or less: wait for WindowOpened."""
-        return self._engine.window(self._stream(stream_id).id)
+        return min(self._out.window, self._stream(stream_id).send_window)
 
     def send_data(self, stream_id: int, data: bytes, *, end: bool = False) -> None:
         """Send body bytes, at most `window(stream_id)` of them (else ValueError)."""
         stream = self._stream(stream_id)
-        if len(data) > max(0, self._engine.window(stream_id)):
+        size = len(data)
+        if size and (size > self._out.window or size > stream.send_window):
             raise ValueError("more data than the stream's window allows")
-        self._engine.send_data(stream_id, data, end=end)
-        self._meter.data_sent(len(data))
+        stream.send_window -= size
+        self._out.send_data(stream_id, data, end=end)
+        self._meter.data_sent(size)
         if end:
             self._table.end_local(stream)
 
@@ -200,30 +199,30 @@ class H2Codec:
         """End our side without trailers."""
         stream = self._table.open.get(stream_id)
         if stream is not None and not stream.local_ended:
-            self._engine.end_stream(stream_id)
+            self._out.send_data(stream_id, b"", end=True)
             self._table.end_local(stream)
 
-    def reset(self, stream_id: int, code: int = ErrorCodes.CANCEL) -> None:
+    def reset(self, stream_id: int, code: int = H2Code.CANCEL) -> None:
         """Cancel a stream: no event of it follows, its unread bytes are given up."""
         if stream_id in self._table.open:
-            self._engine.reset_stream(stream_id, code)
+            self._out.queue(frames.rst_stream_frame(stream_id, code))
         self._table.forget(stream_id)
         self._open_connection()
 
     def consumed(self, stream_id: int, size: int) -> None:
         """`size` bytes of StreamData were passed on: the peer may send as many more."""
         if increment := self._table.consume(stream_id, size):
-            self._engine.build(frames.window_update_frame(stream_id, increment))
+            self._out.queue(frames.window_update_frame(stream_id, increment))
         self._open_connection()
 
     def _open_connection(self) -> None:
         if increment := self._table.window.increment():
-            self._engine.build(frames.window_update_frame(0, increment))
+            self._out.queue(frames.window_update_frame(0, increment))
 
     def _send_headers(
         self, stream: StreamState, block: RawHeaders, *, end: bool
     ) -> None:
-        self._engine.send_headers(stream.id, block, end=end)
+        self._out.send_headers(stream.id, block, end=end)
         if end:
             self._table.end_local(stream)
 

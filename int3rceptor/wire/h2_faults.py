@@ -4,9 +4,28 @@ Both faults end inside `wire.h2`; its callers see ClientProtocolError,
 OriginProtocolError or an event.
 """
 
-from h2.errors import ErrorCodes
+from enum import IntEnum
 
 from int3rceptor.errors import ProtocolError
+
+
+class H2Code(IntEnum):
+    """The error codes (RFC 9113, 7)."""
+
+    NO_ERROR = 0x0
+    PROTOCOL_ERROR = 0x1
+    INTERNAL_ERROR = 0x2
+    FLOW_CONTROL_ERROR = 0x3
+    SETTINGS_TIMEOUT = 0x4
+    STREAM_CLOSED = 0x5
+    FRAME_SIZE_ERROR = 0x6
+    REFUSED_STREAM = 0x7
+    CANCEL = 0x8
+    COMPRESSION_ERROR = 0x9
+    CONNECT_ERROR = 0xA
+    ENHANCE_YOUR_CALM = 0xB
+    INADEQUATE_SECURITY = 0xC
+    HTTP_1_1_REQUIRED = 0xD
 
 
 class ConnectionFault(ProtocolError):
@@ -27,7 +46,7 @@ class StreamFault(ProtocolError):
         self,
         message: str,
         *,
-        code: int = ErrorCodes.PROTOCOL_ERROR,
+        code: int = H2Code.PROTOCOL_ERROR,
         status: int | None = None,
     ) -> None:
         super().__init__(message, status=status)
@@ -37,10 +56,6 @@ class StreamFault(ProtocolError):
 def code_name(code: int) -> str:
     """The specification's name of an error code, or its number."""
     try:
-        return ErrorCodes(code).name
+        return H2Code(code).name
     except ValueError:
         return f"error code {code:#x}"
-
-
-H2Code = ErrorCodes
-"""The error codes (RFC 9113, 7), for rooms that must not know the library."""

@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
-from hpack import NeverIndexedHeaderTuple
-
 from int3rceptor.errors import ClientProtocolError
 from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers, RawHeaders, to_bytes, to_text
@@ -24,19 +22,14 @@ from int3rceptor.wire.events import RequestHead, ResponseHead
 from int3rceptor.wire.fields import accepts_trailers, end_to_end
 from int3rceptor.wire.h2_faults import StreamFault
 from int3rceptor.wire.h2_limits import MAX_FIELDS
+from int3rceptor.wire.hpack_table import ENTRY_OVERHEAD_BYTES, Field
 
-Fields = Sequence[tuple[bytes, bytes]]
+Fields = Sequence[Field]
 
 VERSION = "HTTP/2"
 
-FIELD_OVERHEAD_BYTES = 32
-"""What each field counts beside its bytes (RFC 9113, 6.5.2)."""
-
 MAX_LENGTH_DIGITS = 19
 """Digits of a Content-Length: 2**63 has 19."""
-
-MAX_INDEXED_COOKIE_BYTES = 20
-"""A shorter Cookie could be guessed through the compression (RFC 7541, 7.1.3)."""
 
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
 _METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -141,7 +134,7 @@ def trailers(fields: Fields, *, max_bytes: int) -> Headers:
 
 def check_size(fields: Fields, max_bytes: int) -> None:
     """Refuse a list above `max_bytes` as RFC 9113, 6.5.2 counts, or MAX_FIELDS."""
-    size = FIELD_OVERHEAD_BYTES * len(fields)
+    size = ENTRY_OVERHEAD_BYTES * len(fields)
     for name, value in fields:
         size += len(name) + len(value)
     if size > max_bytes or len(fields) > MAX_FIELDS:
@@ -158,7 +151,8 @@ def _split(
     """Pseudo-headers, which come first and once each, and the regular fields."""
     pseudo: dict[bytes, bytes] = {}
     raw: RawHeaders = []
-    for name, value in fields:
+    for field in fields:
+        name, value = field
         if _BAD_VALUE.search(value):
             _refuse(f"a control character or space around the value of {name[:40]!r}")
         if name.startswith(b":"):
@@ -170,7 +164,7 @@ def _split(
             _refuse(f"the field name {name[:40]!r} is not a lower-case token")
         if name in _CONNECTION_SPECIFIC or (name == b"te" and value != b"trailers"):
             _refuse(f"the field {name.decode()} does not exist in HTTP/2")
-        raw.append((name, value))
+        raw.append(field)
     return pseudo, raw
 
 
@@ -305,9 +299,10 @@ def _with_length(raw: RawHeaders, body: Body) -> RawHeaders:
     length = body.length if body.content is None else len(body.content)
     kept: RawHeaders = []
     is_missing = bool(body.content)
-    for name, value in raw:
+    for field in raw:
+        name = field[0]
         if len(name) != 14 or name.lower() != b"content-length":
-            kept.append((name, value))
+            kept.append(field)
         elif length is not None:
             kept.append((name, b"%d" % length))
             length, is_missing = None, False  # once
@@ -316,15 +311,13 @@ def _with_length(raw: RawHeaders, body: Body) -> RawHeaders:
     return kept
 
 
-def _encodable(raw: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
-    """Lower-case names; what is secret and guessable stays out of the HPACK table."""
+def _encodable(raw: Iterable[Field]) -> RawHeaders:
+    """Lower-case names; what is lower-case already stays the field that it was."""
     fields: RawHeaders = []
-    for name, value in raw:
-        key = name.lower()
-        if key == b"authorization" or (
-            key == b"cookie" and len(value) < MAX_INDEXED_COOKIE_BYTES
-        ):
-            fields.append(NeverIndexedHeaderTuple(key, value))
+    for field in raw:
+        name = field[0]
+        if name.islower() or (key := name.lower()) == name:
+            fields.append(field)
         else:
-            fields.append((key, value))
+            fields.append((key, field[1]))
     return fields

@@ -4,11 +4,9 @@ It keeps frame and header-block boundaries (RFC 9113, 4) and knows no stream's s
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from h2.errors import ErrorCodes
-
-from int3rceptor.wire.h2_faults import ConnectionFault
+from int3rceptor.wire.h2_faults import ConnectionFault, H2Code
 from int3rceptor.wire.h2_limits import (
     MAX_CONTINUATIONS_PER_BLOCK,
     MAX_FRAME_BYTES,
@@ -100,7 +98,7 @@ class FrameWalker:
         size = min(len(self._preface), len(data))
         if data[:size] != self._preface[:size]:
             raise ConnectionFault(
-                ErrorCodes.PROTOCOL_ERROR, "the connection preface is not HTTP/2's"
+                H2Code.PROTOCOL_ERROR, "the connection preface is not HTTP/2's"
             )
         self._preface = self._preface[size:]
         return size
@@ -108,14 +106,14 @@ class FrameWalker:
     def _check_head(self, kind: int, flags: int, length: int) -> None:
         if length > MAX_FRAME_BYTES:
             raise ConnectionFault(
-                ErrorCodes.FRAME_SIZE_ERROR,
+                H2Code.FRAME_SIZE_ERROR,
                 f"a frame of {length} bytes; {MAX_FRAME_BYTES} are allowed",
             )
         if not self._saw_settings:
             # RFC 9113, 3.4: the preface ends in a SETTINGS frame that is no ACK.
             if kind != SETTINGS or flags & ACK:
                 raise ConnectionFault(
-                    ErrorCodes.PROTOCOL_ERROR, "the first frame is not SETTINGS"
+                    H2Code.PROTOCOL_ERROR, "the first frame is not SETTINGS"
                 )
             self._saw_settings = True
 
@@ -125,7 +123,7 @@ class FrameWalker:
         if not self._block:
             if kind == CONTINUATION:
                 raise ConnectionFault(
-                    ErrorCodes.PROTOCOL_ERROR, "CONTINUATION without HEADERS"
+                    H2Code.PROTOCOL_ERROR, "CONTINUATION without HEADERS"
                 )
             payload = _strip_head(flags, payload)
             if flags & END_HEADERS:
@@ -134,7 +132,7 @@ class FrameWalker:
             self._block_bytes = 0
         elif kind != CONTINUATION or stream_id != self._block_stream:
             raise ConnectionFault(
-                ErrorCodes.PROTOCOL_ERROR, "another frame inside a header block"
+                H2Code.PROTOCOL_ERROR, "another frame inside a header block"
             )
         else:
             self._meter.continuations.spend(self._meter.now)
@@ -150,12 +148,12 @@ class FrameWalker:
     def _check_block(self) -> None:
         if len(self._block) - 1 > MAX_CONTINUATIONS_PER_BLOCK:
             raise ConnectionFault(
-                ErrorCodes.ENHANCE_YOUR_CALM,
+                H2Code.ENHANCE_YOUR_CALM,
                 f"more than {MAX_CONTINUATIONS_PER_BLOCK} CONTINUATION frames in a row",
             )
         if self._block_bytes > MAX_HEADER_BLOCK_BYTES:
             raise ConnectionFault(
-                ErrorCodes.ENHANCE_YOUR_CALM,
+                H2Code.ENHANCE_YOUR_CALM,
                 f"a header block larger than {MAX_HEADER_BLOCK_BYTES} bytes",
             )
 
@@ -164,7 +162,7 @@ def strip_padding(payload: bytes) -> bytes:
     """The data of a padded frame (RFC 9113, 6.1)."""
     if not payload or payload[0] >= len(payload):
         raise ConnectionFault(
-            ErrorCodes.PROTOCOL_ERROR, "padding longer than the frame it is in"
+            H2Code.PROTOCOL_ERROR, "padding longer than the frame it is in"
         )
     return payload[1 : len(payload) - payload[0]]
 
@@ -176,10 +174,15 @@ def _strip_head(flags: int, payload: bytes) -> bytes:
         # Priorities are ignored (RFC 9113, 5.3.2), a self-dependency among them.
         if len(payload) < 5:
             raise ConnectionFault(
-                ErrorCodes.FRAME_SIZE_ERROR, "HEADERS too short for its priority"
+                H2Code.FRAME_SIZE_ERROR, "HEADERS too short for its priority"
             )
         payload = payload[5:]
     return payload
+
+
+def frame_head(kind: int, flags: int, stream_id: int, length: int) -> bytes:
+    """The nine bytes before a payload of less than 64 KiB."""
+    return _HEAD.pack(0, length, kind, flags, stream_id)
 
 
 def build_frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
@@ -206,7 +209,7 @@ def read_uint(payload: bytes) -> int:
     """The 32-bit number a RST_STREAM or WINDOW_UPDATE holds."""
     if len(payload) != 4:
         raise ConnectionFault(
-            ErrorCodes.FRAME_SIZE_ERROR, f"a 4-byte frame has {len(payload)} bytes"
+            H2Code.FRAME_SIZE_ERROR, f"a 4-byte frame has {len(payload)} bytes"
         )
     number: int = _UINT.unpack(payload)[0]
     return number
@@ -215,7 +218,7 @@ def read_uint(payload: bytes) -> int:
 def read_goaway(payload: bytes) -> tuple[int, int, bytes]:
     """Last stream id, error code and debug data."""
     if len(payload) < _GOAWAY.size:
-        raise ConnectionFault(ErrorCodes.FRAME_SIZE_ERROR, "GOAWAY is too short")
+        raise ConnectionFault(H2Code.FRAME_SIZE_ERROR, "GOAWAY is too short")
     last_stream_id, code = _GOAWAY.unpack_from(payload)
     return last_stream_id & MAX_STREAM_ID, code, payload[_GOAWAY.size :]
 
@@ -224,12 +227,12 @@ def read_settings(payload: bytes) -> list[tuple[int, int]]:
     """Setting ids and values in order."""
     if len(payload) % _SETTING.size:
         raise ConnectionFault(
-            ErrorCodes.FRAME_SIZE_ERROR, f"SETTINGS of {len(payload)} bytes"
+            H2Code.FRAME_SIZE_ERROR, f"SETTINGS of {len(payload)} bytes"
         )
     return list(_SETTING.iter_unpack(payload))
 
 
-def settings_frame(settings: list[tuple[int, int]]) -> bytes:
+def settings_frame(settings: Sequence[tuple[int, int]]) -> bytes:
     """SETTINGS."""
     payload = b"".join(_SETTING.pack(*setting) for setting in settings)
     return build_frame(SETTINGS, 0, 0, payload)

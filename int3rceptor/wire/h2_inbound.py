@@ -4,23 +4,21 @@ A stream error costs its stream, a connection error is a ConnectionFault. It sen
 nothing but what a fault, a PING or a window calls for.
 """
 
-from h2.errors import ErrorCodes
-from hpack import Decoder, HPACKError, OversizedHeaderListError
-
 from int3rceptor.model.headers import Headers
 from int3rceptor.wire import h2_fields as fields
 from int3rceptor.wire import h2_frames as frames
-from int3rceptor.wire.h2_engine import Engine
 from int3rceptor.wire.h2_events import (
     H2Event,
     PeerGoAway,
+    SettingsChanged,
     StreamData,
     StreamEnd,
     StreamHead,
     StreamRefused,
     StreamReset,
+    WindowOpened,
 )
-from int3rceptor.wire.h2_faults import ConnectionFault, StreamFault
+from int3rceptor.wire.h2_faults import ConnectionFault, H2Code, StreamFault
 from int3rceptor.wire.h2_limits import (
     MAX_DECODED_FACTOR,
     MAX_FIELDS,
@@ -31,7 +29,10 @@ from int3rceptor.wire.h2_limits import (
     AbuseMeter,
     H2Limits,
 )
+from int3rceptor.wire.h2_outbound import Outbound
+from int3rceptor.wire.h2_settings import Setting, known
 from int3rceptor.wire.h2_streams import StreamState, StreamTable
+from int3rceptor.wire.hpack_decoder import Decoder
 
 
 class Inbound:
@@ -40,14 +41,14 @@ class Inbound:
     def __init__(
         self,
         limits: H2Limits,
-        engine: Engine,
+        outbound: Outbound,
         table: StreamTable,
         meter: AbuseMeter,
         *,
         is_server: bool,
     ) -> None:
         self._limits = limits
-        self._engine = engine
+        self._outbound = outbound
         self._table = table
         self._meter = meter
         self._is_server = is_server
@@ -74,7 +75,6 @@ class Inbound:
         """What `data` says; ConnectionFault when the connection cannot go on."""
         events: list[H2Event] = []
         self._events = events
-        engine = self._engine
         handlers = self._handlers
         for kind, flags, stream_id, payload in self._walker.feed(data):
             handler = handlers.get(kind)
@@ -86,38 +86,24 @@ class Inbound:
                 handler(flags, stream_id, payload)
             except StreamFault as fault:
                 self._reset_for(stream_id, fault)
-            if engine.is_digest_large:
-                self._flush()
-        self._flush()
+        outbound = self._outbound
         if increment := self._table.window.increment():
-            engine.build(frames.window_update_frame(0, increment))
-        if engine.pending_output > MAX_QUEUED_OUTPUT_BYTES:
+            outbound.queue(frames.window_update_frame(0, increment))
+        if outbound.pending > MAX_QUEUED_OUTPUT_BYTES:
             raise ConnectionFault(
-                ErrorCodes.ENHANCE_YOUR_CALM, "the peer asks and does not read"
+                H2Code.ENHANCE_YOUR_CALM, "the peer asks and does not read"
             )
         return events
-
-    def _flush(self) -> None:
-        before = len(self._events)
-        self._engine.flush(self._events)
-        for event in self._events[before:]:
-            if isinstance(event, StreamReset):
-                self._table.forget(event.stream_id)
-                self._meter.resets.spend(self._meter.now)
 
     def _reset_for(self, stream_id: int, fault: StreamFault) -> None:
         """Reset a stream for the peer's fault. Each counts: a peer that makes us do the
         resetting cancels as rapidly as one that does it itself (CVE-2025-8671)."""
-        self._flush()
-        if self._table.was_reset(stream_id):
-            return  # h2 found a fault of its own in the same bytes
+        self._outbound.queue(frames.rst_stream_frame(stream_id, fault.code))
         if stream_id in self._table.open:
-            self._engine.reset_stream(stream_id, fault.code)
             event: H2Event = StreamReset(
                 stream_id=stream_id, code=fault.code, by_peer=False, reason=str(fault)
             )
         else:
-            self._engine.build(frames.rst_stream_frame(stream_id, fault.code))
             event = StreamRefused(
                 stream_id=stream_id, reason=str(fault), status=fault.status
             )
@@ -131,7 +117,7 @@ class Inbound:
         is_ours = (stream_id & 1 == 1) != self._is_server
         if stream_id == 0 or self._table.is_idle(stream_id, is_ours=is_ours):
             raise ConnectionFault(
-                ErrorCodes.PROTOCOL_ERROR, f"{what} on stream {stream_id}, still idle"
+                H2Code.PROTOCOL_ERROR, f"{what} on stream {stream_id}, still idle"
             )
         self._meter.control.spend(self._meter.now)
 
@@ -145,27 +131,17 @@ class Inbound:
         if stream is None:
             self._on_unknown_headers(stream_id, decoded, ended)
         elif stream.remote_ended:
-            raise StreamFault("HEADERS after END_STREAM", code=ErrorCodes.STREAM_CLOSED)
+            raise StreamFault("HEADERS after END_STREAM", code=H2Code.STREAM_CLOSED)
         elif stream.has_head:
             self._on_trailers(stream, decoded, ended)
         else:
             self._on_response(stream, decoded, ended)
 
     def _decode(self, block: bytes) -> fields.Fields:
-        try:
-            decoded = list(self._decoder.decode(block, raw=True))
-        except OversizedHeaderListError:
-            raise ConnectionFault(
-                ErrorCodes.ENHANCE_YOUR_CALM, "a header list far above our limit"
-            ) from None
-        except HPACKError as error:
-            raise ConnectionFault(
-                ErrorCodes.COMPRESSION_ERROR, f"HPACK: {error}"
-            ) from None
+        decoded = self._decoder.decode(block)
         if len(decoded) > MAX_FIELDS * MAX_DECODED_FACTOR:
-            # hpack's time grows with fields times bytes: not a price to pay twice.
             raise ConnectionFault(
-                ErrorCodes.ENHANCE_YOUR_CALM, f"{len(decoded)} fields in a header list"
+                H2Code.ENHANCE_YOUR_CALM, f"{len(decoded)} fields in a header list"
             )
         return decoded
 
@@ -179,7 +155,7 @@ class Inbound:
         self._closed(stream_id, "HEADERS")
         if not table.was_reset(stream_id):
             raise ConnectionFault(
-                ErrorCodes.STREAM_CLOSED, f"HEADERS on stream {stream_id}, closed"
+                H2Code.STREAM_CLOSED, f"HEADERS on stream {stream_id}, closed"
             )
 
     def _on_request(self, stream_id: int, decoded: fields.Fields, ended: bool) -> None:
@@ -187,22 +163,21 @@ class Inbound:
         table.highest_in = stream_id
         if self.refuses_new:
             raise StreamFault(
-                "a new stream after our GOAWAY", code=ErrorCodes.REFUSED_STREAM
+                "a new stream after our GOAWAY", code=H2Code.REFUSED_STREAM
             )
         if len(table.open) >= self._limits.max_streams:
             raise StreamFault(
                 f"more than {self._limits.max_streams} streams at once",
-                code=ErrorCodes.REFUSED_STREAM,
+                code=H2Code.REFUSED_STREAM,
                 status=503,
             )
         head = fields.request_head(
             decoded, ended=ended, max_bytes=self._limits.header_list
         )
-        stream = table.add(stream_id, head.method)
+        stream = table.add(stream_id, head.method, self._outbound.stream_window)
         table.last_accepted = stream_id
         stream.expect_body(head.length)
         stream.remote_ended = ended
-        self._engine.feed_head(stream_id, ended=ended)
         self._events.append(StreamHead(stream_id, head, ended))
 
     def _on_response(
@@ -215,9 +190,6 @@ class Inbound:
             max_bytes=self._limits.header_list,
         )
         stream.response_came(head)
-        if head.status >= 200:
-            # h2 need not know of the informational ones.
-            self._engine.feed_head(stream.id, ended=ended)
         self._events.append(StreamHead(stream.id, head, ended))
         if ended:
             self._table.end_remote(stream)
@@ -232,7 +204,6 @@ class Inbound:
 
     def _end(self, stream: StreamState, section: Headers | None) -> None:
         self._table.end_remote(stream)
-        self._engine.feed_end(stream.id)
         self._events.append(StreamEnd(stream.id, section))
 
     def _on_data(self, flags: int, stream_id: int, payload: bytes) -> None:
@@ -255,14 +226,14 @@ class Inbound:
             self._end(stream, None)
         elif increment := stream.increment(self._limits.stream_window):
             # Padding alone can use a window up.
-            self._engine.build(frames.window_update_frame(stream_id, increment))
+            self._outbound.queue(frames.window_update_frame(stream_id, increment))
 
     def _on_stray_data(self, stream_id: int) -> None:
         self._closed(stream_id, "DATA")
         if not self._table.was_reset(stream_id):
             # RFC 9113, 5.1: sent after END_STREAM, so not in good faith.
-            self._engine.build(
-                frames.rst_stream_frame(stream_id, ErrorCodes.STREAM_CLOSED)
+            self._outbound.queue(
+                frames.rst_stream_frame(stream_id, H2Code.STREAM_CLOSED)
             )
 
     # --- control ----------------------------------------------------------------------
@@ -276,14 +247,13 @@ class Inbound:
         if not stream.remote_ended or self._is_server:
             # A server that has answered may drop the rest of a request at will.
             self._meter.resets.spend(self._meter.now)
-        self._engine.feed(frames.rst_stream_frame(stream_id, code))
         self._table.forget(stream_id)
         self._events.append(
             StreamReset(
                 stream_id=stream_id,
                 code=code,
                 by_peer=True,
-                is_unprocessed=code == ErrorCodes.REFUSED_STREAM,
+                is_unprocessed=code == H2Code.REFUSED_STREAM,
             )
         )
 
@@ -293,58 +263,71 @@ class Inbound:
         if flags & frames.ACK:
             if settings:
                 raise ConnectionFault(
-                    ErrorCodes.FRAME_SIZE_ERROR, "a SETTINGS ACK with settings"
+                    H2Code.FRAME_SIZE_ERROR, "a SETTINGS ACK with settings"
                 )
-            self._engine.feed(frames.build_frame(frames.SETTINGS, frames.ACK, 0))
             return
         if len(settings) > MAX_SETTINGS_PER_FRAME:
             raise ConnectionFault(
-                ErrorCodes.ENHANCE_YOUR_CALM,
+                H2Code.ENHANCE_YOUR_CALM,
                 f"more than {MAX_SETTINGS_PER_FRAME} settings in a frame",
             )
-        self._engine.feed_settings(settings)
+        self._apply(known(settings, from_server=not self._is_server))
+
+    def _apply(self, settings: list[tuple[Setting, int]]) -> None:
+        outbound = self._outbound
+        before = outbound.stream_window
+        outbound.apply(settings)
+        self._events.append(SettingsChanged())
+        if outbound.stream_window != before:
+            self._table.move_send_windows(outbound.stream_window - before)
+            self._events.append(WindowOpened(0))
 
     def _on_ping(self, flags: int, stream_id: int, payload: bytes) -> None:
         self._check_control("PING", stream_id)
         if len(payload) != 8:
             raise ConnectionFault(
-                ErrorCodes.FRAME_SIZE_ERROR, f"PING of {len(payload)} bytes"
+                H2Code.FRAME_SIZE_ERROR, f"PING of {len(payload)} bytes"
             )
         if not flags & frames.ACK:
-            self._engine.build(frames.build_frame(frames.PING, frames.ACK, 0, payload))
+            self._outbound.queue(
+                frames.build_frame(frames.PING, frames.ACK, 0, payload)
+            )
 
     def _on_window_update(self, flags: int, stream_id: int, payload: bytes) -> None:
         self._meter.control.spend(self._meter.now)
         increment = frames.read_uint(payload) & frames.MAX_STREAM_ID
-        if stream_id and stream_id not in self._table.open:
+        if not stream_id:
+            if not increment:
+                raise ConnectionFault(H2Code.PROTOCOL_ERROR, "WINDOW_UPDATE of 0")
+            self._outbound.widen(increment)
+        elif stream := self._table.open.get(stream_id):
+            # RFC 9113, 6.9: on a stream, a stream error.
+            if not increment:
+                raise StreamFault("WINDOW_UPDATE of 0")
+            stream.widen(increment)
+        else:
             self._closed(stream_id, "WINDOW_UPDATE")
             return
-        if not increment:
-            # RFC 9113, 6.9: a stream error on a stream.
-            if stream_id:
-                raise StreamFault("WINDOW_UPDATE of 0")
-            raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, "WINDOW_UPDATE of 0")
-        self._engine.feed(frames.window_update_frame(stream_id, increment))
+        self._events.append(WindowOpened(stream_id))
 
     def _on_priority(self, flags: int, stream_id: int, payload: bytes) -> None:
         self._meter.control.spend(self._meter.now)
         if not stream_id:
-            raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, "PRIORITY on stream 0")
+            raise ConnectionFault(H2Code.PROTOCOL_ERROR, "PRIORITY on stream 0")
         if len(payload) != 5 and stream_id in self._table.open:
             raise StreamFault(
-                f"PRIORITY of {len(payload)} bytes", code=ErrorCodes.FRAME_SIZE_ERROR
+                f"PRIORITY of {len(payload)} bytes", code=H2Code.FRAME_SIZE_ERROR
             )
 
     def _on_push_promise(self, flags: int, stream_id: int, payload: bytes) -> None:
         # RFC 9113, 8.4: a client never pushes, and a server was told not to.
-        raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, "PUSH_PROMISE is not allowed")
+        raise ConnectionFault(H2Code.PROTOCOL_ERROR, "PUSH_PROMISE is not allowed")
 
     def _on_goaway(self, flags: int, stream_id: int, payload: bytes) -> None:
-        """h2 never sees it: there it would end every stream at once."""
         self._check_control("GOAWAY", stream_id)
         if len(payload) > MAX_GOAWAY_BYTES:
             raise ConnectionFault(
-                ErrorCodes.ENHANCE_YOUR_CALM, f"a GOAWAY of {len(payload)} bytes"
+                H2Code.ENHANCE_YOUR_CALM, f"a GOAWAY of {len(payload)} bytes"
             )
         last, code, debug = frames.read_goaway(payload)
         # RFC 9113, 6.8: a later GOAWAY may lower the id, never raise it.
@@ -364,7 +347,7 @@ class Inbound:
             self._events.append(
                 StreamReset(
                     stream_id=stream_id,
-                    code=ErrorCodes.REFUSED_STREAM,
+                    code=H2Code.REFUSED_STREAM,
                     by_peer=True,
                     is_unprocessed=True,
                 )
@@ -374,5 +357,5 @@ class Inbound:
         self._meter.control.spend(self._meter.now)
         if stream_id:
             raise ConnectionFault(
-                ErrorCodes.PROTOCOL_ERROR, f"{what} on stream {stream_id}"
+                H2Code.PROTOCOL_ERROR, f"{what} on stream {stream_id}"
             )

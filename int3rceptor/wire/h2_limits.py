@@ -5,9 +5,7 @@ It knows no frames and no streams: the codec says what happened.
 
 from dataclasses import dataclass
 
-from h2.errors import ErrorCodes
-
-from int3rceptor.wire.h2_faults import ConnectionFault
+from int3rceptor.wire.h2_faults import ConnectionFault, H2Code
 
 MAX_FRAME_BYTES = 16_384
 """SETTINGS_MAX_FRAME_SIZE: the smallest that is allowed, and all that real peers send.
@@ -16,10 +14,12 @@ Larger frames would only make one stream hold the connection for longer."""
 MAX_SENT_FRAME_BYTES = 16_384
 """Largest DATA frame we send, for the same reason, whatever the peer would take."""
 
+MAX_WINDOW_BYTES = 2**31 - 1
+"""What no flow-control window may exceed (RFC 9113, 6.9.1)."""
+
 MAX_HEADER_BLOCK_BYTES = 65_536
-"""Compressed size of one header block, over all its CONTINUATIONs. hpack copies the
-rest of the block for each literal, so that this size bounds the cost of a hostile one.
-"""
+"""Compressed size of one header block, over all its CONTINUATIONs: as much as its
+fields may have uncompressed."""
 
 MAX_DECODED_FACTOR = 2
 """A header list may decode to this many times the advertised size. Up to there only its
@@ -40,10 +40,6 @@ MAX_GOAWAY_DEBUG_BYTES = 256
 MAX_SETTINGS_PER_FRAME = 64
 """Settings in one SETTINGS frame: seven are defined, greasing adds a few."""
 
-MAX_ENCODER_TABLE_BYTES = 4_096
-"""Our encoder's table, however much the peer allows: it is memory held for the peer,
-and it is searched from end to end for every field we send."""
-
 MAX_INFORMATIONAL = 64
 """1xx responses to one request: a few are sent for progress, never this many."""
 
@@ -53,9 +49,6 @@ MAX_REMEMBERED_RESETS = 1_024
 MAX_QUEUED_OUTPUT_BYTES = 1_048_576
 """Output waiting in the codec while the transport takes none. It holds the answers to
 PING and SETTINGS of a peer that does not read; bodies wait with their producers."""
-
-MAX_FEED_BYTES = 4_096
-"""Digested bytes given to h2 at once: about 400 frames, so about 400 events a time."""
 
 RETURN_FRACTION = 4
 """A window is given back when 1/4 of it is due: few frames, and never a stall."""
@@ -135,9 +128,7 @@ class Budget:
             self._at = now
         self._tokens -= cost
         if self._tokens < 0:
-            raise ConnectionFault(
-                ErrorCodes.ENHANCE_YOUR_CALM, f"too many {self._what}"
-            )
+            raise ConnectionFault(H2Code.ENHANCE_YOUR_CALM, f"too many {self._what}")
 
     def refill(self, amount: float) -> None:
         """Bring back `amount` tokens."""

@@ -2,14 +2,13 @@
 
 from collections import OrderedDict
 
-from h2.errors import ErrorCodes
-
 from int3rceptor.wire.events import ResponseHead
-from int3rceptor.wire.h2_faults import ConnectionFault, StreamFault
+from int3rceptor.wire.h2_faults import ConnectionFault, H2Code, StreamFault
 from int3rceptor.wire.h2_fields import NO_CONTENT_STATUS
 from int3rceptor.wire.h2_limits import (
     MAX_INFORMATIONAL,
     MAX_REMEMBERED_RESETS,
+    MAX_WINDOW_BYTES,
     RETURN_FRACTION,
     AbuseMeter,
     H2Limits,
@@ -31,10 +30,13 @@ class StreamState:
         "local_ended",
         "method",
         "remote_ended",
+        "send_window",
         "unread",
     )
 
-    def __init__(self, stream_id: int, method: str, window: int) -> None:
+    def __init__(
+        self, stream_id: int, method: str, window: int, send_window: int
+    ) -> None:
         self.id = stream_id
         self.method = method
         self.has_head = False
@@ -44,14 +46,10 @@ class StreamState:
         self.unread = 0
         self.due = 0
         self._window = window
+        self.send_window = send_window
         self._expected: int | None = None
         self._size = 0
         self._informational = 0
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether both sides have ended."""
-        return self.local_ended and self.remote_ended
 
     def expect_body(self, length: int | None) -> None:
         """The final head came; `length` is what it declares of the body."""
@@ -71,20 +69,28 @@ class StreamState:
     def take(self, flow_bytes: int, size: int) -> None:
         """A DATA frame: `flow_bytes` with its padding, `size` of it data."""
         if self.remote_ended:
-            raise StreamFault("DATA after END_STREAM", code=ErrorCodes.STREAM_CLOSED)
+            raise StreamFault("DATA after END_STREAM", code=H2Code.STREAM_CLOSED)
         if not self.has_head:
             raise StreamFault("DATA before HEADERS")
         self._window -= flow_bytes
         if self._window < 0:
             raise StreamFault(
                 "more DATA than the stream's window allows",
-                code=ErrorCodes.FLOW_CONTROL_ERROR,
+                code=H2Code.FLOW_CONTROL_ERROR,
             )
         self._size += size
         if self._expected is not None and self._size > self._expected:
             raise StreamFault(f"more DATA than Content-Length {self._expected}")
         self.unread += size
         self.due += flow_bytes - size
+
+    def widen(self, increment: int) -> None:
+        """WINDOW_UPDATE came."""
+        self.send_window += increment
+        if self.send_window > MAX_WINDOW_BYTES:
+            raise StreamFault(
+                "WINDOW_UPDATE past the largest window", code=H2Code.FLOW_CONTROL_ERROR
+            )
 
     def end(self) -> None:
         """END_STREAM came."""
@@ -131,7 +137,7 @@ class ConnectionWindow:
         self._due += flow_bytes
         if self._left < 0:
             raise ConnectionFault(
-                ErrorCodes.FLOW_CONTROL_ERROR,
+                H2Code.FLOW_CONTROL_ERROR,
                 "more DATA than the connection's window allows",
             )
 
@@ -173,9 +179,9 @@ class StreamTable:
         # Insertion order makes the oldest the first to go.
         self._reset_ids: OrderedDict[int, None] = OrderedDict()
 
-    def add(self, stream_id: int, method: str) -> StreamState:
+    def add(self, stream_id: int, method: str, send_window: int) -> StreamState:
         """A stream begins."""
-        stream = StreamState(stream_id, method, self._limits.stream_window)
+        stream = StreamState(stream_id, method, self._limits.stream_window, send_window)
         self.open[stream_id] = stream
         return stream
 
@@ -211,6 +217,15 @@ class StreamTable:
     def was_reset(self, stream_id: int) -> bool:
         """Whether what still comes for this stream may have been sent in good faith."""
         return stream_id in self._reset_ids
+
+    def move_send_windows(self, change: int) -> None:
+        """The peer's INITIAL_WINDOW_SIZE moved (RFC 9113, 6.9.2)."""
+        for stream in self.open.values():
+            stream.send_window += change
+            if stream.send_window > MAX_WINDOW_BYTES:
+                raise ConnectionFault(
+                    H2Code.FLOW_CONTROL_ERROR, "INITIAL_WINDOW_SIZE past the largest"
+                )
 
     def is_idle(self, stream_id: int, *, is_ours: bool) -> bool:
         """Whether no stream of this id has begun yet."""
