@@ -15,6 +15,7 @@ from int3rceptor.model.headers import Headers
 from int3rceptor.net.gate import Gate
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.net.tasks import Tasks
+from int3rceptor.proxy.limits import EAGER_BODY_BYTES
 from int3rceptor.wire.h2 import H2Codec
 from int3rceptor.wire.h2_events import (
     H2Event,
@@ -33,51 +34,81 @@ class WindowTimeout(StreamTimeout):
 class Inbox:
     """The body of one stream's message as it comes in: a ChunkSource."""
 
-    def __init__(self, mux: "H2Mux", stream_id: int, timeout_s: float) -> None:
+    __slots__ = (
+        "_chunks", "_error", "_gate", "_is_empty", "_mux", "_size", "_stream_id",
+        "_timeout_s", "_trailers", "has_ended",
+    )  # fmt: skip
+
+    def __init__(self, mux: "H2Mux", head: StreamHead, timeout_s: float) -> None:
         self._mux = mux
-        self._stream_id = stream_id
+        self._stream_id = head.stream_id
         self._timeout_s = timeout_s
+        self._is_empty = self.has_ended = head.ended
         self._chunks: deque[bytes] = deque()
-        self._gate = Gate(mux.loop)
+        self._size = 0
+        self._gate: Gate | None = None  # until somebody has to wait
         self._trailers: Headers | None = None
         self._error: Int3rceptorError | None = None
-        self.has_ended = False
 
     def put(self, data: bytes) -> None:
         """A piece of body has come."""
         self._chunks.append(data)
-        self._gate.open()
+        self._size += len(data)
+        self._news()
 
     def end(self, trailers: Headers | None) -> None:
         """The message is whole."""
         self.has_ended = True
         self._trailers = trailers
-        self._gate.open()
+        self._news()
 
     def fail(self, error: Int3rceptorError) -> None:
         """The rest will not come. What came stays readable."""
         if not self.has_ended:
             self._error = error
+            self._news()
+
+    def _news(self) -> None:
+        if self._gate is not None:
             self._gate.open()
+
+    def body(self, length: int | None) -> Body:
+        """The message's body: whole, if it is small and here.
+
+        Without a declared `length` it stays a stream: who sends a whole one on declares
+        a length, and how the pieces came must not decide that.
+        """
+        content = None
+        if self._is_empty:
+            return Body(length=length)
+        if length is not None and self._size <= EAGER_BODY_BYTES:
+            content = self.take_whole()
+        if content is None:
+            return Body(source=self, length=length)
+        return Body(content, length=length, trailers=self._trailers)
 
     def take_whole(self) -> bytes | None:
         """The whole content, if all of it is here already."""
         if not self.has_ended:
             return None
-        content = b"".join(self._chunks)
-        self._chunks.clear()
+        chunks = self._chunks
+        content = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
         if content:
             self._mux.consumed(self._stream_id, len(content))
         return content
 
     async def next_chunk(self) -> bytes:
         while not self._chunks:
-            if self.has_ended:
-                self._gate.close()
-                return b""
-            if self._error is not None:
-                self._gate.close()
+            if self.has_ended or self._error is not None:
+                if self._gate is not None:
+                    self._gate.close()
+                if self.has_ended:
+                    return b""
+                assert self._error is not None
                 raise self._error
+            if self._gate is None:
+                self._gate = Gate(self._mux.loop)
             await self._gate.wait(self._timeout_s)
         data = self._chunks.popleft()
         self._mux.consumed(self._stream_id, len(data))
@@ -139,23 +170,21 @@ class H2Mux:
                     return b""
 
     def _sort(self, event: H2Event) -> None:
-        match event:
-            case StreamData(stream_id, data):
-                if inbox := self.inboxes.get(stream_id):
-                    inbox.put(data)
-                else:
-                    self.codec.consumed(stream_id, len(data))
-            case StreamEnd(stream_id, trailers):
-                if inbox := self.inboxes.get(stream_id):
-                    inbox.end(trailers)
-                self._on_event(event)
-            case WindowOpened(stream_id):
-                self._open_windows(stream_id)
-            case StreamReset(stream_id=stream_id):
-                self._open_windows(stream_id)
-                self._on_event(event)
-            case _:
-                self._on_event(event)
+        if isinstance(event, StreamData):
+            if inbox := self.inboxes.get(event.stream_id):
+                inbox.put(event.data)
+            else:
+                self.codec.consumed(event.stream_id, len(event.data))
+        elif isinstance(event, StreamEnd):
+            if inbox := self.inboxes.get(event.stream_id):
+                inbox.end(event.trailers)
+            self._on_event(event)
+        elif isinstance(event, WindowOpened):
+            self._open_windows(event.stream_id)
+        else:
+            if isinstance(event, StreamReset):
+                self._open_windows(event.stream_id)
+            self._on_event(event)
 
     def _open_windows(self, stream_id: int) -> None:
         if stream_id == 0:
@@ -168,10 +197,8 @@ class H2Mux:
 
     def open_inbox(self, head: StreamHead, timeout_s: float) -> Inbox:
         """Where the body that follows `head` is put."""
-        inbox = Inbox(self, head.stream_id, timeout_s)
-        if head.ended:
-            inbox.end(None)
-        else:
+        inbox = Inbox(self, head, timeout_s)
+        if not head.ended:
             self.inboxes[head.stream_id] = inbox
         return inbox
 

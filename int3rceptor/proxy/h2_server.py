@@ -12,7 +12,6 @@ from int3rceptor.errors import (
     StreamLost,
 )
 from int3rceptor.hooks.keeper import BeforeEnd
-from int3rceptor.model.body import Body
 from int3rceptor.model.message import Informational, Request, Response
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.net.tasks import Tasks
@@ -102,18 +101,16 @@ class H2ServerConnection:
         self, stream_id: int, head: RequestHead, inbox: Inbox
     ) -> None:
         responder = _StreamResponder(self._mux, stream_id, head.method)
-        body = Body(length=head.length)
-        if head.has_body:
-            body = Body(source=inbox, length=head.length)
         try:
             if head.method == "CONNECT":
                 await responder.respond(_no_connect_page(), _nothing)
                 return
-            flow = build_flow(head, body, self._session)
+            flow = build_flow(head, inbox.body(head.length), self._session)
             if self._is_sent_straight_to_us(flow.request):
                 flow.request.host = OWN_HOST
             await self._exchanges.run(flow, self._session, responder)
-            await self._linger(stream_id, inbox)
+            if not inbox.has_ended:
+                await self._linger(stream_id, inbox)
         except ClientProtocolError as error:
             log.info("client %s:%d: %s", *self._stream.peer, error)
             await responder.respond(refusal_page(error), _nothing)

@@ -4,12 +4,12 @@ RFC 9113, 8.2 and 8.3. It knows no frames; a StreamFault costs one stream, never
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 from int3rceptor.errors import ClientProtocolError
 from int3rceptor.model.body import Body
-from int3rceptor.model.headers import Headers, RawHeaders, to_bytes, to_text
+from int3rceptor.model.headers import STEERING, Headers, RawHeaders, to_bytes, to_text
 from int3rceptor.model.message import (
     DEFAULT_PORTS,
     Informational,
@@ -19,10 +19,10 @@ from int3rceptor.model.message import (
 )
 from int3rceptor.wire.authority import parse_authority
 from int3rceptor.wire.events import RequestHead, ResponseHead
-from int3rceptor.wire.fields import accepts_trailers, end_to_end
+from int3rceptor.wire.fields import accepts_trailers, connection_options, hop_by_hop
 from int3rceptor.wire.h2_faults import StreamFault
 from int3rceptor.wire.h2_limits import MAX_FIELDS
-from int3rceptor.wire.hpack_table import ENTRY_OVERHEAD_BYTES, Field
+from int3rceptor.wire.hpack_table import ENTRY_OVERHEAD_BYTES, STATIC, Field
 
 Fields = Sequence[Field]
 
@@ -36,6 +36,7 @@ _METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _STATUS = re.compile(rb"[1-9][0-9][0-9]")
 # RFC 9113, 8.2.1; the other control characters by RFC 9110, 5.5.
 _BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]|\A[ \t]|[ \t]\Z")
+_CONTROLS = bytes((*range(9), 11, 12, *range(14, 32), 0x7F))
 _BAD_PATH = re.compile(rb"[\x00-\x20\x7f]")
 
 # RFC 9113, 8.2.2.
@@ -48,8 +49,15 @@ _CONNECTION_SPECIFIC = frozenset(
         b"upgrade",
     )
 )
+# Regular names that are tokens, and steer nothing.
+_PLAIN_NAMES = (
+    frozenset(name for name, _ in STATIC[1:] if not name.startswith(b":")) - STEERING
+)
+
 _REQUEST_PSEUDO = frozenset((b":method", b":scheme", b":authority", b":path"))
 _RESPONSE_PSEUDO = frozenset((b":status",))
+_HOST = frozenset((b"host",))
+_NOTHING: frozenset[bytes] = frozenset()
 _NO_PSEUDO: frozenset[bytes] = frozenset()
 _CONNECT_PSEUDO = {b":method", b":authority"}
 
@@ -58,17 +66,17 @@ NO_CONTENT_STATUS = frozenset((204, 304))
 
 def as_lines(fields: Fields) -> bytes:
     """Fields as text for the record: one a line, no line end after the last."""
-    return b"\r\n".join([b"%b: %b" % (one[0], one[1]) for one in fields])
+    return b"\r\n".join([b"%b: %b" % one for one in fields])
 
 
 def request_head(fields: Fields, *, ended: bool, max_bytes: int) -> RequestHead:
     """A request's head; `ended` says that no body follows."""
     check_size(fields, max_bytes)
-    pseudo, raw = _split(fields, _REQUEST_PSEUDO)
+    block = as_lines(fields)
+    pseudo, headers = _split(fields, block, _REQUEST_PSEUDO)
     method = pseudo.get(b":method", b"")
     if not _METHOD.fullmatch(method):
         _refuse(f"the method {method[:40]!r} is not a token")
-    headers = Headers(raw)
     length = _content_length(headers)
     if method == b"CONNECT":
         target, authority, scheme = _judge_connect(pseudo)
@@ -86,7 +94,7 @@ def request_head(fields: Fields, *, ended: bool, max_bytes: int) -> RequestHead:
         has_body=not ended,
         length=length,
         is_absolute=method != b"CONNECT",
-        block=as_lines(fields),
+        block=block,
     )
 
 
@@ -95,12 +103,12 @@ def response_head(
 ) -> ResponseHead:
     """A response's head, informational ones included; `method` is its request's."""
     check_size(fields, max_bytes)
-    pseudo, raw = _split(fields, _RESPONSE_PSEUDO)
+    block = as_lines(fields)
+    pseudo, headers = _split(fields, block, _RESPONSE_PSEUDO)
     code = pseudo.get(b":status", b"")
     if not _STATUS.fullmatch(code):
         _refuse(f"the status {code[:40]!r} is not three digits")
     status = int(code)
-    headers = Headers(raw)
     length = _content_length(headers)
     if status < 200:
         # RFC 9113, 8.1 and 8.6: no END_STREAM yet, and no 101 at all.
@@ -118,18 +126,17 @@ def response_head(
         headers=headers,
         has_body=has_body,
         length=length,
-        block=as_lines(fields),
+        block=block,
     )
 
 
 def trailers(fields: Fields, *, max_bytes: int) -> Headers:
     """A trailer section (RFC 9113, 8.1; RFC 9110, 6.5.1)."""
     check_size(fields, max_bytes)
-    _, raw = _split(fields, _NO_PSEUDO)
-    for name, _ in raw:
-        if name in (b"content-length", b"host"):
-            _refuse(f"{name.decode()} among the trailers")
-    return Headers(raw)
+    _, section = _split(fields, as_lines(fields), _NO_PSEUDO)
+    for name in sorted(section.steering & {b"content-length", b"host"}):
+        _refuse(f"{name.decode()} among the trailers")
+    return section
 
 
 def check_size(fields: Fields, max_bytes: int) -> None:
@@ -146,26 +153,55 @@ def check_size(fields: Fields, max_bytes: int) -> None:
 
 
 def _split(
-    fields: Fields, allowed: frozenset[bytes]
-) -> tuple[dict[bytes, bytes], RawHeaders]:
-    """Pseudo-headers, which come first and once each, and the regular fields."""
+    fields: Fields, block: bytes, allowed: frozenset[bytes]
+) -> tuple[dict[bytes, bytes], Headers]:
+    """Pseudo-headers, which come first and once each, and the regular fields; `block`
+    is all of them as lines."""
     pseudo: dict[bytes, bytes] = {}
     raw: RawHeaders = []
+    steering: set[bytes] = set()
+    if not _has_plain_values(block, len(fields)):
+        _check_values(fields)
     for field in fields:
-        name, value = field
-        if _BAD_VALUE.search(value):
-            _refuse(f"a control character or space around the value of {name[:40]!r}")
-        if name.startswith(b":"):
+        name = field[0]
+        if name in _PLAIN_NAMES:
+            raw.append(field)
+        elif name.startswith(b":"):
             if raw or name in pseudo or name not in allowed:
                 _refuse(f"{name[:40]!r} is misplaced, repeated or unknown")
-            pseudo[name] = value
-            continue
-        if not _NAME.fullmatch(name):
-            _refuse(f"the field name {name[:40]!r} is not a lower-case token")
-        if name in _CONNECTION_SPECIFIC or (name == b"te" and value != b"trailers"):
-            _refuse(f"the field {name.decode()} does not exist in HTTP/2")
-        raw.append(field)
-    return pseudo, raw
+            pseudo[name] = field[1]
+        else:
+            if name in STEERING:
+                steering.add(name)
+            elif not _NAME.fullmatch(name):
+                _refuse(f"the field name {name[:40]!r} is not a lower-case token")
+            if name in _CONNECTION_SPECIFIC or (
+                name == b"te" and field[1] != b"trailers"
+            ):
+                _refuse(f"the field {name.decode()} does not exist in HTTP/2")
+            raw.append(field)
+    return pseudo, Headers.judged(raw, frozenset(steering))
+
+
+def _has_plain_values(block: bytes, lines: int) -> bool:
+    """Whether no value can be a bad one, seen on all lines at once. Where it is not
+    plain to see (an empty value looks like a space at the end), the answer is no."""
+    ends = block.count(b"\r\n")
+    return (
+        len(block.translate(None, _CONTROLS)) == len(block)
+        and ends == block.count(b"\r") == block.count(b"\n") == lines - 1
+        and b":  " not in block
+        and b": \t" not in block
+        and b" \r" not in block
+        and b"\t\r" not in block
+        and not block.endswith((b" ", b"\t"))
+    )
+
+
+def _check_values(fields: Fields) -> None:
+    for name, value in fields:
+        if _BAD_VALUE.search(value):
+            _refuse(f"a control character or space around the value of {name[:40]!r}")
 
 
 def _judge_connect(pseudo: dict[bytes, bytes]) -> tuple[bytes, str, str]:
@@ -196,7 +232,8 @@ def _judge_target(
 
 
 def _authority(pseudo: dict[bytes, bytes], headers: Headers, scheme: str) -> str:
-    hosts = headers.get_all_bytes(b"host")
+    has_host = b"host" in headers.steering
+    hosts = headers.get_all_bytes(b"host") if has_host else []
     if len(hosts) > 1:
         _refuse("more than one Host")
     named = pseudo.get(b":authority")
@@ -229,9 +266,9 @@ def _same(one: bytes, other: bytes, scheme: str) -> bool:
 
 
 def _content_length(headers: Headers) -> int | None:
-    values = [value for name, value in headers.raw if name == b"content-length"]
-    if not values:
+    if b"content-length" not in headers.steering:
         return None
+    values = headers.get_all_bytes(b"content-length")
     value = values[0]
     if len(values) > 1 or not value.isdigit() or len(value) > MAX_LENGTH_DIGITS:
         _refuse(f"Content-Length {b', '.join(values)[:40]!r} is not one number")
@@ -257,8 +294,7 @@ def request_fields(request: Request) -> RawHeaders:
     fields.append((b":authority", to_bytes(authority)))
     if request.method != "CONNECT":
         fields.append((b":path", request.target or b"/"))
-    raw = _with_length(end_to_end(request.headers), request.body)
-    fields += _encodable(field for field in raw if field[0].lower() != b"host")
+    fields += _sendable(request.headers, request.body, _HOST)
     if accepts_trailers(request.headers):
         # RFC 9113, 8.2.2: the one value that TE may have. gRPC servers ask for it.
         fields.append((b"te", b"trailers"))
@@ -267,57 +303,57 @@ def request_fields(request: Request) -> RawHeaders:
 
 def response_fields(response: Response, *, method: str) -> RawHeaders:
     """The field list of a final response to a request of this method."""
-    raw = end_to_end(response.headers)
-    if method != "HEAD" and response.status != 304:
-        # There Content-Length tells of the body that is not sent (RFC 9110, 8.6).
-        raw = _with_length(raw, response.body)
-    return [
-        (b":status", b"%03d" % response.status),
-        *_encodable(raw),
-    ]
+    # After HEAD and in a 304, Content-Length tells of the body that is not sent (RFC
+    # 9110, 8.6).
+    is_sent = method != "HEAD" and response.status != 304
+    fields = [(b":status", b"%03d" % response.status)]
+    fields += _sendable(response.headers, response.body if is_sent else None)
+    return fields
 
 
 def informational_fields(response: Informational) -> RawHeaders:
     """The field list of a 1xx response."""
     return [
         (b":status", b"%03d" % response.status),
-        *_encodable(end_to_end(response.headers)),
+        *_sendable(response.headers, None),
     ]
 
 
 def trailer_fields(section: Headers) -> RawHeaders:
     """The field list of a trailer section."""
-    return _encodable(end_to_end(section))
+    return _sendable(section, None)
 
 
-def _with_length(raw: RawHeaders, body: Body) -> RawHeaders:
-    """`raw` with a Content-Length that is true, or with none.
+def _sendable(
+    headers: Headers, body: Body | None, dropped: frozenset[bytes] = _NOTHING
+) -> RawHeaders:
+    """The fields that travel on, with lower-case names; what needs no change stays the
+    field that it was.
 
-    END_STREAM frames the body here; a wrong length would make the message malformed
-    (RFC 9113, 8.1.1). None is added where none was: the empty body of a GET has none.
+    With a `body` they have a Content-Length that is true, or none: END_STREAM frames
+    the body here, and a wrong length would make the message malformed (RFC 9113,
+    8.1.1). None is added where none was: the empty body of a GET has none.
     """
-    length = body.length if body.content is None else len(body.content)
-    kept: RawHeaders = []
-    is_missing = bool(body.content)
-    for field in raw:
-        name = field[0]
-        if len(name) != 14 or name.lower() != b"content-length":
-            kept.append(field)
-        elif length is not None:
-            kept.append((name, b"%d" % length))
-            length, is_missing = None, False  # once
-    if is_missing:
-        kept.append((b"content-length", b"%d" % len(body.content or b"")))
-    return kept
-
-
-def _encodable(raw: Iterable[Field]) -> RawHeaders:
-    """Lower-case names; what is lower-case already stays the field that it was."""
+    dropped |= hop_by_hop(connection_options(headers))
     fields: RawHeaders = []
-    for field in raw:
-        name = field[0]
-        if name.islower() or (key := name.lower()) == name:
-            fields.append(field)
-        else:
-            fields.append((key, field[1]))
+    length = declared = None
+    if body is not None:
+        length = body.length if body.content is None else len(body.content)
+    is_missing = body is not None and bool(body.content)
+    for field in headers.raw:
+        name, value = field
+        if not name.islower():
+            name = name.lower()
+            field = (name, value)
+        if name in dropped:
+            continue
+        if name == b"content-length" and body is not None:
+            if length is None or declared is not None:
+                continue  # once
+            declared, is_missing = b"%d" % length, False
+            if value != declared:
+                field = (name, declared)
+        fields.append(field)
+    if is_missing:
+        fields.append((b"content-length", b"%d" % (length or 0)))
     return fields

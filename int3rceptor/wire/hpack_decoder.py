@@ -13,7 +13,6 @@ from int3rceptor.wire.hpack_table import (
     STATIC,
     Field,
     NeverIndexed,
-    entry_bytes,
     read_number,
 )
 
@@ -21,8 +20,10 @@ TABLE_BYTES = 4_096
 """SETTINGS_HEADER_TABLE_SIZE: what we keep for the peer, the default of RFC 9113."""
 
 MAX_KNOWN_BLOCKS = 32
-"""Blocks whose fields are remembered. A block that leaves the table as it is means the
-same until something changes the table, and then all are forgotten."""
+"""Blocks whose meaning is remembered, of each of two kinds: clients and origins repeat
+them. One that names no entry of the table always means the same, and puts the same into
+the table. One that names some, and adds none, means the same until the table changes.
+"""
 
 MAX_KNOWN_BLOCK_BYTES = 512
 """Longer blocks are read anew each time: they seldom come twice."""
@@ -37,15 +38,22 @@ MAX_KNOWN_STRING_BYTES = 128
 class Decoder:
     """The peer's compression state. After a ConnectionFault it cannot be used."""
 
-    __slots__ = ("_blocks", "_entries", "_limit", "_max_list", "_size", "_strings")
+    __slots__ = (
+        "_entries", "_known", "_known_until_change", "_limit", "_max_list",
+        "_names_entries", "_resizes", "_size", "_strings",
+    )  # fmt: skip
 
     def __init__(self, max_list_bytes: int) -> None:
         self._max_list = max_list_bytes
         self._limit = TABLE_BYTES
         self._size = 0
         self._entries: list[Field] = []  # the newest last
-        self._blocks: dict[bytes, list[Field]] = {}
+        self._known: dict[bytes, tuple[list[Field], list[Field]]] = {}
+        self._known_until_change: dict[bytes, list[Field]] = {}
         self._strings: dict[bytes, bytes] = {}
+        # What the block that is read does, beside giving fields.
+        self._names_entries = False
+        self._resizes = False
 
     def decode(self, block: bytes) -> Sequence[Field]:
         """The fields of a whole block; nobody may change the list.
@@ -53,27 +61,39 @@ class Decoder:
         ConnectionFault when it is broken (COMPRESSION_ERROR), or means more than
         `max_list_bytes` (ENHANCE_YOUR_CALM).
         """
-        known = self._blocks.get(block)
-        if known is not None:
-            return known
+        if (fields := self._known_until_change.get(block)) is not None:
+            return fields
+        if (known := self._known.get(block)) is not None:
+            fields, added = known
+            if added:
+                self._insert(added)
+            return fields
         try:
-            decoded, is_lasting = self._decode(block)
+            fields, added = self._read(block)
         except IndexError:
             raise _broken("a header block that is cut off, or no such entry") from None
         except ValueError as error:
             raise _broken(str(error)) from None
-        if not is_lasting:
-            self._blocks.clear()
-        elif len(block) <= MAX_KNOWN_BLOCK_BYTES:
-            if len(self._blocks) >= MAX_KNOWN_BLOCKS:
-                self._blocks.clear()
-            self._blocks[block] = decoded
-        return decoded
+        if len(block) <= MAX_KNOWN_BLOCK_BYTES and not self._resizes:
+            self._remember(block, fields, added)
+        return fields
 
-    def _decode(self, block: bytes) -> tuple[list[Field], bool]:
+    def _remember(self, block: bytes, fields: list[Field], added: list[Field]) -> None:
+        if not self._names_entries:
+            if len(self._known) >= MAX_KNOWN_BLOCKS:
+                self._known.clear()
+            self._known[block] = fields, added
+        elif not added:
+            if len(self._known_until_change) >= MAX_KNOWN_BLOCKS:
+                self._known_until_change.clear()
+            self._known_until_change[block] = fields
+
+    def _read(self, block: bytes) -> tuple[list[Field], list[Field]]:
+        """The fields, and which of them went into the table."""
+        self._names_entries = self._resizes = False
         fields: list[Field] = []
+        added: list[Field] = []
         size = position = 0
-        is_lasting = True
         while position < len(block):
             byte = block[position]
             position += 1
@@ -84,13 +104,12 @@ class Decoder:
                 field = self._entry(index)
             elif byte & 0x40:
                 field, position = self._literal(block, position, byte & 0x3F, 0x3F)
-                self._insert(field)
-                is_lasting = False
+                added.append(field)
+                self._insert((field,))
             elif byte & 0x20:
                 if fields:
                     raise ValueError("a table size update after a field")
                 position = self._resize(block, position, byte & 0x1F)
-                is_lasting = False
                 continue
             else:
                 field, position = self._literal(block, position, byte & 0x0F, 0x0F)
@@ -102,11 +121,12 @@ class Decoder:
                 raise ConnectionFault(
                     H2Code.ENHANCE_YOUR_CALM, "a header list far above our limit"
                 )
-        return fields, is_lasting
+        return fields, added
 
     def _entry(self, index: int) -> Field:
         """IndexError when there is none."""
         if index >= FIRST_DYNAMIC:
+            self._names_entries = True
             return self._entries[FIRST_DYNAMIC - 1 - index]
         if not index:
             raise IndexError
@@ -154,24 +174,28 @@ class Decoder:
             limit, position = read_number(block, position, limit)
         if limit > TABLE_BYTES:
             raise ValueError(f"a table of {limit} bytes; {TABLE_BYTES} are allowed")
+        self._resizes = True
         self._limit = limit
-        self._evict()
+        self._insert(())
         return position
 
-    def _insert(self, field: Field) -> None:
-        # RFC 7541, 4.4: one that is larger than the table empties it.
-        self._entries.append(field)
-        self._size += entry_bytes(field)
-        if self._size > self._limit:
-            self._evict()
-
-    def _evict(self) -> None:
+    def _insert(self, fields: Sequence[Field]) -> None:
+        """Add entries and let the oldest go. One that is larger than the table empties
+        it (RFC 7541, 4.4)."""
         entries = self._entries
+        size = self._size
+        entries += fields
+        for field in fields:
+            size += len(field[0]) + len(field[1]) + ENTRY_OVERHEAD_BYTES
         gone = 0
-        while self._size > self._limit:
-            self._size -= entry_bytes(entries[gone])
+        while size > self._limit:
+            field = entries[gone]
+            size -= len(field[0]) + len(field[1]) + ENTRY_OVERHEAD_BYTES
             gone += 1
-        del entries[:gone]
+        if gone:
+            del entries[:gone]
+        self._size = size
+        self._known_until_change.clear()
 
 
 def _broken(why: str) -> ConnectionFault:

@@ -287,7 +287,8 @@ def test_what_is_remembered_is_bounded() -> None:
         decoder.decode(hpack.Encoder().encode([(b":path", path)]))
         decoder.decode(b"\x04" + hpack.Encoder().encode([(b":path", path)])[1:])
         encoder.encode([(b":path", path)])
-    assert len(decoder._blocks) <= 32
+    assert len(decoder._known) <= 32
+    assert len(decoder._known_until_change) <= 32
     assert len(decoder._strings) <= 128
     assert len(encoder._codes) <= MAX_KNOWN_LITERALS + 16
 

@@ -1,6 +1,7 @@
 """One HTTP/2 connection to an origin, shared by the exchanges of many clients."""
 
 import time
+from dataclasses import replace
 from typing import Protocol
 
 from int3rceptor.errors import (
@@ -70,7 +71,9 @@ class H2Origin:
         self.origin = origin
         self.stream = stream
         self.tls = tls
-        self.is_reused = False
+        self.info = OriginInfo(
+            address=stream.peer, tls=tls, version="HTTP/2", is_reused=False
+        )
         self.idle_since = 0.0
         self.deadlines = deadlines
         self.codec = H2Codec("client")
@@ -134,7 +137,8 @@ class H2Origin:
         exchange = H2Exchange(self, stream_id, request, pass_on)
         self.exchanges[stream_id] = exchange
         self.mux.flush_soon()
-        self.is_reused = True
+        if not self.info.is_reused:
+            self.info = replace(self.info, is_reused=True)
         try:
             await exchange.run(is_end=is_end)
         except BaseException:
@@ -213,7 +217,7 @@ class H2Exchange:
         self._stream_id = stream_id
         self._request = request
         self._pass_on = pass_on
-        self._tasks = Tasks(f"upload to {connection.origin}")
+        self._upload: Tasks | None = None
         self._gate = Gate(connection.mux.loop)
         self._error: Int3rceptorError | None = None
         self._upload_error: Int3rceptorError | None = None
@@ -222,29 +226,35 @@ class H2Exchange:
         self._is_response_whole = False
         self._is_continue_owed = request.expects_continue
         self._is_over = False
+        self._head: ResponseHead | None = None
         self._inbox: Inbox | None = None
         self.upgraded: ByteStream | None = None
         self.response = Response(status=0)
-        self.info = OriginInfo(
-            address=connection.stream.peer,
-            tls=connection.tls,
-            version="HTTP/2",
-            is_reused=connection.is_reused,
-        )
+        self.info = connection.info
 
     async def run(self, *, is_end: bool) -> None:
         """Send the body; return when the final response's head is here."""
         if is_end:
             self._mark_sent()
         else:
-            self._tasks.start(self._upload(self._request.body), "body")
-        while self._inbox is None:
+            self._upload = Tasks(f"upload to {self._connection.origin}")
+            self._upload.start(self._send(self._request.body), "body")
+        while self._head is None or self._inbox is None:
             if self._upload_error is not None:
                 raise self._upload_error
             if self._error is not None:
                 raise self._error
             await self._wait()
         self._gate.close()
+        head = self._head
+        self.response = Response(
+            status=head.status,
+            reason=head.reason,
+            version="HTTP/2",
+            headers=head.headers,
+            body=self._inbox.body(head.length),
+            received=head.block,
+        )
 
     async def settle(self) -> None:
         """Let the request's body end; a client that waits for a 100 never sends it."""
@@ -252,8 +262,9 @@ class H2Exchange:
             await self.aclose()  # somebody put another answer in its place
         if self._is_continue_owed and not self._is_request_sent:
             await self.aclose()
-        while len(self._tasks) and not self._is_over:
-            await self._tasks.wait(self._connection.deadlines.idle_timeout_s)
+        if self._upload is not None:
+            while len(self._upload) and not self._is_over:
+                await self._upload.wait(self._connection.deadlines.idle_timeout_s)
         if self._upload_error is not None:
             raise self._upload_error
 
@@ -265,7 +276,8 @@ class H2Exchange:
             self._connection.codec.reset(self._stream_id, H2Code.CANCEL)
             self._connection.mux.flush_soon()
             self._connection.ended(self._stream_id)
-        await self._tasks.close()
+        if self._upload is not None:
+            await self._upload.close()
 
     async def _wait(self) -> None:
         """Wait for news; the head may take its time from the end of the request on."""
@@ -281,7 +293,7 @@ class H2Exchange:
                 return  # the upload went on, under deadlines of its own
             raise too_late(self._connection) from error
 
-    async def _upload(self, body: Body) -> None:
+    async def _send(self, body: Body) -> None:
         try:
             await self._connection.mux.send_body(self._stream_id, body)
         except WindowTimeout:
@@ -306,7 +318,7 @@ class H2Exchange:
     @property
     def has_head(self) -> bool:
         """Whether the final response's head has come."""
-        return self._inbox is not None
+        return self._head is not None
 
     def on_event(self, event: StreamHead | StreamEnd | StreamReset) -> None:
         """What the origin said on this stream."""
@@ -338,18 +350,8 @@ class H2Exchange:
             )
             return
         idle_s = self._connection.deadlines.idle_timeout_s
+        self._head = head
         self._inbox = self._connection.mux.open_inbox(event, idle_s)
-        body = Body(length=head.length)
-        if not event.ended:
-            body = Body(source=self._inbox, length=head.length)
-        self.response = Response(
-            status=head.status,
-            reason=head.reason,
-            version="HTTP/2",
-            headers=head.headers,
-            body=body,
-            received=head.block,
-        )
         if event.ended:
             self._response_ended()
         self._gate.open()
@@ -362,7 +364,8 @@ class H2Exchange:
         """The stream, or the whole connection, is gone."""
         self._error = error
         self._is_over = True
-        self._tasks.cancel()
+        if self._upload is not None:
+            self._upload.cancel()
         if self._inbox is not None:
             self._inbox.fail(error)
         self._gate.open()
