@@ -12,9 +12,9 @@ from int3rceptor.errors import Int3rceptorError, StreamError, StreamLost, Stream
 from int3rceptor.hooks.keeper import BeforeEnd
 from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
-from int3rceptor.net.gate import Gate
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.net.tasks import Tasks
+from int3rceptor.proxy.h2_waits import Wait, Waits
 from int3rceptor.proxy.limits import EAGER_BODY_BYTES
 from int3rceptor.wire.h2 import H2Codec
 from int3rceptor.wire.h2_events import (
@@ -35,8 +35,8 @@ class Inbox:
     """The body of one stream's message as it comes in: a ChunkSource."""
 
     __slots__ = (
-        "_chunks", "_error", "_gate", "_is_empty", "_mux", "_size", "_stream_id",
-        "_timeout_s", "_trailers", "has_ended",
+        "_chunks", "_error", "_is_empty", "_mux", "_size", "_stream_id",
+        "_timeout_s", "_trailers", "_wait", "has_ended",
     )  # fmt: skip
 
     def __init__(self, mux: "H2Mux", head: StreamHead, timeout_s: float) -> None:
@@ -46,7 +46,7 @@ class Inbox:
         self._is_empty = self.has_ended = head.ended
         self._chunks: deque[bytes] = deque()
         self._size = 0
-        self._gate: Gate | None = None  # until somebody has to wait
+        self._wait: Wait | None = None  # until somebody has to
         self._trailers: Headers | None = None
         self._error: Int3rceptorError | None = None
 
@@ -69,8 +69,8 @@ class Inbox:
             self._news()
 
     def _news(self) -> None:
-        if self._gate is not None:
-            self._gate.open()
+        if self._wait is not None:
+            self._wait.open()
 
     def body(self, length: int | None) -> Body:
         """The message's body: whole, if it is small and here.
@@ -100,16 +100,13 @@ class Inbox:
 
     async def next_chunk(self) -> bytes:
         while not self._chunks:
-            if self.has_ended or self._error is not None:
-                if self._gate is not None:
-                    self._gate.close()
-                if self.has_ended:
-                    return b""
-                assert self._error is not None
+            if self.has_ended:
+                return b""
+            if self._error is not None:
                 raise self._error
-            if self._gate is None:
-                self._gate = Gate(self._mux.loop)
-            await self._gate.wait(self._timeout_s)
+            if self._wait is None:
+                self._wait = Wait(self._mux.waits)
+            await self._wait.wait(self._timeout_s)
         data = self._chunks.popleft()
         self._mux.consumed(self._stream_id, len(data))
         return data
@@ -135,7 +132,8 @@ class H2Mux:
         self._on_event = on_event
         self._idle_s = idle_s
         self._tasks = Tasks("http2")
-        self._window_gates: dict[int, Gate] = {}
+        self.waits = Waits(self.loop)
+        self._window_waits: dict[int, Wait] = {}
         self._room = asyncio.Event()
         self._room.set()
         self._is_flush_due = False
@@ -157,8 +155,9 @@ class H2Mux:
         finally:
             self.flush()
             await self._tasks.close()
-            for gate in self._window_gates.values():
-                gate.fail(StreamLost("the connection is gone"))
+            for waiting in self._window_waits.values():
+                waiting.fail(StreamLost("the connection is gone"))
+            self.waits.close()
 
     async def _read(self) -> bytes:
         while True:
@@ -188,10 +187,10 @@ class H2Mux:
 
     def _open_windows(self, stream_id: int) -> None:
         if stream_id == 0:
-            for gate in self._window_gates.values():
-                gate.open()
-        elif waiting := self._window_gates.get(stream_id):
-            waiting.open()
+            for waiting in self._window_waits.values():
+                waiting.open()
+        elif (one := self._window_waits.get(stream_id)) is not None:
+            one.open()
 
     # Bodies
 
@@ -254,14 +253,13 @@ class H2Mux:
             self.flush_soon()
 
     async def _wait_for_window(self, stream_id: int) -> None:
-        gate = self._window_gates[stream_id] = Gate(self.loop)
+        waiting = self._window_waits[stream_id] = Wait(self.waits)
         try:
-            await gate.wait(self._idle_s)
+            await waiting.wait(self._idle_s)
         except StreamTimeout as error:
             raise WindowTimeout("the stream's window stayed shut") from error
         finally:
-            gate.close()
-            del self._window_gates[stream_id]
+            del self._window_waits[stream_id]
 
     # Writing
 

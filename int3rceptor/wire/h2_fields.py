@@ -5,6 +5,7 @@ RFC 9113, 8.2 and 8.3. It knows no frames; a StreamFault costs one stream, never
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NoReturn
 
 from int3rceptor.errors import ClientProtocolError
@@ -22,11 +23,14 @@ from int3rceptor.wire.events import RequestHead, ResponseHead
 from int3rceptor.wire.fields import accepts_trailers, connection_options, hop_by_hop
 from int3rceptor.wire.h2_faults import StreamFault
 from int3rceptor.wire.h2_limits import MAX_FIELDS
-from int3rceptor.wire.hpack_table import ENTRY_OVERHEAD_BYTES, STATIC, Field
+from int3rceptor.wire.hpack_table import ENTRY_OVERHEAD_BYTES, STATIC, Field, FieldList
 
 Fields = Sequence[Field]
 
 VERSION = "HTTP/2"
+
+MAX_KNOWN_LINES_BYTES = 4_096
+"""Larger judgements are not remembered: 32 of them are, of each connection's blocks."""
 
 MAX_LENGTH_DIGITS = 19
 """Digits of a Content-Length: 2**63 has 19."""
@@ -71,13 +75,11 @@ def as_lines(fields: Fields) -> bytes:
 
 def request_head(fields: Fields, *, ended: bool, max_bytes: int) -> RequestHead:
     """A request's head; `ended` says that no body follows."""
-    check_size(fields, max_bytes)
-    block = as_lines(fields)
-    pseudo, headers = _split(fields, block, _REQUEST_PSEUDO)
+    judged = _judged(fields, _REQUEST_PSEUDO, max_bytes)
+    pseudo, headers, length = judged.pseudo, judged.headers(), judged.length
     method = pseudo.get(b":method", b"")
     if not _METHOD.fullmatch(method):
         _refuse(f"the method {method[:40]!r} is not a token")
-    length = _content_length(headers)
     if method == b"CONNECT":
         target, authority, scheme = _judge_connect(pseudo)
     else:
@@ -94,7 +96,7 @@ def request_head(fields: Fields, *, ended: bool, max_bytes: int) -> RequestHead:
         has_body=not ended,
         length=length,
         is_absolute=method != b"CONNECT",
-        block=block,
+        block=judged.lines,
     )
 
 
@@ -102,14 +104,12 @@ def response_head(
     fields: Fields, *, method: str, ended: bool, max_bytes: int
 ) -> ResponseHead:
     """A response's head, informational ones included; `method` is its request's."""
-    check_size(fields, max_bytes)
-    block = as_lines(fields)
-    pseudo, headers = _split(fields, block, _RESPONSE_PSEUDO)
-    code = pseudo.get(b":status", b"")
+    judged = _judged(fields, _RESPONSE_PSEUDO, max_bytes)
+    headers, length = judged.headers(), judged.length
+    code = judged.pseudo.get(b":status", b"")
     if not _STATUS.fullmatch(code):
         _refuse(f"the status {code[:40]!r} is not three digits")
     status = int(code)
-    length = _content_length(headers)
     if status < 200:
         # RFC 9113, 8.1 and 8.6: no END_STREAM yet, and no 101 at all.
         if ended or status == 101:
@@ -126,14 +126,13 @@ def response_head(
         headers=headers,
         has_body=has_body,
         length=length,
-        block=block,
+        block=judged.lines,
     )
 
 
 def trailers(fields: Fields, *, max_bytes: int) -> Headers:
     """A trailer section (RFC 9113, 8.1; RFC 9110, 6.5.1)."""
-    check_size(fields, max_bytes)
-    _, section = _split(fields, as_lines(fields), _NO_PSEUDO)
+    section = _judged(fields, _NO_PSEUDO, max_bytes).headers()
     for name in sorted(section.steering & {b"content-length", b"host"}):
         _refuse(f"{name.decode()} among the trailers")
     return section
@@ -152,15 +151,47 @@ def check_size(fields: Fields, max_bytes: int) -> None:
         )
 
 
+@dataclass(slots=True)
+class _Judged:
+    """A header list that may pass: its lines for the record, its pseudo-headers, its
+    regular fields, which of those are STEERING, and what Content-Length says."""
+
+    allowed: frozenset[bytes]
+    lines: bytes
+    pseudo: dict[bytes, bytes]
+    raw: RawHeaders
+    steering: frozenset[bytes]
+    length: int | None
+
+    def headers(self) -> Headers:
+        """The regular fields, to be changed at will."""
+        return Headers.judged(self.raw.copy(), self.steering)
+
+
+def _judged(fields: Fields, allowed: frozenset[bytes], max_bytes: int) -> _Judged:
+    """The judgement, which a list that comes again has already."""
+    known = fields.judged if isinstance(fields, FieldList) else None
+    if isinstance(known, _Judged) and known.allowed is allowed:
+        return known
+    check_size(fields, max_bytes)
+    lines = as_lines(fields)
+    pseudo, raw, steering = _split(fields, lines, allowed)
+    length = _content_length(raw) if b"content-length" in steering else None
+    judged = _Judged(allowed, lines, pseudo, raw, frozenset(steering), length)
+    if isinstance(fields, FieldList) and len(lines) <= MAX_KNOWN_LINES_BYTES:
+        fields.judged = judged
+    return judged
+
+
 def _split(
-    fields: Fields, block: bytes, allowed: frozenset[bytes]
-) -> tuple[dict[bytes, bytes], Headers]:
-    """Pseudo-headers, which come first and once each, and the regular fields; `block`
-    is all of them as lines."""
+    fields: Fields, lines: bytes, allowed: frozenset[bytes]
+) -> tuple[dict[bytes, bytes], RawHeaders, set[bytes]]:
+    """Pseudo-headers, which come first and once each, the regular fields, and which of
+    those are STEERING; `lines` is all of them as lines."""
     pseudo: dict[bytes, bytes] = {}
     raw: RawHeaders = []
     steering: set[bytes] = set()
-    if not _has_plain_values(block, len(fields)):
+    if not _has_plain_values(lines, len(fields)):
         _check_values(fields)
     for field in fields:
         name = field[0]
@@ -180,21 +211,21 @@ def _split(
             ):
                 _refuse(f"the field {name.decode()} does not exist in HTTP/2")
             raw.append(field)
-    return pseudo, Headers.judged(raw, frozenset(steering))
+    return pseudo, raw, steering
 
 
-def _has_plain_values(block: bytes, lines: int) -> bool:
+def _has_plain_values(lines: bytes, count: int) -> bool:
     """Whether no value can be a bad one, seen on all lines at once. Where it is not
     plain to see (an empty value looks like a space at the end), the answer is no."""
-    ends = block.count(b"\r\n")
+    ends = lines.count(b"\r\n")
     return (
-        len(block.translate(None, _CONTROLS)) == len(block)
-        and ends == block.count(b"\r") == block.count(b"\n") == lines - 1
-        and b":  " not in block
-        and b": \t" not in block
-        and b" \r" not in block
-        and b"\t\r" not in block
-        and not block.endswith((b" ", b"\t"))
+        len(lines.translate(None, _CONTROLS)) == len(lines)
+        and ends == lines.count(b"\r") == lines.count(b"\n") == count - 1
+        and b":  " not in lines
+        and b": \t" not in lines
+        and b" \r" not in lines
+        and b"\t\r" not in lines
+        and not lines.endswith((b" ", b"\t"))
     )
 
 
@@ -265,10 +296,8 @@ def _same(one: bytes, other: bytes, scheme: str) -> bool:
         return False
 
 
-def _content_length(headers: Headers) -> int | None:
-    if b"content-length" not in headers.steering:
-        return None
-    values = headers.get_all_bytes(b"content-length")
+def _content_length(raw: RawHeaders) -> int:
+    values = [value for name, value in raw if name == b"content-length"]
     value = values[0]
     if len(values) > 1 or not value.isdigit() or len(value) > MAX_LENGTH_DIGITS:
         _refuse(f"Content-Length {b', '.join(values)[:40]!r} is not one number")

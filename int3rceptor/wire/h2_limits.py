@@ -107,9 +107,12 @@ class H2Limits:
 
 
 class Budget:
-    """Tokens: abuse spends them, time and useful work bring them back up to `burst`."""
+    """Tokens: abuse spends them, time and useful work bring them back up to `burst`.
 
-    __slots__ = ("_at", "_burst", "_per_s", "_tokens", "_what")
+    `earned` is what work brought since something was last spent: work only adds to it.
+    """
+
+    __slots__ = ("_at", "_burst", "_per_s", "_tokens", "_what", "earned")
 
     def __init__(self, what: str, burst: float, per_s: float) -> None:
         self._what = what
@@ -117,22 +120,21 @@ class Budget:
         self._per_s = per_s
         self._tokens = burst
         self._at = 0.0
+        self.earned = 0.0
 
     def spend(self, now: float, cost: float = 1.0) -> None:
         """Pay `cost`; ConnectionFault ENHANCE_YOUR_CALM when nothing is left.
 
         `now` is in seconds on any clock that does not go back; 0.0 for "unknown".
         """
+        tokens = self._tokens + self.earned
+        self.earned = 0.0
         if now > self._at:
-            self.refill((now - self._at) * self._per_s)
+            tokens += (now - self._at) * self._per_s
             self._at = now
-        self._tokens -= cost
+        self._tokens = min(self._burst, tokens) - cost
         if self._tokens < 0:
             raise ConnectionFault(H2Code.ENHANCE_YOUR_CALM, f"too many {self._what}")
-
-    def refill(self, amount: float) -> None:
-        """Bring back `amount` tokens."""
-        self._tokens = min(self._burst, self._tokens + amount)
 
 
 class AbuseMeter:
@@ -157,14 +159,14 @@ class AbuseMeter:
 
     def stream_finished(self) -> None:
         """A stream ended as it should, on both sides."""
-        self.resets.refill(1.0)
-        self.control.refill(CONTROL_PER_STREAM)
-        self.empty.refill(1.0)
-        self.continuations.refill(CONTINUATIONS_PER_STREAM)
+        self.resets.earned += 1.0
+        self.control.earned += CONTROL_PER_STREAM
+        self.empty.earned += 1.0
+        self.continuations.earned += CONTINUATIONS_PER_STREAM
 
     def data_sent(self, size: int) -> None:
         """We sent DATA frames of `size` bytes together."""
         frames = 1 + size // MAX_SENT_FRAME_BYTES
-        self.control.refill(
+        self.control.earned += (
             CONTROL_PER_DATA_FRAME * frames + size / BYTES_PER_WINDOW_UPDATE
         )

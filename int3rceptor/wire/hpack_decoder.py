@@ -12,6 +12,7 @@ from int3rceptor.wire.hpack_table import (
     FIRST_DYNAMIC,
     STATIC,
     Field,
+    FieldList,
     NeverIndexed,
     read_number,
 )
@@ -48,15 +49,15 @@ class Decoder:
         self._limit = TABLE_BYTES
         self._size = 0
         self._entries: list[Field] = []  # the newest last
-        self._known: dict[bytes, tuple[list[Field], list[Field]]] = {}
-        self._known_until_change: dict[bytes, list[Field]] = {}
+        self._known: dict[bytes, tuple[FieldList, list[Field]]] = {}
+        self._known_until_change: dict[bytes, FieldList] = {}
         self._strings: dict[bytes, bytes] = {}
         # What the block that is read does, beside giving fields.
         self._names_entries = False
         self._resizes = False
 
-    def decode(self, block: bytes) -> Sequence[Field]:
-        """The fields of a whole block; nobody may change the list.
+    def decode(self, block: bytes) -> FieldList:
+        """The fields of a whole block.
 
         ConnectionFault when it is broken (COMPRESSION_ERROR), or means more than
         `max_list_bytes` (ENHANCE_YOUR_CALM).
@@ -78,7 +79,7 @@ class Decoder:
             self._remember(block, fields, added)
         return fields
 
-    def _remember(self, block: bytes, fields: list[Field], added: list[Field]) -> None:
+    def _remember(self, block: bytes, fields: FieldList, added: list[Field]) -> None:
         if not self._names_entries:
             if len(self._known) >= MAX_KNOWN_BLOCKS:
                 self._known.clear()
@@ -88,10 +89,10 @@ class Decoder:
                 self._known_until_change.clear()
             self._known_until_change[block] = fields
 
-    def _read(self, block: bytes) -> tuple[list[Field], list[Field]]:
+    def _read(self, block: bytes) -> tuple[FieldList, list[Field]]:
         """The fields, and which of them went into the table."""
         self._names_entries = self._resizes = False
-        fields: list[Field] = []
+        fields = FieldList()
         added: list[Field] = []
         size = position = 0
         while position < len(block):

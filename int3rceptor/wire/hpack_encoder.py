@@ -103,7 +103,10 @@ class Encoder:
                 block += code
             elif number := numbers.get(field):
                 index = FIRST_DYNAMIC + self._inserted - number
-                block += write_number(index, 0x7F, 0x80)
+                if index < 0x7F:
+                    block.append(0x80 | index)
+                else:
+                    block += write_number(index, 0x7F, 0x80)
             else:
                 block += self._new(field)
         return bytes(block)

@@ -17,6 +17,16 @@ class NeverIndexed(tuple[bytes, bytes]):
     __slots__ = ()
 
 
+class FieldList(list[Field]):
+    """A header list as it was decoded; nobody may change it. A block that comes again
+    gives the same one: who judges it may leave the judgement there."""
+
+    __slots__ = ("judged",)
+
+    def __init__(self) -> None:
+        self.judged: object = None
+
+
 _STATIC_TEXT = """\
 :authority
 :method GET

@@ -16,10 +16,10 @@ from int3rceptor.errors import (
 from int3rceptor.model.body import Body
 from int3rceptor.model.flow import OriginInfo, TlsInfo
 from int3rceptor.model.message import Informational, Request, Response
-from int3rceptor.net.gate import Gate
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.net.tasks import Tasks
 from int3rceptor.proxy.h2_mux import H2Mux, Inbox, WindowTimeout
+from int3rceptor.proxy.h2_waits import Wait
 from int3rceptor.proxy.upstream.answer import (
     Origin,
     OriginDeadlines,
@@ -218,7 +218,7 @@ class H2Exchange:
         self._request = request
         self._pass_on = pass_on
         self._upload: Tasks | None = None
-        self._gate = Gate(connection.mux.loop)
+        self._news = Wait(connection.mux.waits)
         self._error: Int3rceptorError | None = None
         self._upload_error: Int3rceptorError | None = None
         self._is_request_sent = False
@@ -245,7 +245,6 @@ class H2Exchange:
             if self._error is not None:
                 raise self._error
             await self._wait()
-        self._gate.close()
         head = self._head
         self.response = Response(
             status=head.status,
@@ -272,7 +271,6 @@ class H2Exchange:
         """Give up: reset the stream, the connection goes on."""
         if not self._is_over:
             self._is_over = True
-            self._gate.close()
             self._connection.codec.reset(self._stream_id, H2Code.CANCEL)
             self._connection.mux.flush_soon()
             self._connection.ended(self._stream_id)
@@ -286,7 +284,7 @@ class H2Exchange:
         if self._is_request_sent:
             left_s = self._sent_at + wait_s - time.monotonic()
         try:
-            await self._gate.wait(left_s)
+            await self._news.wait(left_s)
         except StreamTimeout as error:
             is_early = time.monotonic() < self._sent_at + wait_s
             if is_early or not self._is_request_sent:
@@ -298,13 +296,13 @@ class H2Exchange:
             await self._connection.mux.send_body(self._stream_id, body)
         except WindowTimeout:
             self._upload_error = not_taken(self._connection)
-            self._gate.open()
+            self._news.open()
             return
         except (ProtocolError, StreamError) as error:
             # What the origin did to the stream is told by its reset, not by this.
             if self._connection.codec.is_open(self._stream_id):
                 self._upload_error = error
-                self._gate.open()
+                self._news.open()
             return
         self._mark_sent()
         self._end_if_whole()
@@ -354,7 +352,7 @@ class H2Exchange:
         self._inbox = self._connection.mux.open_inbox(event, idle_s)
         if event.ended:
             self._response_ended()
-        self._gate.open()
+        self._news.open()
 
     def _response_ended(self) -> None:
         self._is_response_whole = True
@@ -368,7 +366,7 @@ class H2Exchange:
             self._upload.cancel()
         if self._inbox is not None:
             self._inbox.fail(error)
-        self._gate.open()
+        self._news.open()
         self._connection.ended(self._stream_id)
 
     def _end_if_whole(self) -> None:
