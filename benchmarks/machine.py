@@ -12,7 +12,7 @@ from benchmarks.peers import PEERS, SBIN
 from benchmarks.proxies import OURS
 from int3rceptor import __version__
 
-LIBRARIES = ("uvloop", "h11", "h2", "wasmtime", "cryptography", "msgspec")
+LIBRARIES = ("uvloop", "h11", "wasmtime", "cryptography", "msgspec")
 
 
 def _first_line(*command: str) -> str:

@@ -2,8 +2,10 @@
 
 import random
 
+import hpack
 import pytest
 from hyperframe.frame import (
+    HeadersFrame,
     SettingsFrame,
     WindowUpdateFrame,
 )
@@ -19,11 +21,12 @@ from int3rceptor.wire.h2_events import (
     H2Event,
     StreamData,
     StreamEnd,
+    StreamHead,
     StreamReset,
     WindowOpened,
 )
 from int3rceptor.wire.h2_limits import H2Limits
-from tests.support.frames import Crafted, of_kind
+from tests.support.frames import GET, Crafted, of_kind
 from tests.support.h2_pair import Pair, content, heads, request, response
 
 
@@ -100,6 +103,20 @@ def test_empty_trailers_still_end_the_stream(pair: Pair) -> None:
     pair.client.send_trailers(stream_id, Headers())
     _, at_server = pair.run()
     assert at_server[-1] == StreamEnd(stream_id, None)
+
+
+def test_a_field_that_is_never_to_be_indexed_stays_so_on_its_way() -> None:
+    peer, onward = Crafted("server"), Crafted("client")
+    secret = hpack.NeverIndexedHeaderTuple(b"x-token", b"s3cret")
+    (begun,) = peer.receive(peer.head(1, [*GET, secret, (b"x-a", b"1")]))
+    assert isinstance(begun, StreamHead)
+    sent = request()
+    sent.headers = begun.head.headers
+    onward.codec.open_stream(sent, end=True)
+    (head,) = of_kind(onward.output(), HeadersFrame)
+    decoded = hpack.Decoder().decode(head.data, raw=True)
+    never = [bytes(f[0]) for f in decoded if not f.indexable]
+    assert never == [b"x-token"]
 
 
 def test_large_bodies_respect_frames_and_windows(pair: Pair) -> None:

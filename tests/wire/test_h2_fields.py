@@ -9,6 +9,9 @@ from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Informational, Request, Response
 from int3rceptor.wire.h2_faults import StreamFault
 from int3rceptor.wire.h2_fields import (
+    _check_values,
+    _has_plain_values,
+    as_lines,
     informational_fields,
     request_fields,
     request_head,
@@ -17,6 +20,9 @@ from int3rceptor.wire.h2_fields import (
     trailer_fields,
     trailers,
 )
+from int3rceptor.wire.hpack_decoder import Decoder
+from int3rceptor.wire.hpack_encoder import Encoder
+from int3rceptor.wire.hpack_table import Field
 from tests.support.frames import GET, OK, Fields
 
 LARGE = 65_536
@@ -230,3 +236,39 @@ def test_what_is_accepted_can_be_sent_on_unchanged(
         again.scheme,
         again.length,
     ) == (head.method, head.target, head.authority, head.scheme, head.length)
+
+
+@given(st.lists(st.tuples(st.binary(max_size=4), st.binary(max_size=5)), max_size=4))
+def test_what_looks_plain_on_all_lines_at_once_is(fields: list[Field]) -> None:
+    if _has_plain_values(as_lines(fields), len(fields)):
+        _check_values(fields)
+
+
+@pytest.mark.parametrize("byte", range(256))
+def test_every_byte_of_a_value_is_judged(byte: int) -> None:
+    is_bad = (byte < 0x20 and byte != 9) or byte == 0x7F
+    for value in (b"a%cb" % byte, b"%ca" % byte, b"a%c" % byte):
+        is_edge = byte in b" \t" and not value[1:-1].strip(b"ab")
+        fields = [*GET, (b"x-a", value), (b"accept", b"*/*")]
+        if is_bad or (is_edge and value.strip(b" \t") != value):
+            with pytest.raises(StreamFault):
+                request_head(fields, ended=True, max_bytes=LARGE)
+        else:
+            head = request_head(fields, ended=True, max_bytes=LARGE)
+            assert head.headers.get_bytes(b"x-a") == value
+
+
+def test_a_list_that_comes_again_gives_heads_that_share_nothing() -> None:
+    decoder = Decoder(LARGE)
+    block = Encoder().encode([*GET, (b"x-a", b"1"), (b"te", b"trailers")])
+    decoder.decode(block)
+    lists = [decoder.decode(b"\x82\x84\x87\x01\x01a") for _ in range(2)]
+    assert lists[0] is lists[1]
+    first, second = (request_head(one, ended=True, max_bytes=LARGE) for one in lists)
+    first.headers["x-b"] = "2"
+    assert second.headers.raw == []
+    assert second == request_head(list(lists[0]), ended=True, max_bytes=LARGE)
+    with pytest.raises(StreamFault):
+        trailers(lists[0], max_bytes=LARGE)
+    with pytest.raises(StreamFault):
+        response_head(lists[0], method="GET", ended=True, max_bytes=LARGE)

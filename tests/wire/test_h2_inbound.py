@@ -6,10 +6,11 @@ import pytest
 from hyperframe.frame import (
     GoAwayFrame,
     RstStreamFrame,
+    SettingsFrame,
     WindowUpdateFrame,
 )
 
-from int3rceptor.errors import ClientProtocolError
+from int3rceptor.errors import ClientProtocolError, OriginProtocolError
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Request, Response
 from int3rceptor.wire.h2 import H2Codec
@@ -17,6 +18,7 @@ from int3rceptor.wire.h2_events import (
     StreamHead,
     StreamRefused,
     StreamReset,
+    WindowOpened,
 )
 from int3rceptor.wire.sniff import H2_PREFACE
 from tests.support import frames
@@ -292,6 +294,30 @@ CONNECTION_FAULTS = {
         lambda p: frames.raw_frame(4, 0, 0, b"\0\4\xff\xff\xff\xff"),
         FLOW_CONTROL_ERROR,
     ),
+    "streams' windows past the largest": (
+        lambda p: (
+            p.head(1, GET)
+            + frames.window_update(1, 2**31 - 1 - 65_535)
+            + frames.settings({4: 65_536})
+        ),
+        FLOW_CONTROL_ERROR,
+    ),
+    "push neither on nor off": (
+        lambda p: frames.raw_frame(4, 0, 0, b"\0\2\0\0\0\2"),
+        PROTOCOL_ERROR,
+    ),
+    "frames too small": (
+        lambda p: frames.raw_frame(4, 0, 0, b"\0\5\0\0\x3f\xff"),
+        PROTOCOL_ERROR,
+    ),
+    "frames too large": (
+        lambda p: frames.raw_frame(4, 0, 0, b"\0\5\1\0\0\0"),
+        PROTOCOL_ERROR,
+    ),
+    "extended CONNECT neither on nor off": (
+        lambda p: frames.raw_frame(4, 0, 0, b"\0\x08\0\0\0\2"),
+        PROTOCOL_ERROR,
+    ),
     "many settings": (lambda p: frames.raw_frame(4, 0, 0, bytes(6 * 65)), CALM),
     "ping of 7 bytes": (
         lambda p: frames.raw_frame(6, 0, 0, b"1234567"),
@@ -357,3 +383,34 @@ def test_the_first_frame_is_settings(first: bytes) -> None:
     codec.start()
     with pytest.raises(ClientProtocolError, match="SETTINGS"):
         codec.receive(H2_PREFACE + first)
+
+
+def test_a_server_that_asks_to_be_pushed_to_is_refused() -> None:
+    peer = Crafted("client")
+    with pytest.raises(OriginProtocolError, match="ENABLE_PUSH"):
+        peer.receive(frames.settings({2: 1}))
+    assert peer.codec.error_code == PROTOCOL_ERROR
+
+
+def test_unknown_settings_are_ignored_and_acknowledged() -> None:
+    peer = Crafted("server")
+    peer.receive(frames.settings({0x0A0A: 7, 9: 1, 6: 100}))
+    (ack,) = of_kind(peer.output(), SettingsFrame)
+    assert "ACK" in ack.flags
+    assert_usable(peer)
+
+
+def test_a_smaller_window_can_make_a_streams_negative() -> None:
+    peer = Crafted("server")
+    peer.receive(peer.head(1, GET))
+    peer.codec.send_response_head(
+        1, peer.codec.response_head(1, Response(status=200)), end=False
+    )
+    peer.codec.send_data(1, bytes(60_000))
+    events = peer.receive(frames.settings({4: 1000}))
+    assert WindowOpened(0) in events
+    assert peer.codec.window(1) == 1000 - 60_000
+    with pytest.raises(ValueError, match="window"):
+        peer.codec.send_data(1, b"x")
+    peer.receive(frames.window_update(1, 60_000))
+    assert peer.codec.window(1) == 1000
