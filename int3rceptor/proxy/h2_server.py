@@ -149,6 +149,8 @@ class H2ServerConnection:
 class _StreamResponder:
     """The Responder of one stream's exchange."""
 
+    __slots__ = ("_method", "_mux", "_stream_id", "has_started")
+
     def __init__(self, mux: H2Mux, stream_id: int, method: str) -> None:
         self._mux = mux
         self._stream_id = stream_id

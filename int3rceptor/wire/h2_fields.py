@@ -60,8 +60,6 @@ _PLAIN_NAMES = (
 
 _REQUEST_PSEUDO = frozenset((b":method", b":scheme", b":authority", b":path"))
 _RESPONSE_PSEUDO = frozenset((b":status",))
-_HOST = frozenset((b"host",))
-_NOTHING: frozenset[bytes] = frozenset()
 _NO_PSEUDO: frozenset[bytes] = frozenset()
 _CONNECT_PSEUDO = {b":method", b":authority"}
 
@@ -323,7 +321,7 @@ def request_fields(request: Request) -> RawHeaders:
     fields.append((b":authority", to_bytes(authority)))
     if request.method != "CONNECT":
         fields.append((b":path", request.target or b"/"))
-    fields += _sendable(request.headers, request.body, _HOST)
+    fields += _sendable(request.headers, request.body, with_host=False)
     if accepts_trailers(request.headers):
         # RFC 9113, 8.2.2: the one value that TE may have. gRPC servers ask for it.
         fields.append((b"te", b"trailers"))
@@ -354,7 +352,7 @@ def trailer_fields(section: Headers) -> RawHeaders:
 
 
 def _sendable(
-    headers: Headers, body: Body | None, dropped: frozenset[bytes] = _NOTHING
+    headers: Headers, body: Body | None, *, with_host: bool = True
 ) -> RawHeaders:
     """The fields that travel on, with lower-case names; what needs no change stays the
     field that it was.
@@ -363,7 +361,7 @@ def _sendable(
     the body here, and a wrong length would make the message malformed (RFC 9113,
     8.1.1). None is added where none was: the empty body of a GET has none.
     """
-    dropped |= hop_by_hop(connection_options(headers))
+    dropped = hop_by_hop(connection_options(headers))
     fields: RawHeaders = []
     length = declared = None
     if body is not None:
@@ -374,7 +372,7 @@ def _sendable(
         if not name.islower():
             name = name.lower()
             field = (name, value)
-        if name in dropped:
+        if name in dropped or (name == b"host" and not with_host):
             continue
         if name == b"content-length" and body is not None:
             if length is None or declared is not None:

@@ -37,7 +37,7 @@ class Outbound:
         self._is_server = is_server
         self._has_settings = False
         self._encoder = Encoder()
-        self._queue: list[bytes] = []
+        self._queue: list[bytes | memoryview] = []
         self._next_id = 2 if is_server else 1
         self.pending = 0
         """How many bytes are queued."""
@@ -65,7 +65,7 @@ class Outbound:
         opened = limits.connection_window - DEFAULT_WINDOW_BYTES
         self.queue(frames.window_update_frame(0, opened))
 
-    def queue(self, frame: bytes) -> None:
+    def queue(self, frame: bytes | memoryview) -> None:
         """Add bytes to the output."""
         self._queue.append(frame)
         self.pending += len(frame)
@@ -99,13 +99,19 @@ class Outbound:
 
     def send_data(self, stream_id: int, data: bytes, *, end: bool) -> None:
         """Queue DATA, cut into frames; the connection's window has room for it."""
-        self.window -= len(data)
-        while len(data) > MAX_SENT_FRAME_BYTES:
-            piece, data = data[:MAX_SENT_FRAME_BYTES], data[MAX_SENT_FRAME_BYTES:]
-            self._send_frame(stream_id, piece, 0)
-        self._send_frame(stream_id, data, frames.END_STREAM if end else 0)
+        size = len(data)
+        self.window -= size
+        rest: bytes | memoryview = data
+        if size > MAX_SENT_FRAME_BYTES:
+            view = memoryview(data)
+            last = (size - 1) // MAX_SENT_FRAME_BYTES * MAX_SENT_FRAME_BYTES
+            for start in range(0, last, MAX_SENT_FRAME_BYTES):
+                piece = view[start : start + MAX_SENT_FRAME_BYTES]
+                self._send_frame(stream_id, piece, 0)
+            rest = view[last:]
+        self._send_frame(stream_id, rest, frames.END_STREAM if end else 0)
 
-    def _send_frame(self, stream_id: int, data: bytes, flags: int) -> None:
+    def _send_frame(self, stream_id: int, data: bytes | memoryview, flags: int) -> None:
         self.queue(frames.frame_head(frames.DATA, flags, stream_id, len(data)))
         self.queue(data)
 

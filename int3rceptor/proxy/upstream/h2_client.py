@@ -40,6 +40,8 @@ from int3rceptor.wire.h2_events import (
 )
 from int3rceptor.wire.h2_faults import H2Code, code_name
 
+_NO_RESPONSE = Response(status=0)
+
 
 class Home(Protocol):
     """The pool, as a shared connection sees it."""
@@ -210,6 +212,13 @@ class H2Origin:
 class H2Exchange:
     """One exchange on one stream: an Answer once `run` has returned."""
 
+    __slots__ = (
+        "_connection", "_error", "_head", "_inbox", "_is_continue_owed", "_is_over",
+        "_is_request_sent", "_is_response_whole", "_news", "_pass_on", "_request",
+        "_sent_at", "_stream_id", "_upload", "_upload_error", "info", "response",
+        "upgraded",
+    )  # fmt: skip
+
     def __init__(
         self, connection: H2Origin, stream_id: int, request: Request, pass_on: PassOn
     ) -> None:
@@ -229,7 +238,7 @@ class H2Exchange:
         self._head: ResponseHead | None = None
         self._inbox: Inbox | None = None
         self.upgraded: ByteStream | None = None
-        self.response = Response(status=0)
+        self.response = _NO_RESPONSE
         self.info = connection.info
 
     async def run(self, *, is_end: bool) -> None:
