@@ -102,7 +102,9 @@ class FastMaker:
 
     def _define(self, one: HostImport) -> None:
         plain, kind = _host_callback(self._callback(one)), func_type(one)
-        callback = cast(plain, raw.wasmtime_func_unchecked_callback_t)
+        # By its address: ctypes.cast would make `plain` hold itself, and all of us.
+        address = c_void_p.from_buffer(plain).value or 0
+        callback = raw.wasmtime_func_unchecked_callback_t(address)
         self._keep += [plain, kind]
         module, name = IMPORT_MODULE.encode(), one.name.encode()
         error = raw.wasmtime_linker_define_func_unchecked(

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from int3rceptor.config.tables import JsonValue, Table, made
+from int3rceptor.config.tables import JsonValue, Table, made, setting
 from int3rceptor.errors import PluginError, SettingError
 from int3rceptor.files.reading import Watched
 from int3rceptor.files.writing import write_private
-from int3rceptor.plugins.manifest import Settings
+from int3rceptor.plugins.manifest import Settings, checked_permission
 from int3rceptor.plugins.permissions import Grant, parse_grant
 
 log = logging.getLogger("int3rceptor.plugins")
@@ -39,8 +39,8 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 class _Entry(Table):
     """One table of the file."""
 
-    grant: Sequence[str] = ()
-    asked: Sequence[str] = ()
+    grant: Sequence[str] = setting((), check=checked_permission)
+    asked: Sequence[str] = setting((), check=checked_permission)
     enabled: bool = True
     config: Mapping[str, JsonValue] = made(dict)
 
@@ -176,7 +176,7 @@ def _decisions(name: str, table: object) -> Decisions:
             is_enabled=entry.enabled,
             config=entry.config,
         )
-    except (SettingError, PluginError) as error:
+    except SettingError as error:
         raise ValueError(f"{name}: {error}") from None
 
 

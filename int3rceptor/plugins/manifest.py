@@ -72,7 +72,8 @@ def checked_name(text: str) -> str:
     return text
 
 
-def _permission(text: str) -> str:
+def checked_permission(text: str) -> str:
+    """A permission as it is written; ValueError says why it is none."""
     return str(parse_grant(text))
 
 
@@ -130,8 +131,8 @@ class Manifest(Table):
     scope: Scope = made(Scope)
     state: State = made(State)
     config: Mapping[str, JsonValue] = made(dict)
-    permissions: Sequence[str] = setting((), check=_permission)
-    grant: Sequence[str] = setting((), check=_permission)
+    permissions: Sequence[str] = setting((), check=checked_permission)
+    grant: Sequence[str] = setting((), check=checked_permission)
 
     @property
     def asked(self) -> frozenset[Grant]:

@@ -10,16 +10,26 @@ from typing import Protocol
 
 import pytest
 
+from int3rceptor.errors import PluginError
 from int3rceptor.hooks.dispatcher import Dispatcher
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Fail, Verdict
 from int3rceptor.model.flow import Flow
 from int3rceptor.plugins import lane as lane_module
 from int3rceptor.plugins.boundary import Fault, FaultKind
-from int3rceptor.plugins.health import MAX_SLOW_CALLS, QUARANTINE_FAULTS, QUARANTINE_S
+from int3rceptor.plugins.codes import Entry
+from int3rceptor.plugins.health import (
+    MAX_SLOW_CALLS,
+    PACE_WINDOW,
+    QUARANTINE_FAULTS,
+    QUARANTINE_S,
+)
+from int3rceptor.plugins.inspection import ModuleInfo
+from int3rceptor.plugins.instance import PluginInstance
 from int3rceptor.plugins.lane import Lane
 from int3rceptor.plugins.lines import PluginLog
 from int3rceptor.plugins.listener import Clocks, PluginListener, scope_test
+from int3rceptor.plugins.loading import MAX_INLINE_FUEL, why_off_loop
 from int3rceptor.plugins.manifest import Limits, Manifest
 from tests.plugins.support import (
     Clock,
@@ -29,6 +39,7 @@ from tests.plugins.support import (
     make_flow,
     make_instance,
 )
+from tests.support.guests import stamper
 
 REQUEST = HookPoint.REQUEST
 
@@ -37,7 +48,7 @@ class Build(Protocol):
     """Makes a plugin of a kept module, and a dispatcher that asks it."""
 
     def __call__(
-        self, name: str, *, manifest: Manifest | None = None, wait_s: float = 5.0
+        self, name: str, *, manifest: Manifest | None = None, is_heavy: bool = False
     ) -> tuple[PluginListener, Dispatcher]: ...
 
 
@@ -58,18 +69,25 @@ def book() -> LogBook:
 
 @pytest.fixture
 def build(clock: Clock, cpu_clock: Clock, book: LogBook) -> Iterator[Build]:
-    with ThreadPoolExecutor(2) as executor:
+    with ThreadPoolExecutor(4) as executor:
 
         def make(
-            name: str, *, manifest: Manifest | None = None, wait_s: float = 5.0
+            name: str, *, manifest: Manifest | None = None, is_heavy: bool = False
         ) -> tuple[PluginListener, Dispatcher]:
             manifest = manifest or Manifest(name=name)
-            instance = make_instance(guest(name), limits=manifest.limits)
-            instance.start()
+            source = stamper("1").encode() if name == "stamper" else guest(name)
+            instances = [
+                make_instance(source, limits=manifest.limits)
+                for _ in range(manifest.limits.instances)
+            ]
+            for instance in instances:
+                instance.start()
             clocks = Clocks(monotonic=clock, cpu=cpu_clock)
             log = PluginLog(manifest.name, book, clock=clock)
-            lane = Lane([instance], executor, wait_s)
-            one = PluginListener(manifest, [instance], lane, log, clocks)
+            lane = Lane(instances, executor, 5.0)
+            one = PluginListener(
+                manifest, instances, lane, log, clocks, is_heavy=is_heavy
+            )
             dispatcher = make_dispatcher()
             for listener in one.listeners([REQUEST], needs_body=False):
                 dispatcher.add(listener)
@@ -240,3 +258,99 @@ def test_scope_matches_the_strictest(
 
 def test_a_scope_of_everything_is_no_test_at_all() -> None:
     assert scope_test(("a", "*"), is_guard=False) is None
+
+
+# --- off the loop, and side by side ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limits", "why"),
+    [
+        (Limits(), ""),
+        (Limits(fuel=MAX_INLINE_FUEL), ""),
+        (Limits(fuel=MAX_INLINE_FUEL + 1), "limits.fuel is above"),
+        (Limits(host_calls=1_000_000), "limits.host_calls is above"),
+        (Limits(host_bytes=256 * 1024 * 1024), "limits.host_bytes is above"),
+    ],
+)
+def test_what_may_be_long_by_right_never_runs_in_the_loop(
+    limits: Limits, why: str
+) -> None:
+    assert why_off_loop(limits, ModuleInfo()).startswith(why)
+    assert bool(why_off_loop(limits, ModuleInfo())) is bool(why)
+
+
+def test_what_may_wait_never_runs_in_the_loop() -> None:
+    assert why_off_loop(Limits(), ModuleInfo(waits_for="fd_read")) == "fd_read may wait"
+
+
+async def test_a_heavy_plugin_runs_in_a_thread_from_its_first_call_on(
+    build: Build,
+) -> None:
+    one, _ = build("stamper", is_heavy=True)
+    for _ in range(PACE_WINDOW + 2):
+        answer = one.ask(REQUEST, make_flow())
+        assert inspect.isawaitable(answer)
+        await answer
+
+
+async def test_an_instance_is_built_anew_off_the_loop(build: Build) -> None:
+    """What it runs then, its start function and plugin_init, may be long."""
+    one, dispatcher = build("unreachable")
+    await dispatcher.dispatch(REQUEST, make_flow())
+    assert not one.instances[0].is_up
+    answer = one.ask(REQUEST, make_flow())
+    assert inspect.isawaitable(answer)
+    with pytest.raises(PluginError, match="trap: unreachable"):
+        await answer
+    assert one.instances[0].starts == 2
+
+
+async def test_seats_serve_side_by_side_and_heal_alone(
+    build: Build, book: LogBook
+) -> None:
+    manifest = Manifest(name="counter", limits=Limits(instances=3))
+    one, dispatcher = build("counter", manifest=manifest, is_heavy=True)
+    met = threading.Barrier(3, timeout=5.0)
+    for instance in one.instances:
+        meet_in(instance, met)
+    await asyncio.gather(*(dispatcher.dispatch(REQUEST, make_flow()) for _ in range(6)))
+    assert one.stats.calls == 6
+    assert not one.stats.faults
+    # Three starts, and each counts for itself.
+    assert sorted(book.texts()) == ["1"] * 3 + ["2"] * 3 + ["I"] * 3
+
+
+def meet_in(instance: PluginInstance, met: threading.Barrier) -> None:
+    """Let no call of this instance begin before all have."""
+    run = instance.run
+
+    def together(point: Entry, flow: Flow | None) -> Verdict | Fault | None:
+        met.wait()
+        return run(point, flow)
+
+    instance.run = together  # type: ignore[method-assign]
+
+
+async def test_what_a_call_changed_is_recorded_before_the_next_has_the_seat(
+    build: Build,
+) -> None:
+    """The next call begins in its thread while the last is still being settled."""
+    one, dispatcher = build("stamper", is_heavy=True)
+    flows = [make_flow() for _ in range(20)]
+    await asyncio.gather(*(dispatcher.dispatch(REQUEST, flow) for flow in flows))
+    for flow in flows:
+        assert [change.what for change in flow.changes] == ["+ x-version: 1"]
+    assert one.stats.calls == 20
+
+
+async def test_who_was_taken_out_stays_out_whatever_ends_later(build: Build) -> None:
+    one, dispatcher = build("counter", is_heavy=True)
+    one.quarantine.failed(0.0)
+    running = asyncio.create_task(dispatcher.dispatch(REQUEST, make_flow()))
+    await asyncio.sleep(0)
+    one.retire("it was switched off", blocks=False)
+    await running
+    flow = make_flow()
+    await dispatcher.dispatch(REQUEST, flow)
+    assert [change.what for change in flow.changes] == ["skipped: it was switched off"]
