@@ -75,9 +75,7 @@ async def _run(cycles: int, folder: Path) -> bool:
     hooks = Dispatcher(sleep=asyncio.sleep)
     data_dir = folder / "data"
     data_dir.mkdir(mode=0o700)
-    manager = PluginManager(
-        hooks, log=lambda *_: None, cache=ModuleCache(data_dir)
-    )
+    manager = PluginManager(hooks, log=lambda *_: None, cache=ModuleCache(data_dir))
     sizes = [_size()]
     for _ in range(PARTS):
         for _ in range(cycles // PARTS):

@@ -2,11 +2,11 @@
 
 import pytest
 
+from int3rceptor.link.plugin_reports import LogLine
 from int3rceptor.plugins import lines as lines_module
 from int3rceptor.plugins.codes import LogLevel
 from int3rceptor.plugins.lines import PluginLog
 from int3rceptor.plugins.manifest import Limits
-from int3rceptor.plugins.reports import LogLine
 from tests.plugins.support import Clock, LogBook
 
 INFO = LogLevel.INFO

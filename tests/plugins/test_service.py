@@ -11,10 +11,10 @@ import pytest
 from int3rceptor.errors import PluginError
 from int3rceptor.files.reading import listing
 from int3rceptor.hooks.points import HookPoint
+from int3rceptor.link.plugin_reports import LogLine, PluginState
 from int3rceptor.model.flow import Flow
 from int3rceptor.plugins.grants import FILE_NAME
 from int3rceptor.plugins.health import QUARANTINE_FAULTS
-from int3rceptor.plugins.reports import LogLine, PluginState
 from int3rceptor.plugins.service import PluginService
 from int3rceptor.plugins.upkeep import Places, Upkeep
 from tests.plugins.support import LogBook, guest, make_dispatcher, make_flow
@@ -278,9 +278,7 @@ async def test_what_others_granted_is_taken_back_where_it_was(
     start: Start, tmp_path: Path
 ) -> None:
     running = await start(put(tmp_path, "one", stamper("1")))
-    with pytest.raises(
-        PluginError, match=r"request\.modify was not granted at run"
-    ):
+    with pytest.raises(PluginError, match=r"request\.modify was not granted at run"):
         await running.service.revoke("one", ["request.modify"])
     assert await running.version() == "1"
 
