@@ -57,7 +57,10 @@ class PluginCode:
 
 
 class PluginInstance:
-    """Runs the hooks of one plugin, one call at a time."""
+    """Runs the hooks of one plugin, one call at a time.
+
+    `is_up`: a call finds a guest, and need not build one first.
+    """
 
     def __init__(
         self,
@@ -84,6 +87,7 @@ class PluginInstance:
             shared_engine(), code.module, blueprint
         )
         self._guest: Guest | None = None
+        self.is_up = False
         self.starts = 0
 
     def read_message(self, letter: Message) -> Fault | None:
@@ -95,18 +99,14 @@ class PluginInstance:
             self._host.letter = None
         return result if isinstance(result, Fault) else None
 
-    @property
-    def is_up(self) -> bool:
-        """Whether a call finds a guest, and need not build one first."""
-        return self._guest is not None
-
     def close(self) -> None:
         """Let the engine's memory go; nothing runs here any more.
 
         Guest, host and linker hold each other: the collector would find that they are
         of no use, but only when it looks, and it does not see what they weigh.
         """
-        self._guest = self._host.guest = None
+        self._drop()
+        self._host.guest = None
         if self._maker is not None:
             self._maker.close()
             self._maker = None
@@ -128,7 +128,7 @@ class PluginInstance:
             raise
         result = host.finish(outcome)
         if isinstance(result, Fault) and result.kind not in _INTACT:
-            self._guest = None
+            self._drop()
         return result
 
     def start(self) -> Guest | Fault:
@@ -153,13 +153,16 @@ class PluginInstance:
                 detail = f"{stage}: {result}"
             return Fault(kind=FaultKind.START, detail=detail)
         self.starts += 1
-        self._guest = guest
+        self._guest, self.is_up = guest, True
         return guest
 
     def _interrupted(self) -> None:
         """An interrupt stopped the guest half-way: neither it nor its changes stay."""
         self._host.finish(Fault(kind=FaultKind.TRAP, detail="interrupted"))
-        self._guest = None
+        self._drop()
+
+    def _drop(self) -> None:
+        self._guest, self.is_up = None, False
 
     def fuel_used(self) -> int:
         """By the last call; 0 when its guest is gone."""

@@ -46,8 +46,8 @@ from int3rceptor.plugins.permissions import (
 SUFFIXES = (".wasm", ".wat")
 
 MAX_INLINE_FUEL = 2_000_000
-"""A call with more may hold the loop for over 5 ms: by measurement a million takes 1 to
-2 ms of a tight loop."""
+"""A call with more may hold the loop for over 5 ms: by measurement these take 0.7 ms of
+reading memory, 2 ms of an empty loop, 3.3 ms of square roots."""
 
 MAX_INLINE_HOST_CALLS = 2_000
 """For the same reason: 1 to 2 µs each."""
