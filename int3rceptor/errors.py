@@ -23,11 +23,15 @@ Int3rceptorError
 │   ├── StreamLost               reset or closed under us
 │   ├── StreamTimeout            no byte in time
 │   └── TransformError           a function that transforms a body failed in its middle
+│       ├── BodyCut              a plugin let no more of a body pass
+│       └── DecodeError          a content coding cannot be undone
 ├── UsageError                   the library was called in a way that cannot work
 └── LimitExceeded                a named limit was hit; carries the status to answer
 
 Every message says what failed, where, and, when someone can act on it, what to do.
 """
+
+from typing import Literal
 
 
 class Int3rceptorError(Exception):
@@ -185,6 +189,37 @@ class StreamTimeout(StreamError):
 
 class TransformError(StreamError):
     """A function that transforms a body failed: the message cannot be ended."""
+
+    title: str = "A function of this proxy's program failed"
+
+
+class BodyCut(TransformError):
+    """A plugin let no more of a body pass. `is_wanted`: it was not by a failure."""
+
+    title = "A plugin cut the message off"
+
+    def __init__(self, message: str, *, is_wanted: bool) -> None:
+        super().__init__(message)
+        self.is_wanted = is_wanted
+
+
+class DecodeError(TransformError):
+    """A content coding cannot be undone; `why` tells the four reasons apart.
+
+    unknown: no such coding, or too many; refused: HTTP's rules forbid it here;
+    too large: it grows past a limit; damaged: it is not what it claims to be.
+    """
+
+    title = "A body could not be decoded"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        why: Literal["unknown", "refused", "too large", "damaged"],
+    ) -> None:
+        super().__init__(message)
+        self.why = why
 
 
 class UsageError(Int3rceptorError):
