@@ -134,19 +134,46 @@ class Body:
         in chunks, without Content-Length. Functions follow each other in the order in
         which they were given. A body known to be empty stays so: nothing is called.
         """
-        if self.content is not None:
-            if not self.content:
-                return
-            if not self.replaced:
-                self.original = self.content
-            self._source = _Whole(self.content, self.trailers)
+        if self.content != b"":
+            self.wrap(lambda source: _Transformed(source, function))
+
+    def wrap(
+        self, wrapper: Callable[[ChunkSource], ChunkSource], *, is_reader: bool = False
+    ) -> None:
+        """Have what is left of the body come from `wrapper(source)`.
+
+        A whole body becomes a stream. The length stays known only for an `is_reader`,
+        which passes every byte as it is. Nothing happens when all of it has passed.
+        """
+        source, content = self._source, self.content
+        if content is not None:
+            source = _Whole(content, self.trailers)
+            if not is_reader and not self.replaced:
+                self.original = content
+            self.length = len(content)
             self.content = None
-        if self._source is None:
-            return  # all of it has passed
-        self._source = _Transformed(self._source, self._pending, function)
+        elif source is None:
+            return
+        elif self._pending:
+            source = _Resumed(source, self._pending)
+        self._source = wrapper(source)
         self._pending = None
-        self.length = None
-        self.replaced += 1
+        if not is_reader:
+            self.length = None
+            self.replaced += 1
+
+    def snapshot(self) -> Callable[[], None]:
+        """What makes it again what it is now, until more of it is read."""
+        content, source, pending = self.content, self._source, self._pending
+        length, replaced, original = self.length, self.replaced, self.original
+        trailers = self.trailers
+
+        def restore() -> None:
+            self.trailers = trailers
+            self.content, self._source, self._pending = content, source, pending
+            self.length, self.replaced, self.original = length, replaced, original
+
+        return restore
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self.content is not None:
@@ -172,14 +199,27 @@ class _Whole:
         return self._trailers
 
 
-class _Transformed:
-    """A source whose chunks pass through a function; `pending` ones come first."""
+class _Resumed:
+    """A source of which `pending` was read and put back."""
 
-    def __init__(
-        self, source: ChunkSource, pending: deque[bytes] | None, function: Transform
-    ) -> None:
+    def __init__(self, source: ChunkSource, pending: deque[bytes]) -> None:
         self._source = source
         self._pending = pending
+
+    async def next_chunk(self) -> bytes:
+        if self._pending:
+            return self._pending.popleft()
+        return await self._source.next_chunk()
+
+    def trailers(self) -> Headers | None:
+        return self._source.trailers()
+
+
+class _Transformed:
+    """A source whose chunks pass through a function."""
+
+    def __init__(self, source: ChunkSource, function: Transform) -> None:
+        self._source = source
         self._function = function
         self._has_ended = False
         self._is_broken = False
@@ -188,10 +228,7 @@ class _Transformed:
         if self._is_broken:
             raise self._failed("an earlier call did not end")
         while not self._has_ended:
-            if self._pending:
-                data = self._pending.popleft()
-            else:
-                data = await self._source.next_chunk()
+            data = await self._source.next_chunk()
             self._has_ended = not data
             if given := await self._call(data):
                 return given

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from int3rceptor.model.body import Body
+from int3rceptor.model.decoding import decode
 from int3rceptor.model.headers import Headers, to_text
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -48,6 +49,25 @@ class Request:
         return b"expect" in self.headers.steering
 
     @property
+    def has_body(self) -> bool:
+        """Whether it has a body, be it empty."""
+        body = self.body
+        is_framed = body.length is not None or body.trailers is not None
+        return (
+            body.content != b""
+            or is_framed
+            or b"transfer-encoding" in self.headers.steering
+        )
+
+    def decode(self) -> None:
+        """Have the body seen and sent without its content codings, now and further on.
+
+        DecodeError, with nothing changed, when that cannot be. A stream that turns out
+        to be damaged, or a bomb, is broken off.
+        """
+        decode(self.headers, self.body, is_partial=False)
+
+    @property
     def url(self) -> str:
         """The URL as a person would write it."""
         authority = format_authority(self.host, self.port, self.scheme)
@@ -71,6 +91,10 @@ class Response:
     body: Body = field(default_factory=Body)
     received: bytes = b""
     sent: bytes = b""
+
+    def decode(self) -> None:
+        """As a request's."""
+        decode(self.headers, self.body, is_partial=self.status == 206)
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

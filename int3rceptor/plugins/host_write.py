@@ -185,12 +185,7 @@ def set_body(host: Host, address: int, length: int) -> int:
     body = message.body
     if not body.is_whole:
         return Status.TOO_LARGE
-    old, old_length = body.content, body.length
-
-    def restore() -> None:
-        body.content, body.length = old, old_length
-
-    host.save("body", restore)
+    host.save("body", body.snapshot())
     body.replace(content)
     return Status.OK
 

@@ -39,8 +39,7 @@ def failure_page(flow: Flow, error: Int3rceptorError) -> Response:
             return page(error.status, "A limit was hit", str(error), accept=accept)
         case TransformError():
             where = f"It was to change the body of {url}."
-            title = "A function of this proxy's program failed"
-            return page(502, title, str(error), where, accept=accept)
+            return page(502, error.title, str(error), where, accept=accept)
         case _:
             raise AssertionError(f"no page for {error!r}")
 

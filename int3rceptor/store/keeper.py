@@ -44,7 +44,7 @@ class Keeper:
         """A flow begins: its number, and an ear at its request's body."""
         flow.id = self._next_id()
         body = flow.request.body
-        if body.content != b"":  # a whole one may yet become a stream
+        if flow.request.has_body:  # a whole one may yet become a stream
             body.tap = _Tap(self._journal, flow.id, "request", self._max_body_bytes)
 
     def answered(self, flow: Flow) -> None:
