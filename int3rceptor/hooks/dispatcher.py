@@ -226,18 +226,23 @@ class Dispatcher:
 
     def _failed(self, listener: Listener, flow: Flow, error: Exception) -> Answer:
         reason = f"{type(error).__name__}: {error}"
-        flow.record(listener.point.value, listener.name, f"failed: {reason}")
-        log.warning(
-            "%s of %s failed on flow %d (%s): %s",
-            listener.point.value,
-            listener.name,
-            flow.id,
-            flow.request.url,
-            reason,
-        )
+        tell_failure(listener.point.value, listener.name, flow, reason)
         if listener.on_error == "block":
             return Fail(author=listener.name, reason=reason)
         return None
+
+
+def tell_failure(where: str, who: str, flow: Flow, reason: str) -> None:
+    """Record and log that `who` failed at a hook."""
+    flow.record(where, who, f"failed: {reason}")
+    log.warning(
+        "%s of %s failed on flow %d (%s): %s",
+        where,
+        who,
+        flow.id,
+        flow.request.url,
+        reason,
+    )
 
 
 def _applies(listener: Listener, flow: Flow) -> bool:

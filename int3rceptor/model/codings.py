@@ -156,7 +156,7 @@ class _Inflate:
         self._has_padding = False
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        for piece in _pieces(data, GZIP_INPUT_BYTES):
+        for piece in pieces_of(data, GZIP_INPUT_BYTES):
             self._frames.saw(len(piece))
             while piece := self._before(piece):
                 engine = self._engine
@@ -220,7 +220,7 @@ class _Zstd:
         self._frames = _Frames()
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        for piece in _pieces(data, ZSTD_INPUT_BYTES):
+        for piece in pieces_of(data, ZSTD_INPUT_BYTES):
             self._frames.saw(len(piece))
             while piece:
                 if self._engine.eof:
@@ -230,7 +230,7 @@ class _Zstd:
                     part = self._engine.decompress(piece)
                 except self._errors as error:
                     raise _damaged(error) from None
-                yield from _pieces(part, STEP_BYTES)
+                yield from pieces_of(part, STEP_BYTES)
                 piece = self._engine.unused_data
 
     def problem(self) -> str:
@@ -263,7 +263,8 @@ class _Brotli:
         return "" if self._engine.is_finished() else EARLY
 
 
-def _pieces(data: bytes, size: int) -> Iterator[bytes]:
+def pieces_of(data: bytes, size: int) -> Iterator[bytes]:
+    """`data` in pieces of at most `size` bytes; none of an empty one."""
     if len(data) <= size:
         if data:
             yield data

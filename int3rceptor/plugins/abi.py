@@ -7,6 +7,7 @@ made from this table or checked against it. Pure data, without any WebAssembly e
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from int3rceptor.plugins.abi_body import STREAMING
 from int3rceptor.plugins.abi_flow import CHANGING, DECIDING, FOUNDING, READING
 from int3rceptor.plugins.abi_rows import HostFunction
 from int3rceptor.plugins.abi_state import CONTEXT, KEY_VALUES
@@ -17,6 +18,7 @@ _GROUPS = (
     READING,
     CHANGING,
     DECIDING,
+    STREAMING,
     KEY_VALUES,
     CONTEXT,
     TOPICS,

@@ -32,7 +32,8 @@ class HostFunction:
 
     A module may also declare the function without a result. `hooks` are the points
     where it has a meaning (elsewhere it answers WRONG_HOOK); empty: everywhere, in
-    plugin_init too. `legacy` marks the original ABI, where every failure is -1.
+    plugin_init too. `legacy` marks the original ABI, where every failure is -1;
+    `streams` what is about a body and needs none to be whole.
     """
 
     name: str
@@ -45,6 +46,7 @@ class HostFunction:
     cost: str
     result: str = "i32"
     legacy: bool = False
+    streams: bool = False
 
     @property
     def signature(self) -> str:
@@ -90,6 +92,7 @@ def row(
     *errors: Status,
     result: str = "i32",
     legacy: bool = False,
+    streams: bool = False,
 ) -> HostFunction:
     names = tuple(params.split())
     moves = any(one.endswith("ptr") for one in names)
@@ -105,6 +108,7 @@ def row(
         cost=_MOVED if moves else "1 call",
         result=result,
         legacy=legacy,
+        streams=streams,
     )
 
 

@@ -16,6 +16,7 @@ from int3rceptor.model.flow import Flow
 from int3rceptor.model.message import Request, Response
 from int3rceptor.plugins.abi_rows import HostFunction
 from int3rceptor.plugins.boundary import Fault, FaultKind, Guest, HostCall, Outcome
+from int3rceptor.plugins.chunks import Chunk
 from int3rceptor.plugins.codes import ENTRIES, Entry, Extra, HookCode, LogLevel, Status
 from int3rceptor.plugins.keyvalues import DEFAULT_STATE_BYTES, KeyValues
 from int3rceptor.plugins.messages import Mailbox, Message
@@ -71,6 +72,7 @@ class Host:
         "budget",
         "bytes_left",
         "calls_left",
+        "chunk",
         "fault",
         "flow",
         "grants",
@@ -81,6 +83,7 @@ class Host:
         "saved",
         "surroundings",
         "verdict",
+        "wants_whole",
     )
 
     def __init__(
@@ -100,11 +103,16 @@ class Host:
         self.lines: list[tuple[LogLevel, str]] = []
         self.saved: dict[str, Callable[[], None]] = {}
         self.before: tuple[Look, ...] = ()
+        self.chunk: Chunk | None = None
+        self.wants_whole = False
 
-    def begin(self, point: Entry | None, flow: Flow | None) -> None:
+    def begin(
+        self, point: Entry | None, flow: Flow | None, chunk: Chunk | None = None
+    ) -> None:
         """Open a call; no point and no flow for plugin_init and start functions."""
         self.point = point
         self.flow = flow
+        self.chunk = chunk
         budget = self.budget
         self.calls_left = budget.calls
         self.bytes_left = budget.bytes
@@ -115,7 +123,7 @@ class Host:
         A fault takes back every change that the call made: a plugin that was cut off
         half-way must not leave half a change behind.
         """
-        self.point = self.flow = None
+        self.point = self.flow = self.chunk = None
         fault, verdict, saved = self.fault, self.verdict, self.saved
         if outcome == 0 and not saved and fault is None and verdict is None:
             return None  # the usual end, without the work below

@@ -139,7 +139,7 @@ def _first(fields: _Fields, *, is_in_body: bool = False) -> HostAct:
         name = host.read(name_at, name_len)
         if name is None:
             return Status.BAD_POINTER
-        if is_in_body and not _has_whole_body(host):
+        if is_in_body and not _has_trailers(host):
             return Status.TOO_LARGE
         headers = fields(host)
         value = None if headers is None else headers.get_bytes(name.lower())
@@ -152,7 +152,7 @@ def _listed(fields: _Fields, *, is_in_body: bool = False) -> HostAct:
     """A function that copies all fields as a list."""
 
     def act(host: Host, address: int, room: int) -> int:
-        if is_in_body and not _has_whole_body(host):
+        if is_in_body and not _has_trailers(host):
             return Status.TOO_LARGE
         headers = fields(host)
         if headers is None:
@@ -175,6 +175,12 @@ def header_values(
     if not values:
         return Status.NOT_FOUND
     return host.give(encode_list(values), address, room)
+
+
+def _has_trailers(host: Host) -> bool:
+    """Whether they can be known: the body is whole, or this is its end."""
+    chunk = host.chunk
+    return _has_whole_body(host) if chunk is None else chunk.is_last
 
 
 def _has_whole_body(host: Host) -> bool:

@@ -43,7 +43,8 @@ def _field_problem(name: bytes, value: bytes) -> Status | None:
     return Status.PROTECTED if name.lower() in PROTECTED_FIELDS else None
 
 
-def _save_headers(host: Host, headers: Headers) -> None:
+def save_headers(host: Host, headers: Headers) -> None:
+    """Keep the fields as they are, before the first change of a call."""
     if "headers" in host.saved:  # a second copy would hold this call's own changes
         return
     kept = headers.raw.copy()
@@ -76,7 +77,7 @@ def _write_header(
     message = host.message()
     if message is None:
         return Status.WRONG_HOOK
-    _save_headers(host, message.headers)
+    save_headers(host, message.headers)
     if is_added:
         message.headers.add(name, value)
     else:
@@ -95,7 +96,7 @@ def remove_header(host: Host, name_at: int, name_len: int) -> int:
     message = host.message()
     if message is None:
         return Status.WRONG_HOOK
-    _save_headers(host, message.headers)
+    save_headers(host, message.headers)
     return message.headers.remove(name)
 
 

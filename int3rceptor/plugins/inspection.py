@@ -68,7 +68,14 @@ class ModuleInfo:
     @property
     def needs_body(self) -> bool:
         """Whether bodies must be made whole for it."""
-        return not _BODY_PERMISSIONS.isdisjoint(self.permissions)
+        rows = (FUNCTIONS[name] for name in self.imports)
+        asked = (row.permissions(self.hooks) for row in rows if not row.streams)
+        return not _BODY_PERMISSIONS.isdisjoint(frozenset().union(*asked))
+
+    @property
+    def changes_chunks(self) -> bool:
+        """Whether it can put other bytes in the place of a chunk."""
+        return "host_set_chunk" in self.imports
 
 
 def inspect_module(module: Module) -> ModuleInfo:

@@ -23,6 +23,7 @@ from int3rceptor.plugins.boundary import (
     HostImport,
 )
 from int3rceptor.plugins.callers import MakerFactory
+from int3rceptor.plugins.chunks import Chunk
 from int3rceptor.plugins.codes import INIT_EXPORT, Entry, Extra, LogLevel
 from int3rceptor.plugins.engine import shared_engine, ticks_for
 from int3rceptor.plugins.host import (
@@ -32,6 +33,7 @@ from int3rceptor.plugins.host import (
     Surroundings,
     bind,
 )
+from int3rceptor.plugins.host_body import BODIES
 from int3rceptor.plugins.host_read import READERS
 from int3rceptor.plugins.host_state import STATE
 from int3rceptor.plugins.host_topics import TALKERS
@@ -39,9 +41,15 @@ from int3rceptor.plugins.host_write import WRITERS
 from int3rceptor.plugins.inspection import ModuleInfo
 from int3rceptor.plugins.manifest import Limits
 from int3rceptor.plugins.messages import Message
-from int3rceptor.plugins.permissions import Grant, Grants
+from int3rceptor.plugins.permissions import Grant, Grants, Permission, grant_of
 
-HOST_ACTS: Mapping[str, HostAct] = {**READERS, **WRITERS, **STATE, **TALKERS}
+HOST_ACTS: Mapping[str, HostAct] = {
+    **READERS,
+    **WRITERS,
+    **BODIES,
+    **STATE,
+    **TALKERS,
+}
 
 _INTACT = frozenset({FaultKind.RETURNED_ERROR, FaultKind.BAD_ANSWER})
 """Faults after which the guest's own state is still what it made it."""
@@ -71,7 +79,12 @@ class PluginInstance:
     ) -> None:
         budget = HostBudget(calls=limits.host_calls, bytes=limits.host_bytes)
         self._host = Host(surroundings, budget, Grants(code.granted))
+        self._host.wants_whole = code.info.needs_body
         self._has_init = code.info.has_init
+        self.changes_chunks = (
+            code.info.changes_chunks
+            and grant_of(Permission.BODY_MODIFY) in code.granted
+        )
         blueprint = Blueprint(
             imports=_link(self._host, code),
             exports=code.info.exports,
@@ -111,8 +124,10 @@ class PluginInstance:
             self._maker.close()
             self._maker = None
 
-    def run(self, point: Entry, flow: Flow | None) -> Verdict | Fault | None:
-        """Run one hook: its verdict, None to continue, or why it lost its turn."""
+    def run(
+        self, point: Entry, flow: Flow | None, chunk: Chunk | None = None
+    ) -> Verdict | Fault | None:
+        """Run one entry: its verdict, None to continue, or why it lost its turn."""
         guest = self._guest
         if guest is None:
             started = self.start()
@@ -120,7 +135,7 @@ class PluginInstance:
                 return started
             guest = started
         host = self._host
-        host.begin(point, flow)
+        host.begin(point, flow, chunk)
         try:
             outcome = guest.call(point._value_)  # .value is a slow property
         except BaseException:

@@ -29,18 +29,20 @@ class Lane(Generic[Seat]):
     ) -> None:
         self._executor = executor
         self._wait_s = wait_s
-        self._waiting: deque[asyncio.Future[Seat]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[Seat], Seat | None]] = deque()
         self.free = list(reversed(seats))
 
-    async def run(self, call: Callable[[Seat], Result]) -> Result:
-        """Wait for a seat, then run `call` in a thread.
+    async def run(
+        self, call: Callable[[Seat], Result], wanted: Seat | None = None
+    ) -> Result:
+        """Wait for a seat, or the one that is `wanted`, then run `call` in a thread.
 
         LimitExceeded when the queue is full, or when neither a seat nor a thread was
         free within `wait_s`.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._wait_s
-        seat = await self._take(deadline)
+        seat = await self._take(deadline, wanted)
         try:
             job = self._executor.submit(call, seat)
         except BaseException:
@@ -57,18 +59,22 @@ class Lane(Generic[Seat]):
             raise self._late("a thread")
         return await asyncio.shield(done)
 
-    async def _take(self, deadline: float) -> Seat:
-        if self.free:
+    async def _take(self, deadline: float, wanted: Seat | None) -> Seat:
+        if wanted in self.free:
+            self.free.remove(wanted)
+            return wanted
+        if wanted is None and self.free:
             return self.free.pop()
         if len(self._waiting) >= MAX_WAITING:
             raise LimitExceeded(f"{MAX_WAITING} calls wait already")
         turn: asyncio.Future[Seat] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        waiting = (turn, wanted)
+        self._waiting.append(waiting)
         try:
             async with asyncio.timeout_at(deadline):
                 return await turn
         except BaseException as error:
-            self._give_up(turn)
+            self._give_up(waiting)
             if isinstance(error, TimeoutError):
                 raise self._late("its turn") from None
             raise
@@ -76,9 +82,10 @@ class Lane(Generic[Seat]):
     def _late(self, what: str) -> LimitExceeded:
         return LimitExceeded(f"waited {self._wait_s:g} s for {what}")
 
-    def _give_up(self, turn: asyncio.Future[Seat]) -> None:
-        if turn in self._waiting:
-            self._waiting.remove(turn)
+    def _give_up(self, waiting: tuple[asyncio.Future[Seat], Seat | None]) -> None:
+        turn = waiting[0]
+        if waiting in self._waiting:
+            self._waiting.remove(waiting)
         elif turn.done() and not turn.cancelled():
             self._release(turn.result())
 
@@ -88,9 +95,12 @@ class Lane(Generic[Seat]):
         self._release(seat)
 
     def _release(self, seat: Seat) -> None:
-        """Pass the seat on; it is free only when nobody waits."""
-        while self._waiting:
-            turn = self._waiting.popleft()
+        """Pass the seat on; it is free only when nobody waits for it."""
+        for waiting in tuple(self._waiting):
+            turn, wanted = waiting
+            if wanted is not None and wanted is not seat:
+                continue
+            self._waiting.remove(waiting)
             if not turn.done():
                 turn.set_result(seat)
                 return

@@ -5,6 +5,7 @@ what a fault leads to. It does not know files, manifests on disk or other plugin
 """
 
 import functools
+import inspect
 import logging
 import math
 import re
@@ -17,23 +18,25 @@ from typing import NamedTuple
 
 from int3rceptor.errors import LimitExceeded, PluginError
 from int3rceptor.hooks.changes import Look, record
-from int3rceptor.hooks.dispatcher import Answer, Listener
+from int3rceptor.hooks.dispatcher import Answer, Call, Listener
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Delay, Fail, Verdict, describe
 from int3rceptor.link.plugin_reports import FaultReport
 from int3rceptor.model.flow import Flow
 from int3rceptor.plugins.boundary import Fault, FaultKind
-from int3rceptor.plugins.codes import LogLevel
+from int3rceptor.plugins.chunks import Chunk
+from int3rceptor.plugins.codes import Entry, LogLevel
 from int3rceptor.plugins.health import SAMPLED, Pace, Quarantine, Stats
 from int3rceptor.plugins.instance import PluginInstance
 from int3rceptor.plugins.lane import Lane
 from int3rceptor.plugins.lines import PluginLog
 from int3rceptor.plugins.manifest import Manifest
+from int3rceptor.plugins.streaming import CHUNKS_OF, follow
 
 log = logging.getLogger("int3rceptor.plugins")
 
 _NEVER = "(?!)"
-_BODY_POINTS = (HookPoint.REQUEST, HookPoint.RESPONSE)
+_LOST = "its instance was built anew in the middle of the body"
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -84,47 +87,101 @@ class PluginListener:
         self._clock = clocks.monotonic
         self._wall = clocks.wall
         self._cpu_clock = clocks.cpu
-        self._fails_closed = manifest.on_error == "block"
+        self.name = manifest.name
+        self.fails_closed = manifest.on_error == "block"
+        self.changes_chunks = instances[0].changes_chunks
+        self.call_bytes = manifest.limits.host_bytes
         self._away = ""
         weakref.finalize(self, _close, self.instances).atexit = False
 
     def listeners(
-        self, points: list[HookPoint], *, needs_body: bool
+        self, entries: list[Entry], *, needs_body: bool
     ) -> tuple[Listener, ...]:
-        """What to register with the dispatcher."""
-        applies = scope_test(self.manifest.scope.hosts, is_guard=self._fails_closed)
+        """What to register with the dispatcher. Chunks begin where a hook is asked."""
+        calls: dict[HookPoint, Call] = {}
+        for point in HookPoint:
+            if CHUNKS_OF.get(point) in entries:
+                ask = self._ask_and_follow if point in entries else self._follow
+                calls[point] = functools.partial(ask, point)
+            elif point in entries:
+                calls[point] = functools.partial(self.ask, point)
+        applies = scope_test(self.manifest.scope.hosts, is_guard=self.fails_closed)
         return tuple(
             Listener(
                 name=self.manifest.name,
                 point=point,
-                call=functools.partial(self.ask, point),
+                call=call,
                 priority=self.manifest.priority,
-                needs_body=needs_body and point in _BODY_POINTS,
+                needs_body=needs_body and point in CHUNKS_OF,
                 applies=applies,
                 on_error=self.manifest.on_error,
                 records_itself=True,
             )
-            for point in points
+            for point, call in calls.items()
         )
 
     def retire(self, why: str, *, blocks: bool) -> None:
         """Answer no more, not even to flows that began with it: `why` is what they
         say. `blocks`: a guard's flows are refused, not let pass unguarded."""
         self._away = why
-        self._fails_closed &= blocks
+        self.fails_closed &= blocks
         self.quarantine.until = math.inf
 
-    def ask(self, point: HookPoint, flow: Flow) -> Answer | Awaitable[Answer]:
-        """Run the hook. A fault is a PluginError: the dispatcher applies `on_error`."""
+    def shows(
+        self, entry: Entry, flow: Flow
+    ) -> Callable[[Chunk], Answer | Awaitable[Answer]]:
+        """What asks about the chunks of one body, all of the same instance."""
+        return functools.partial(self._ask_about, entry, flow, _Pin())
+
+    def _ask_about(
+        self, entry: Entry, flow: Flow, pin: "_Pin", chunk: Chunk
+    ) -> Answer | Awaitable[Answer]:
+        if self._is_out():
+            self.stats.skipped += 1
+            raise PluginError(self._away or "in quarantine after repeated faults")
+        return self.ask(entry, flow, _Shown(chunk, pin))
+
+    def _follow(self, point: HookPoint, flow: Flow) -> Answer:
+        """Let the chunks of the message pass the guest from here on."""
+        if self._is_out():
+            return self._sit_out(CHUNKS_OF[point], flow)
+        follow(self, point, flow)
+        return None
+
+    def _ask_and_follow(
+        self, point: HookPoint, flow: Flow
+    ) -> Answer | Awaitable[Answer]:
+        """The hook first, then the chunks; one that ends the exchange has no chunks."""
+        if self._is_out():
+            return self._sit_out(point, flow)
+        answer = self.ask(point, flow)
+        if inspect.isawaitable(answer):
+            return self._follow_after(answer, point, flow)
+        if answer is None or isinstance(answer, Delay):
+            follow(self, point, flow)
+        return answer
+
+    async def _follow_after(
+        self, asked: Awaitable[Answer], point: HookPoint, flow: Flow
+    ) -> Answer:
+        answer = await asked
+        if answer is None or isinstance(answer, Delay):
+            follow(self, point, flow)
+        return answer
+
+    def ask(
+        self, point: Entry, flow: Flow, shown: "_Shown | None" = None
+    ) -> Answer | Awaitable[Answer]:
+        """Run one entry. A fault is a PluginError: who asked applies `on_error`."""
         if self.quarantine.until and self.quarantine.is_on(self._clock()):
             return self._sit_out(point, flow)
-        free = self._free
+        free = self._free if shown is None else shown.pin.among(self._free)
         if self.pace.is_slow or not free or not (instance := free[-1]).is_up:
-            return self._ask_in_thread(point, flow)
+            return self._ask_in_thread(point, flow, shown)
         is_cpu = self.pace.suspicion > 0
         clock = self._cpu_clock if is_cpu else self._clock
         started = clock()
-        result = instance.run(point, flow)
+        result = _run(instance, point, flow, shown)
         seconds = clock() - started
         if self.stats.calls % SAMPLED == 0:
             self._measure(instance.fuel_used(), seconds, SAMPLED)
@@ -133,19 +190,22 @@ class PluginListener:
             self._book.write(lines)
         return self._settle(point, flow, result, seconds, instance.take_before())
 
-    async def _ask_in_thread(self, point: HookPoint, flow: Flow) -> Answer:
+    async def _ask_in_thread(
+        self, point: Entry, flow: Flow, shown: "_Shown | None"
+    ) -> Answer:
         """The long way: calls that may be slow, wait for others, or must first build
         an instance anew, which runs the guest's own start."""
 
         def timed(instance: PluginInstance) -> _Ran:
             started = self._cpu_clock()
-            result = instance.run(point, flow)
+            result = _run(instance, point, flow, shown)
             seconds = self._cpu_clock() - started
             fuel, before = instance.fuel_used(), instance.take_before()
             return _Ran(result, seconds, fuel, before, instance.take_lines())
 
         try:
-            ran = await self._lane.run(timed)
+            pinned = None if shown is None else shown.pin.instance
+            ran = await self._lane.run(timed, pinned)
         except LimitExceeded as error:
             fault = Fault(kind=FaultKind.OVERLOADED, detail=str(error))
             self._count(fault, point, flow)
@@ -157,7 +217,7 @@ class PluginListener:
 
     def _settle(
         self,
-        point: HookPoint,
+        point: Entry,
         flow: Flow,
         result: Verdict | Fault | None,
         seconds: float,
@@ -169,10 +229,11 @@ class PluginListener:
         stats.seconds += seconds
         if isinstance(result, Fault):
             raise self._failed(result, point, flow)
-        if before:
-            record(point, self.manifest.name, flow, before)
-        if result is not None and not isinstance(result, Delay):
-            flow.record(point.value, self.manifest.name, describe(result))
+        if isinstance(point, HookPoint):  # a body's own changes are its stage's to tell
+            if before:
+                record(point, self.manifest.name, flow, before)
+            if result is not None and not isinstance(result, Delay):
+                flow.record(point.value, self.manifest.name, describe(result))
         if not self._away and self.quarantine.succeeded():
             log.warning("plugin %s works again: out of quarantine", self.manifest.name)
         return result
@@ -181,7 +242,7 @@ class PluginListener:
         self.stats.fuel.note(fuel, weight)
         self.stats.micros.note(int(seconds * 1_000_000), weight)
 
-    def _count(self, fault: Fault, point: HookPoint, flow: Flow) -> None:
+    def _count(self, fault: Fault, point: Entry, flow: Flow) -> None:
         stats = self.stats
         stats.faults[fault.kind] += 1
         stats.latest.append(
@@ -190,7 +251,7 @@ class PluginListener:
             )
         )
 
-    def _failed(self, fault: Fault, point: HookPoint, flow: Flow) -> PluginError:
+    def _failed(self, fault: Fault, point: Entry, flow: Flow) -> PluginError:
         """Count a fault, and begin a quarantine when it is one too many."""
         self._count(fault, point, flow)
         seconds = self.quarantine.failed(self._clock())
@@ -204,14 +265,62 @@ class PluginListener:
             )
         return PluginError(str(fault))
 
-    def _sit_out(self, point: HookPoint, flow: Flow) -> Answer:
+    def _is_out(self) -> bool:
+        until = self.quarantine.until
+        return bool(until) and self.quarantine.is_on(self._clock())
+
+    def _sit_out(self, point: Entry, flow: Flow) -> Answer:
         self.stats.skipped += 1
         name = self.manifest.name
-        if self._fails_closed:
+        if self.fails_closed:
             why = self._away or "in quarantine after repeated faults"
             return Fail(author=name, reason=why)
         flow.record(point.value, name, f"skipped: {self._away or 'in quarantine'}")
         return None
+
+
+class _Pin:
+    """Which instance saw the beginning of a body: no other may see the rest."""
+
+    __slots__ = ("_starts", "instance")
+
+    def __init__(self) -> None:
+        self.instance: PluginInstance | None = None
+        self._starts = 0
+
+    def among(self, free: Sequence[PluginInstance]) -> Sequence[PluginInstance]:
+        """Those of the free ones that may be asked."""
+        if self.instance is None:
+            return free
+        return (self.instance,) if self.instance in free else ()
+
+    def check(self, instance: PluginInstance) -> None:
+        """PluginError when what it knew of the body is gone."""
+        is_first = self.instance is None
+        if not is_first and not (instance.is_up and instance.starts == self._starts):
+            raise PluginError(_LOST)
+
+    def keep(self, instance: PluginInstance) -> None:
+        """It has seen a chunk."""
+        self.instance, self._starts = instance, instance.starts
+
+
+class _Shown(NamedTuple):
+    """A chunk on its way to a guest."""
+
+    chunk: Chunk
+    pin: _Pin
+
+
+def _run(
+    instance: PluginInstance, point: Entry, flow: Flow, shown: _Shown | None
+) -> Verdict | Fault | None:
+    if shown is None:
+        return instance.run(point, flow)
+    shown.pin.check(instance)
+    result = instance.run(point, flow, shown.chunk)
+    shown.pin.keep(instance)
+    return result
 
 
 def _close(instances: Sequence[PluginInstance]) -> None:

@@ -159,7 +159,7 @@ class Loader:
             prepared=prepared,
             granted=granted,
             runner=runner,
-            listeners=runner.listeners(info.hooks, needs_body=info.needs_body),
+            listeners=runner.listeners(info.entries, needs_body=info.needs_body),
             loaded_at=self.clocks.wall(),
         )
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from int3rceptor.errors import (
+    BodyCut,
     ClientProtocolError,
     Int3rceptorError,
     LimitExceeded,
@@ -270,13 +271,15 @@ class Exchanges:
             return
         flow.error = str(error)
         is_ours = isinstance(error, TransformError)
-        level = logging.WARNING if is_ours else logging.DEBUG
+        is_told = isinstance(error, BodyCut)
+        level = logging.WARNING if is_ours and not is_told else logging.DEBUG
         log.log(level, "flow %d (%s): %s", flow.id, flow.request.url, error)
         is_answerable = is_ours or isinstance(
             error,
             OriginError | OriginProtocolError | ClientProtocolError | LimitExceeded,
         )
-        if client.has_started or not is_answerable:
+        is_dropped = isinstance(error, BodyCut) and error.is_wanted
+        if client.has_started or is_dropped or not is_answerable:
             client.abort()
             return
         try:

@@ -149,6 +149,8 @@ class H1ServerConnection:
         if response.status == 101:
             stream.write(head)
         elif body.content is not None or body.length == 0 or not codec.sends_body:
+            if body.length == 0 and codec.sends_body:
+                await body.chunk()  # who follows it is told of its end
             content = codec.data(body.content or b"")
             whole = b"".join([head, *content, codec.end(body.trailers)])
             await before_end()

@@ -17,6 +17,7 @@ from int3rceptor.hooks.verdicts import Fail, Verdict
 from int3rceptor.model.flow import Flow
 from int3rceptor.plugins import lane as lane_module
 from int3rceptor.plugins.boundary import Fault, FaultKind
+from int3rceptor.plugins.chunks import Chunk
 from int3rceptor.plugins.codes import Entry
 from int3rceptor.plugins.health import (
     MAX_SLOW_CALLS,
@@ -170,9 +171,11 @@ async def test_a_slow_plugin_leaves_the_loop_and_comes_back(
     threads: list[str] = []
     run = one.instances[0].run
 
-    def seen(point: HookPoint, flow: Flow) -> Verdict | Fault | None:
+    def seen(
+        point: Entry, flow: Flow, chunk: Chunk | None = None
+    ) -> Verdict | Fault | None:
         threads.append(threading.current_thread().name)
-        return run(point, flow)
+        return run(point, flow, chunk)
 
     monkeypatch.setattr(one.instances[0], "run", seen)
     await dispatcher.dispatch(REQUEST, make_flow())

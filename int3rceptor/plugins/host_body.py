@@ -1,0 +1,90 @@
+"""Host functions about bodies on their way: chunks, and decoding."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from int3rceptor.errors import DecodeError
+from int3rceptor.model.decoding import MAX_WHOLE_BYTES, decode
+from int3rceptor.model.message import Response
+from int3rceptor.plugins.chunks import MAX_GIVEN_BYTES
+from int3rceptor.plugins.codes import Status
+from int3rceptor.plugins.host import Host, HostAct
+from int3rceptor.plugins.host_write import save_headers
+
+
+def get_chunk(host: Host, address: int, room: int) -> int:
+    """host_get_chunk."""
+    chunk = host.chunk
+    return Status.WRONG_HOOK if chunk is None else host.give(chunk.data, address, room)
+
+
+def set_chunk(host: Host, address: int, length: int) -> int:
+    """host_set_chunk. What goes on is decided when the call is over, by its end."""
+    chunk = host.chunk
+    if chunk is None:
+        return Status.WRONG_HOOK
+    if length > MAX_GIVEN_BYTES:
+        return Status.TOO_LARGE
+    data = host.read(address, length)
+    if data is None:
+        return Status.BAD_POINTER
+    chunk.given = data
+    return Status.OK
+
+
+def is_last_chunk(host: Host) -> int:
+    """host_is_last_chunk."""
+    chunk = host.chunk
+    return Status.WRONG_HOOK if chunk is None else int(chunk.is_last)
+
+
+_WHY = {
+    "unknown": Status.NOT_FOUND,
+    "damaged": Status.BAD_ARGUMENT,
+    "refused": Status.PROTECTED,
+    "too large": Status.TOO_LARGE,
+}
+
+
+def decode_body(host: Host) -> int:
+    """host_decode_body.
+
+    A whole body is decoded here and now, at the cost of its decoded size; a stream on
+    its way. A module that has no use for whole bodies takes a large one as a stream.
+    """
+    message = host.message()
+    if message is None:
+        return Status.WRONG_HOOK
+    headers, body = message.headers, message.body
+    restore = body.snapshot()
+    save_headers(host, headers)
+    is_whole = body.is_whole
+    limit = min(MAX_WHOLE_BYTES, host.bytes_left)
+    try:
+        count = decode(
+            headers,
+            body,
+            is_partial=isinstance(message, Response) and message.status == 206,
+            limit_bytes=limit,
+            may_stream=not host.wants_whole,
+        )
+    except DecodeError as error:
+        if is_whole:
+            # How far it came is not known: as much as it might have been.
+            host.spend(limit if error.why == "too large" else len(body.content or b""))
+        return _WHY[error.why]
+    host.save("body", restore)
+    if count and is_whole:
+        host.spend(len(body.content or b""))
+    return count
+
+
+BODIES: Mapping[str, HostAct] = MappingProxyType(
+    {
+        "host_get_chunk": get_chunk,
+        "host_set_chunk": set_chunk,
+        "host_is_last_chunk": is_last_chunk,
+        "host_decode_body": decode_body,
+    }
+)
+"""By the name that guests import them under."""

@@ -1,0 +1,193 @@
+"""A plugin's place on the way of one body: each chunk passes it, nothing is gathered.
+
+One chunk is read, shown, and goes on before the next is read: order and back-pressure
+are those of the body. A plugin that fails sees no more of a body; where it had changed
+something already, the rest would not fit what has left, and the message is cut off.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+from inspect import isawaitable
+from typing import Protocol
+
+from int3rceptor.errors import BodyCut, PluginError
+from int3rceptor.hooks.dispatcher import Answer, tell_failure
+from int3rceptor.hooks.points import HookPoint
+from int3rceptor.hooks.verdicts import Drop
+from int3rceptor.model.body import Body, ChunkSource
+from int3rceptor.model.codings import pieces_of
+from int3rceptor.model.flow import Flow
+from int3rceptor.model.headers import Headers
+from int3rceptor.plugins.chunks import MAX_CHUNK_BYTES, Chunk
+from int3rceptor.plugins.codes import Entry, Extra
+from int3rceptor.wire.h1_framing import may_have_body
+
+CHUNKS_OF = {
+    HookPoint.REQUEST: Extra.REQUEST_CHUNK,
+    HookPoint.RESPONSE: Extra.RESPONSE_CHUNK,
+}
+"""The entry that is called with the chunks of the message of a hook."""
+
+_BUDGET_SHARE = 4
+"""Of a call's byte budget the largest chunk is a quarter: to read it, to put one as
+large in its place, and half for all else."""
+
+
+class Runner(Protocol):
+    """Calls the guest: the plugin's listener."""
+
+    @property
+    def name(self) -> str:
+        """The plugin's."""
+        ...
+
+    @property
+    def fails_closed(self) -> bool:
+        """Whether nothing may pass it by."""
+        ...
+
+    @property
+    def changes_chunks(self) -> bool:
+        """Whether the guest can, and may."""
+        ...
+
+    @property
+    def call_bytes(self) -> int:
+        """What one call may move."""
+        ...
+
+    def shows(
+        self, entry: Entry, flow: Flow
+    ) -> Callable[[Chunk], Answer | Awaitable[Answer]]:
+        """What calls the guest with the chunks of one body; PluginError when a call
+        fails, or when the instance that saw the beginning is no more."""
+        ...
+
+
+def follow(runner: Runner, point: HookPoint, flow: Flow) -> None:
+    """Have the guest see the chunks of the message at `point` as they pass."""
+    body = flow.request.body
+    if point is HookPoint.RESPONSE:
+        response = flow.response
+        assert response is not None
+        body = response.body
+        if response.status == 101 or not may_have_body(
+            flow.request.method, response.status
+        ):
+            return
+    elif not flow.request.has_body:
+        return
+    entry = CHUNKS_OF[point]
+
+    def stage(source: ChunkSource) -> ChunkSource:
+        return _Stage(source, body, runner, entry, flow)
+
+    body.wrap(stage, is_reader=not runner.changes_chunks)
+
+
+class _Stage:
+    """A source whose chunks pass a guest."""
+
+    def __init__(
+        self,
+        source: ChunkSource,
+        body: Body,
+        runner: Runner,
+        entry: Entry,
+        flow: Flow,
+    ) -> None:
+        self._source = source
+        self._body = body
+        self._runner = runner
+        self._entry = entry
+        self._show = runner.shows(entry, flow)
+        self._flow = flow
+        share = max(1, runner.call_bytes // _BUDGET_SHARE)
+        self._piece_bytes = min(MAX_CHUNK_BYTES, share)
+        self._length = None if runner.changes_chunks else body.length
+        self._pieces: Iterator[bytes] = pieces_of(b"", 1)
+        self._trailers: Headers | None = None
+        self._shown = 0
+        self._has_changed = False
+        self._has_ended = False
+        self._is_out = False
+        self._is_called = False
+        self._broken: BodyCut | None = None
+
+    async def next_chunk(self) -> bytes:
+        if self._is_called:
+            # Cut off, or cancelled in the middle of a call: what that took is lost.
+            raise self._broken or self._cut("an earlier call did not end")
+        while not self._has_ended:
+            data = await self._next_piece()
+            given = await self._pass(data)
+            if data and self._shown == self._length and not self._has_ended:
+                # Its record is made before these bytes leave, and no later.
+                await self._show_end_now()
+            if given:
+                return given
+        return next(self._pieces, b"")
+
+    def trailers(self) -> Headers | None:
+        return self._trailers
+
+    async def _next_piece(self) -> bytes:
+        if piece := next(self._pieces, b""):
+            return piece
+        self._pieces = pieces_of(await self._source.next_chunk(), self._piece_bytes)
+        return next(self._pieces, b"")
+
+    async def _show_end_now(self) -> None:
+        """All of the declared length was shown: the end itself must follow."""
+        data = await self._source.next_chunk()
+        self._pieces = pieces_of(data, self._piece_bytes)
+        if not data:
+            await self._pass(b"")
+
+    async def _pass(self, data: bytes) -> bytes:
+        """What goes on in the place of `data`; b"" is the end of the body."""
+        if not data:
+            self._has_ended = True
+            self._body.trailers = self._source.trailers()
+        given = data if self._is_out else await self._ask(data)
+        if not data:
+            self._trailers = self._body.trailers
+        self._shown += len(data)
+        return given
+
+    async def _ask(self, data: bytes) -> bytes:
+        chunk = Chunk(data=data, is_last=not data)
+        self._is_called = True
+        try:
+            answer = self._show(chunk)
+            if isawaitable(answer):
+                answer = await answer
+        except PluginError as error:
+            answer = None
+            chunk.given = None
+            self._fail(str(error))
+        if isinstance(answer, Drop):
+            name = self._runner.name
+            self._flow.record(self._entry.value, name, "cut the body off")
+            self._broken = BodyCut(f"{name} cut the body off", is_wanted=True)
+            raise self._broken
+        self._is_called = False
+        given = chunk.given
+        if given is None or given == data:
+            return data
+        if not self._has_changed:
+            self._has_changed = True
+            what = f"body replaced by a stream, from byte {self._shown} on"
+            self._flow.record(self._entry.value, self._runner.name, what)
+        return given
+
+    def _fail(self, reason: str) -> None:
+        """The guest sees no more of this body; BodyCut when it may not pass unseen."""
+        self._is_out = True
+        tell_failure(self._entry.value, self._runner.name, self._flow, reason)
+        if self._has_changed or self._runner.fails_closed:
+            raise self._cut(reason)
+
+    def _cut(self, reason: str) -> BodyCut:
+        what = f"{self._runner.name} failed in the middle of a body: {reason}"
+        self._broken = BodyCut(what, is_wanted=False)
+        return self._broken

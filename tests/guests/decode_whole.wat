@@ -1,0 +1,28 @@
+;; Has every answer decoded and reads it whole; logs both answers as "LETTER BYTES" in
+;; base 16 without leading zeros. An answer that begins with "!" ends in a trap.
+(module
+  (import "env" "host_decode_body" (func $decode (result i32)))
+  (import "env" "host_get_body" (func $get (param i32 i32) (result i32)))
+  (import "env" "host_log" (func $log (param i32 i32 i32) (result i32)))
+  (memory (export "memory") 32)
+  (func (export "on_response") (result i32)
+    (local $length i32) (local $at i32)
+    (i32.store16 (i32.const 0)
+      (i32.add (i32.const 0x2061) (call $decode)))
+    (local.set $length (call $get (i32.const 65536) (i32.const 1900000)))
+    (local.set $at (i32.const 10))
+    (loop $write
+      (i32.store8 (local.get $at) (call $digit (i32.and (local.get $length) (i32.const 15))))
+      (local.set $at (i32.sub (local.get $at) (i32.const 1)))
+      (local.set $length (i32.shr_u (local.get $length) (i32.const 4)))
+      (br_if $write (local.get $length)))
+    (i32.store8 (local.get $at) (i32.const 32))
+    (local.set $at (i32.sub (local.get $at) (i32.const 1)))
+    (i32.store8 (local.get $at) (i32.load8_u (i32.const 0)))
+    (drop (call $log (i32.const 1) (local.get $at)
+      (i32.sub (i32.const 11) (local.get $at))))
+    (if (i32.eq (i32.load8_u (i32.const 65536)) (i32.const 33)) (then unreachable))
+    (i32.const 0))
+  (func $digit (param $value i32) (result i32)
+    (i32.add (local.get $value)
+      (select (i32.const 87) (i32.const 48) (i32.gt_u (local.get $value) (i32.const 9))))))
