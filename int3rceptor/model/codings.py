@@ -238,7 +238,7 @@ class _Zstd:
 
 
 class _Brotli:
-    """One stream of brotli; what follows its end is padding."""
+    """One stream of brotli. Its library takes no padding, so none is taken at all."""
 
     def __init__(self) -> None:
         import brotli  # type: ignore[import-untyped]  # it has no types
@@ -248,6 +248,8 @@ class _Brotli:
 
     def decode(self, data: bytes) -> Iterator[bytes]:
         engine = self._engine
+        if data and engine.is_finished():
+            raise DecodeError("it goes on after its end", why="damaged")
         while not engine.is_finished():
             try:
                 part: bytes = engine.process(data, output_buffer_limit=STEP_BYTES)
