@@ -49,8 +49,9 @@ _WHY = {
 def decode_body(host: Host) -> int:
     """host_decode_body.
 
-    A whole body is decoded here and now, at the cost of its decoded size; a stream on
-    its way. A module that has no use for whole bodies takes a large one as a stream.
+    A stream is decoded on its way, a whole body here and now, if that takes no more
+    than half of what is left of the budget: the other half is to read it with. A module
+    that has no use for whole bodies takes a larger one as a stream.
     """
     message = host.message()
     if message is None:
@@ -59,7 +60,7 @@ def decode_body(host: Host) -> int:
     restore = body.snapshot()
     save_headers(host, headers)
     is_whole = body.is_whole
-    limit = min(MAX_WHOLE_BYTES, host.bytes_left)
+    limit = min(MAX_WHOLE_BYTES, host.bytes_left // 2)
     try:
         count = decode(
             headers,
@@ -69,9 +70,8 @@ def decode_body(host: Host) -> int:
             may_stream=not host.wants_whole,
         )
     except DecodeError as error:
-        if is_whole:
-            # How far it came is not known: as much as it might have been.
-            host.spend(limit if error.why == "too large" else len(body.content or b""))
+        if is_whole and error.why in ("damaged", "too large"):
+            host.spend(limit)  # so that nobody does this a thousand times
         return _WHY[error.why]
     host.save("body", restore)
     if count and is_whole:

@@ -14,6 +14,7 @@ from int3rceptor.model.message import Request, Response
 from int3rceptor.plugins.abi import FUNCTIONS
 from int3rceptor.plugins.boundary import Fault
 from int3rceptor.plugins.callers import MakerFactory
+from int3rceptor.plugins.chunks import Chunk
 from int3rceptor.plugins.codes import ENTRIES, Entry, LogLevel
 from int3rceptor.plugins.engine import compile_module
 from int3rceptor.plugins.fastcall import FastMaker
@@ -156,11 +157,15 @@ class Probe:
         return self.status()
 
     def run(
-        self, *args: int | bytes, point: Entry = HookPoint.REQUEST, flow: Flow
+        self,
+        *args: int | bytes,
+        point: Entry = HookPoint.REQUEST,
+        flow: Flow,
+        chunk: Chunk | None = None,
     ) -> Verdict | Fault | None:
         """Put the arguments into the guest's memory, and run the hook."""
         self._put(args)
-        return self.instance.run(point, flow)
+        return self.instance.run(point, flow, chunk)
 
     def _put(self, args: tuple[int | bytes, ...]) -> None:
         running = self.instance._guest or self.instance.start()
