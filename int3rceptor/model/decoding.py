@@ -9,6 +9,7 @@ from int3rceptor.errors import DecodeError
 from int3rceptor.model.body import Body, ChunkSource
 from int3rceptor.model.codings import FREE_BYTES, Decoding, codings_of, decode_whole
 from int3rceptor.model.headers import Headers, to_text
+from int3rceptor.model.turns import turn
 
 MAX_WHOLE_BYTES = FREE_BYTES
 """Largest decoded body that stays whole: as large as any that is made whole."""
@@ -104,6 +105,7 @@ class _Decoded:
         self._parts = decoding.decode(b"")
         self._problem: DecodeError | None = None
         self._has_ended = False
+        self._is_in_chunk = False
 
     async def next_chunk(self) -> bytes:
         if self._problem is not None:
@@ -116,7 +118,11 @@ class _Decoded:
             raise self._problem from None
 
     async def _next_part(self) -> bytes:
+        if self._is_in_chunk:
+            await turn()  # one chunk may hold hundreds of steps
+        self._is_in_chunk = True
         while not (part := next(self._parts, b"")) and not self._has_ended:
+            self._is_in_chunk = False
             data = await self._source.next_chunk()
             if data:
                 self._parts = self._decoding.decode(data)

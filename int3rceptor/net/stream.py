@@ -56,6 +56,10 @@ class ByteStream(ABC):
     def abort(self) -> None:
         """Close at once; what is queued is lost."""
 
+    @abstractmethod
+    def reset(self) -> None:
+        """Close at once, so that the peer cannot take it for an end."""
+
     @property
     @abstractmethod
     def has_room(self) -> bool:

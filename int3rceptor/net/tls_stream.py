@@ -128,6 +128,10 @@ class TlsStream(ByteStream):
         self._is_finished = self._is_aborted = True
         self._below.abort()
 
+    def reset(self) -> None:
+        self._is_finished = self._is_aborted = True
+        self._below.reset()
+
     @property
     def has_room(self) -> bool:
         return self._below.has_room

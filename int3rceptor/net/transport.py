@@ -5,7 +5,10 @@ A Protocol with its own small buffer instead of StreamReader/StreamWriter: measu
 """
 
 import asyncio
+import contextlib
+import socket
 import ssl
+import struct
 from collections.abc import Callable
 from typing import cast
 
@@ -23,6 +26,9 @@ CLOSE_GRACE_S = 2.0
 
 TLS_SHUTDOWN_S = 1.0
 """How long the loop's TLS waits for the peer's close_notify: peers often send none."""
+
+_NO_LINGER = struct.pack("ii", 1, 0)
+"""SO_LINGER: closing sends a reset, not the end of the stream."""
 
 
 class TransportStream(asyncio.Protocol, ByteStream):
@@ -186,6 +192,13 @@ class TransportStream(asyncio.Protocol, ByteStream):
         # A loop that was cancelled while it made the transport brings it yet.
         if self._transport is not None:
             self._transport.abort()
+
+    def reset(self) -> None:
+        if self._transport is not None and not self._is_lost:
+            sock = self._transport.get_extra_info("socket")
+            with contextlib.suppress(OSError):  # it is gone: the peer knows
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self.abort()
 
     @property
     def has_room(self) -> bool:

@@ -17,6 +17,7 @@ from int3rceptor.model.body import Body, ChunkSource
 from int3rceptor.model.codings import pieces_of
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.headers import Headers
+from int3rceptor.model.turns import turn
 from int3rceptor.plugins.chunks import MAX_CHUNK_BYTES, Chunk
 from int3rceptor.plugins.codes import Entry, Extra
 from int3rceptor.wire.h1_framing import may_have_body
@@ -132,6 +133,7 @@ class _Stage:
 
     async def _next_piece(self) -> bytes:
         if piece := next(self._pieces, b""):
+            await turn()  # a body that was whole may hold hundreds of them
             return piece
         self._pieces = pieces_of(await self._source.next_chunk(), self._piece_bytes)
         return next(self._pieces, b"")

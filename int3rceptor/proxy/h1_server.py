@@ -179,9 +179,12 @@ class H1ServerConnection:
         stream.write(end)
 
     def abort(self) -> None:
-        """Close without (the rest of) an answer."""
+        """Close without (the rest of) an answer, which must not seem whole."""
         self._is_aborted = True
-        self._stream.abort()
+        if self._codec.ends_by_close:
+            self._stream.reset()
+        else:
+            self._stream.abort()
 
     def _must_give_up_request(self) -> bool:
         """Whether the rest of the request is not waited for: nobody takes it, or the

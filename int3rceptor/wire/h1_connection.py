@@ -286,6 +286,11 @@ class H1Connection(ABC):
         return self._sends_body
 
     @property
+    def ends_by_close(self) -> bool:
+        """Whether the end of the connection alone tells where that body ends."""
+        return self._sends_body and self._sending == Sending()
+
+    @property
     def _is_whole(self) -> bool:
         """Both messages are at their end, and nothing forbids another exchange."""
         return not self._must_close and self._is_sent and self._is_read

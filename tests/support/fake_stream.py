@@ -83,6 +83,9 @@ class FakeStream(ByteStream):
         self.is_closed = True
         self._changed.set()
 
+    def reset(self) -> None:
+        self.abort()
+
     def abort(self) -> None:
         self._on_lost = None
         self.is_aborted = True
