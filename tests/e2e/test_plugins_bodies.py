@@ -322,7 +322,7 @@ async def explained(proxy: ProxyProcess, home: Path, path: str) -> str:
         return outcome.ok().text
 
     lines = [json.loads(line) for line in (await flows("list", "--json")).splitlines()]
-    number = next(one["id"] for one in lines if one["url"].endswith(path))
+    number = next(one["id"] for one in lines if one["target"] == path)
     return await flows("show", str(number), "--explain")
 
 
