@@ -343,6 +343,17 @@ async def test_abort_is_no_clean_end_of_the_peers_bytes(pair: Pair) -> None:
         await pair.ours.read(WAIT_S)
 
 
+async def test_reset_is_no_clean_end_for_the_peer(pair: Pair) -> None:
+    pair.ours.write(b"half")
+    await pair.theirs.read_exactly(4)
+    pair.ours.reset()
+    pair.ours.reset()
+
+    with pytest.raises(ConnectionResetError):
+        await pair.theirs.read()
+    assert not pair.ours.is_usable
+
+
 async def test_writes_after_our_end_go_nowhere(pair: Pair) -> None:
     pair.ours.write(b"all")
     if not pair.ours.send_eof():

@@ -129,6 +129,28 @@ def test_body_functions_ask_for_whole_bodies() -> None:
     assert inspect(f"{body} {MEMORY} {HOOK}").needs_body
 
 
+@pytest.mark.parametrize(
+    ("function", "params"),
+    [("host_get_chunk", 2), ("host_set_chunk", 2), ("host_decode_body", 0)],
+)
+def test_functions_about_bodies_on_their_way_do_not(function: str, params: int) -> None:
+    chunks = HOOK.replace("on_request", "on_request_chunk")
+    given = f"(param {' '.join(['i32'] * params)})" if params else ""
+    imported = f'(import "env" "{function}" (func {given} (result i32)))'
+    info = inspect(f"{imported} {MEMORY} {HOOK} {chunks}")
+    assert info.problems == []
+    assert info.entries == [HookPoint.REQUEST, Extra.REQUEST_CHUNK]
+    assert info.permissions <= {Permission.BODY_READ, Permission.BODY_MODIFY}
+    assert info.permissions
+    assert not info.needs_body
+
+
+def test_a_chunk_hook_alone_is_enough() -> None:
+    info = inspect(HOOK.replace("on_request", "on_response_chunk"))
+    assert info.problems == []
+    assert info.hooks == []
+
+
 def test_the_example_is_read_whole() -> None:
     path = EXAMPLES / "example-logger" / "example_logger.wasm"
     info = inspect_module(compile_module(path.read_bytes(), "x"))

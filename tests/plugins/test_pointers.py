@@ -10,7 +10,8 @@ from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.headers import Headers
 from int3rceptor.plugins.abi import FUNCTIONS
 from int3rceptor.plugins.boundary import Fault, FaultKind
-from int3rceptor.plugins.codes import ENTRIES, Entry, Status
+from int3rceptor.plugins.chunks import Chunk
+from int3rceptor.plugins.codes import ENTRIES, Entry, Extra, Status
 from int3rceptor.plugins.manifest import Limits
 from tests.plugins.support import FACTORIES, PAGE, Probe, make_flow
 
@@ -29,6 +30,11 @@ def probe(name: str, caller: str) -> Probe:
     return Probe(name, FACTORIES[caller], limits=limits, config={"": "{}", "a": "b"})
 
 
+def chunk_at(point: Entry) -> Chunk | None:
+    is_there = point in (Extra.REQUEST_CHUNK, Extra.RESPONSE_CHUNK)
+    return Chunk(data=b"a chunk", is_last=True) if is_there else None
+
+
 @pytest.mark.parametrize("caller", FACTORIES)
 @pytest.mark.parametrize("name", FUNCTIONS)
 @settings(max_examples=25)
@@ -43,7 +49,8 @@ def test_any_argument_gives_a_status(
     row = FUNCTIONS[name]
     one = probe(name, caller)
     flow = make_flow()
-    result = one.run(*numbers[: len(row.params)], point=point, flow=flow)
+    args = numbers[: len(row.params)]
+    result = one.run(*args, point=point, flow=flow, chunk=chunk_at(point))
     if isinstance(result, Fault):
         assert result.kind is FaultKind.HOST_BUDGET
         return
@@ -66,9 +73,8 @@ def test_each_pointer_outside_of_memory_is_refused(name: str, caller: str) -> No
         numbers = [0] * len(row.params)
         numbers[index], numbers[index + 1] = PAGE, 4096
         point = row.hooks[0] if row.hooks else HookPoint.REQUEST
-        result = one.run(
-            *_with_name(row.params, index, numbers), point=point, flow=flow
-        )
+        args = _with_name(row.params, index, numbers)
+        result = one.run(*args, point=point, flow=flow, chunk=chunk_at(point))
         assert not isinstance(result, Fault), (name, param, result)
         assert one.status() == wanted, (name, param)
 
