@@ -98,7 +98,7 @@ class Lane(Generic[Seat]):
         """Pass the seat on; it is free only when nobody waits for it."""
         for waiting in tuple(self._waiting):
             turn, wanted = waiting
-            if wanted is not None and wanted is not seat:
+            if wanted not in (None, seat):
                 continue
             self._waiting.remove(waiting)
             if not turn.done():

@@ -5,6 +5,7 @@ import pytest
 from int3rceptor.errors import PluginError
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.plugins.abi import FUNCTIONS
+from int3rceptor.plugins.codes import Extra
 from int3rceptor.plugins.engine import compile_module
 from int3rceptor.plugins.inspection import (
     MAX_EXPORTS,

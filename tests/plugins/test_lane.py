@@ -202,3 +202,43 @@ async def test_cancelled_while_it_waits_for_a_thread_it_never_runs() -> None:
         await asyncio.sleep(0)
         assert lane.free == [SEAT]
     assert not ran.is_set()
+
+
+async def test_a_wanted_seat_is_waited_for_and_others_do_not_wait_behind_it(
+    executor: ThreadPoolExecutor,
+) -> None:
+    lane = Lane(["a", "b"], executor, 5.0)
+    gate = threading.Event()
+    busy = asyncio.create_task(lane.run(lambda _: gate.wait(), "a"))
+    await asyncio.sleep(0)
+    assert lane.free == ["b"]
+    wanting = asyncio.create_task(lane.run(str.upper, "a"))
+    await asyncio.sleep(0)
+    assert lane.free == ["b"]
+    assert await lane.run(str.upper) == "B"
+    assert not wanting.done()
+    gate.set()
+    assert await busy
+    assert await wanting == "A"
+    assert sorted(lane.free) == ["a", "b"]
+
+
+async def test_who_wants_another_seat_is_passed_over(
+    executor: ThreadPoolExecutor,
+) -> None:
+    lane = Lane(["a", "b"], executor, 5.0)
+    gates = {seat: threading.Event() for seat in "ab"}
+    busy = [
+        asyncio.create_task(lane.run(lambda seat: gates[seat].wait(), seat))
+        for seat in "ab"
+    ]
+    await asyncio.sleep(0)
+    wants_a = asyncio.create_task(lane.run(str.upper, "a"))
+    wants_any = asyncio.create_task(lane.run(str.upper))
+    await asyncio.sleep(0)
+    gates["b"].set()
+    assert await wants_any == "B"
+    assert not wants_a.done()
+    gates["a"].set()
+    assert await wants_a == "A"
+    assert await asyncio.gather(*busy) == [True, True]

@@ -4,8 +4,8 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Protocol
 
 import pytest
@@ -15,17 +15,19 @@ from hypothesis import strategies as st
 from int3rceptor.errors import BodyCut, StreamLost
 from int3rceptor.hooks.dispatcher import Dispatcher, Listener
 from int3rceptor.hooks.points import HookPoint
-from int3rceptor.hooks.verdicts import Drop, Fail
+from int3rceptor.hooks.verdicts import Drop, Fail, Verdict
 from int3rceptor.model.body import Body
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.headers import Headers
-from int3rceptor.plugins.boundary import FaultKind
+from int3rceptor.plugins.boundary import Fault, FaultKind
 from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.chunks import MAX_CHUNK_BYTES
+from int3rceptor.plugins.chunks import MAX_CHUNK_BYTES, Chunk
 from int3rceptor.plugins.codes import Entry, Extra
 from int3rceptor.plugins.health import QUARANTINE_FAULTS
+from int3rceptor.plugins.instance import PluginInstance
 from int3rceptor.plugins.lane import Lane
-from int3rceptor.plugins.listener import Outlets, PluginListener
+from int3rceptor.plugins.lines import PluginLog
+from int3rceptor.plugins.listener import Clocks, PluginListener
 from int3rceptor.plugins.manifest import Limits, Manifest
 from int3rceptor.plugins.permissions import Grant, Permission, grant_of
 from tests.plugins.support import (
@@ -41,6 +43,7 @@ from tests.plugins.support import (
 
 REQUEST, RESPONSE = HookPoint.REQUEST, HookPoint.RESPONSE
 BOTH: list[Entry] = [Extra.REQUEST_CHUNK, Extra.RESPONSE_CHUNK]
+Run = Callable[[Entry, Flow | None, Chunk | None], Verdict | Fault | None]
 READ_ONLY = EVERYTHING - {grant_of(Permission.BODY_MODIFY)}
 
 
@@ -107,6 +110,21 @@ def book() -> LogBook:
     return LogBook()
 
 
+def runner_of(
+    manifest: Manifest,
+    instances: list[PluginInstance],
+    executor: Executor,
+    book: LogBook,
+    clock: Clock,
+) -> PluginListener:
+    for one in instances:
+        one.start()
+    lane = Lane(instances, executor, 5.0)
+    log = PluginLog(manifest.name, book, clock=clock)
+    clocks = Clocks(monotonic=clock, cpu=clock)
+    return PluginListener(manifest, instances, lane, log, clocks)
+
+
 @pytest.fixture
 def build(factory: MakerFactory, clock: Clock, book: LogBook) -> Iterator[Build]:
     with ThreadPoolExecutor(2) as executor:
@@ -122,12 +140,13 @@ def build(factory: MakerFactory, clock: Clock, book: LogBook) -> Iterator[Build]
             instance = make_instance(
                 guest(name), factory, limits=manifest.limits, granted=granted
             )
-            runner = PluginListener(
-                manifest,
-                instance,
-                Lane(executor, 5.0),
-                Outlets(log=book, clock=clock, cpu_clock=clock),
-            )
+            others = [
+                make_instance(
+                    guest(name), factory, limits=manifest.limits, granted=granted
+                )
+                for _ in range(manifest.limits.instances - 1)
+            ]
+            runner = runner_of(manifest, [instance, *others], executor, book, clock)
             return Plugin(runner, runner.listeners(entries, needs_body=False))
 
         yield make
@@ -390,6 +409,64 @@ async def test_an_instance_built_anew_sees_no_middle_of_a_body(build: Build) -> 
         await body_of(changed).chunk()
 
 
+async def test_all_chunks_of_a_body_go_to_one_of_several_instances(
+    build: Build,
+) -> None:
+    manifest = Manifest(name="upper", limits=Limits(instances=2))
+    plugin = build("chunk_upper", manifest=manifest)
+    dispatcher, lane = plugin.dispatcher(), plugin.runner._lane
+    seen: dict[int, list[PluginInstance]] = {}
+    for one in plugin.runner.instances:
+        one.run = noting(one, seen)  # type: ignore[method-assign,assignment]
+    first, second = answered(b"a", b"b", b"c"), answered(b"a", b"b")
+    for flow in (first, second):
+        await dispatcher.dispatch(RESPONSE, flow)
+    gate = threading.Event()
+
+    await body_of(first).chunk()
+    busy = asyncio.create_task(lane.run(lambda _: gate.wait()))
+    await asyncio.sleep(0)
+    await body_of(second).chunk()
+    waiting = asyncio.create_task(body_of(first).chunk())
+    await asyncio.sleep(0.01)
+    assert not waiting.done()  # the other instance is free, and of no use to it
+    gate.set()
+    assert await busy
+    assert await waiting == b"B"
+    await body_of(second).chunk()
+    await body_of(first).chunk()
+
+    (one, *more), (other, *others) = seen[first.id], seen[second.id]
+    assert one is not other
+    assert more == [one] * 2
+    assert others == [other]
+
+
+def noting(instance: PluginInstance, seen: dict[int, list[PluginInstance]]) -> Run:
+    run = instance.run
+
+    def noted(
+        entry: Entry, flow: Flow | None, chunk: Chunk | None = None
+    ) -> Verdict | Fault | None:
+        assert flow is not None
+        seen.setdefault(flow.id, []).append(instance)
+        return run(entry, flow, chunk)
+
+    return noted
+
+
+async def test_a_retired_version_lets_no_more_of_a_changed_body_pass(
+    build: Build,
+) -> None:
+    plugin = build("chunk_moods")
+    flow = answered(b"x", b"a")
+    await plugin.dispatcher().dispatch(RESPONSE, flow)
+    assert await body_of(flow).chunk() == b"!"
+    plugin.runner.retire("it was switched off", blocks=False)
+    with pytest.raises(BodyCut, match="it was switched off"):
+        await body_of(flow).chunk()
+
+
 async def test_quarantine_keeps_it_out_of_bodies(build: Build) -> None:
     plugin = build("chunk_moods")
     dispatcher = plugin.dispatcher()
@@ -424,13 +501,14 @@ async def test_a_slow_one_runs_in_a_thread_and_keeps_the_order(build: Build) -> 
     plugin = build("chunk_upper")
     plugin.runner.pace.is_slow = True
     threads = set()
-    run = plugin.runner._instance.run
+    (instance,) = plugin.runner.instances
+    run = instance.run
 
     def seen(*args: object) -> object:
         threads.add(threading.current_thread())
         return run(*args)  # type: ignore[arg-type]
 
-    plugin.runner._instance.run = seen  # type: ignore[method-assign,assignment]
+    instance.run = seen  # type: ignore[method-assign,assignment]
     dispatcher = plugin.dispatcher()
     flows = [answered(*(b"%d%c" % (n, 97 + n) for n in range(5))) for _ in range(8)]
     results = await asyncio.gather(*(passed(dispatcher, flow) for flow in flows))
@@ -443,7 +521,7 @@ async def test_a_body_whose_reader_left_in_the_middle_of_a_call_is_broken(
 ) -> None:
     plugin = build("chunk_upper")
     gate = threading.Event()
-    busy = asyncio.create_task(plugin.runner._lane.run(gate.wait))
+    busy = asyncio.create_task(plugin.runner._lane.run(lambda _: gate.wait()))
     await asyncio.sleep(0)
     flow = answered(b"a", b"b")
     await plugin.dispatcher().dispatch(RESPONSE, flow)
@@ -490,13 +568,8 @@ def test_a_reader_changes_nothing_whatever_passes(
     async def run() -> bytes:
         with ThreadPoolExecutor(1) as executor:
             instance = make_instance(guest("chunk_count"), FACTORIES[caller])
-            clock = Clock()
-            runner = PluginListener(
-                Manifest(name="count"),
-                instance,
-                Lane(executor, 5.0),
-                Outlets(log=LogBook(), clock=clock, cpu_clock=clock),
-            )
+            manifest = Manifest(name="count")
+            runner = runner_of(manifest, [instance], executor, LogBook(), Clock())
             plugin = Plugin(runner, runner.listeners(BOTH, needs_body=False))
             flow = answered(*chunks)
             return b"".join(await passed(plugin.dispatcher(), flow))
