@@ -17,7 +17,12 @@ if TYPE_CHECKING:
         UpstreamConfig,
     )
     from int3rceptor.embedding import Hook, Listening, Proxy, Statistics
-    from int3rceptor.errors import ConfigError, Int3rceptorError, UsageError
+    from int3rceptor.errors import (
+        ConfigError,
+        DecodeError,
+        Int3rceptorError,
+        UsageError,
+    )
     from int3rceptor.hooks.verdicts import Delay, Drop, PassThrough, Respond
     from int3rceptor.model.body import Body
     from int3rceptor.model.flow import Flow
@@ -28,6 +33,7 @@ __all__ = (
     "Body",
     "Config",
     "ConfigError",
+    "DecodeError",
     "Delay",
     "Drop",
     "Flow",
@@ -53,7 +59,7 @@ _HOMES = {
         "Config", "LimitsConfig", "StoreConfig", "TlsConfig", "UpstreamConfig",
     ),
     "embedding": ("Hook", "Listening", "Proxy", "Statistics"),
-    "errors": ("ConfigError", "Int3rceptorError", "UsageError"),
+    "errors": ("ConfigError", "DecodeError", "Int3rceptorError", "UsageError"),
     "hooks.verdicts": ("Delay", "Drop", "PassThrough", "Respond"),
     "model.body": ("Body",),
     "model.flow": ("Flow",),

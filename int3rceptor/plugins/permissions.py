@@ -43,7 +43,7 @@ MEANINGS = {
     Permission.BODY_READ: "read the bodies and trailers in its scope",
     Permission.REQUEST_MODIFY: "change the heads of requests",
     Permission.RESPONSE_MODIFY: "change the heads of responses",
-    Permission.BODY_MODIFY: "replace bodies",
+    Permission.BODY_MODIFY: "replace bodies, whole or chunk by chunk, and decode them",
     Permission.RECORD: "tag flows, and say what is kept of them",
     Permission.RESPOND: "answer in the origin's place, drop or delay",
     Permission.CONNECT: "refuse, delay, or leave alone whole connections",

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from int3rceptor import Body, Config, Flow, Proxy, Respond, Response
+from int3rceptor import Body, Config, DecodeError, Flow, Proxy, Respond, Response
 from tests.support.origin_tls import OriginTls
 from tests.support.streams import eventually
 from tests.support.ways import (
@@ -289,3 +289,80 @@ async def test_an_upload_whose_function_fails_is_told_of(
     assert got.status_code == 502
     assert "fails failed in the middle of a body: ValueError: cannot" in got.text
     assert origin.received == []
+
+
+# --- decoding -------------------------------------------------------------------------
+
+
+async def test_a_decoded_body_is_seen_and_sent(
+    config: Config, origin_tls: OriginTls, way: Way, content: bytes
+) -> None:
+    fields = {"content-encoding": "gzip", "etag": '"1"'}
+    coded = gzip.compress(content)
+    async with (
+        an_origin(way, origin_tls, coded, fields) as origin,
+        Proxy(config) as proxy,
+    ):
+
+        @proxy.on_response
+        def decode(flow: Flow) -> None:
+            assert flow.response
+            flow.response.decode()
+            flow.response.body.transform(upper)
+
+        async with httpx_through(proxy.url, proxy.ca_path, way) as client:
+            got = await client.get(f"{origin.url}/")
+
+    assert got.content == content.upper()
+    assert "content-encoding" not in got.headers
+    assert got.headers["etag"] == 'W/"1"'
+
+
+async def test_what_may_not_be_decoded_is_told_and_passes(
+    config: Config, origin_tls: OriginTls
+) -> None:
+    fields = {"content-encoding": "gzip", "cache-control": "no-transform"}
+    told: list[str] = []
+    async with (
+        an_origin(TLS_H1, origin_tls, gzip.compress(SMALL), fields) as origin,
+        Proxy(config) as proxy,
+    ):
+
+        @proxy.on_response
+        def decode(flow: Flow) -> None:
+            assert flow.response
+            try:
+                flow.response.decode()
+            except DecodeError as error:
+                told.append(f"{error.why}: {error}")
+
+        async with httpx_through(proxy.url, proxy.ca_path, TLS_H1) as client:
+            got = await client.get(f"{origin.url}/")
+
+    assert told == ["refused: Cache-Control says no-transform"]
+    assert (got.content, got.headers["content-encoding"]) == (SMALL, "gzip")
+
+
+async def test_a_request_that_does_not_decode_is_answered_502(
+    config: Config, origin_tls: OriginTls
+) -> None:
+    begun = gzip.compress(LARGE)[:900]
+    async with an_origin(TLS_H1, origin_tls) as origin, Proxy(config) as proxy:
+
+        @proxy.on_request
+        def decode(flow: Flow) -> None:
+            flow.request.decode()
+
+        async def damaged() -> AsyncIterator[bytes]:
+            for _ in range(100):
+                yield begun
+
+        async with httpx_through(proxy.url, proxy.ca_path, TLS_H1) as client:
+            got = await client.post(
+                f"{origin.url}/",
+                content=damaged(),
+                headers={"content-encoding": "gzip"},
+            )
+
+    assert got.status_code == 502
+    assert "A body could not be decoded" in got.text

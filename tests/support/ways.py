@@ -4,7 +4,7 @@ For tests that must hold on all of them, with an origin and with real clients fo
 """
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,11 +70,14 @@ def _shown(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:
 
 @contextlib.asynccontextmanager
 async def an_origin(
-    way: Way, tls: OriginTls, content: bytes = b"hello"
+    way: Way,
+    tls: OriginTls,
+    content: bytes = b"hello",
+    more: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Origin]:
-    """Answers with `content`, its length declared, as text/plain."""
+    """Answers with `content`, its length declared, as text/plain, and `more` fields."""
     origin = Origin(way=way, port=0)
-    kind = {"content-type": "text/plain"}
+    kind = {"content-type": "text/plain", **(more or {})}
 
     def answer(request: Message) -> bytes:
         method = request.method.decode()
@@ -95,7 +98,7 @@ async def an_origin(
         origin.received.append(
             Received(method=method, headers=head, body=bytes(stream.body))
         )
-        fields = [(b"content-type", b"text/plain")]
+        fields = [(name.encode(), value.encode()) for name, value in kind.items()]
         fields.append((b"content-length", b"%d" % len(content)))
         await stream.respond(200, b"" if method == "HEAD" else content, fields)
 
