@@ -67,7 +67,7 @@ async def test_a_piece(
             got = await client.post(f"{origin.url}/", content=b"abc")
 
     assert got.status_code == 200
-    expected = {"censor": "a ******", "sink": "3 bytes\n"}
+    expected = {"censor": "a ******", "sink": "3 bytes\n", "shout": "A SECRET"}
     wanted = [text for name, text in expected.items() if f"def {name}(" in piece]
     assert got.text == (wanted[0] if wanted else "a secret")
     ours = [one for one in caplog.records if one.name.startswith("int3rceptor")]

@@ -554,6 +554,34 @@ async def test_no_chunks_after_a_hook_that_ends_the_exchange(build: Build) -> No
     assert flow.request.body.content == b"body"
 
 
+BOTH_WAYS = b"""(module
+  (import "env" "host_set_body" (func $set (param i32 i32) (result i32)))
+  (import "env" "host_get_chunk" (func $get (param i32 i32) (result i32)))
+  (memory (export "memory") 1) (data (i32.const 0) "whole")
+  (global $matches (mut i32) (i32.const 0))
+  (func (export "on_response") (result i32) (call $set (i32.const 0) (i32.const 5)))
+  (func (export "on_response_chunk") (result i32)
+    (if (i32.eqz (call $get (i32.const 64) (i32.const 64))) (then
+      (return (i32.sub (global.get $matches) (i32.const 1)))))
+    (global.set $matches (i64.eq
+      (i64.load32_u (i32.const 64)) (i64.load32_u (i32.const 0))))
+    (i32.const 0)))"""
+
+
+async def test_the_hook_with_the_whole_body_comes_before_its_chunks(
+    factory: MakerFactory, clock: Clock, book: LogBook
+) -> None:
+    with ThreadPoolExecutor(1) as executor:
+        instance = make_instance(BOTH_WAYS, factory)
+        runner = runner_of(Manifest(name="both"), [instance], executor, book, clock)
+        entries: list[Entry] = [RESPONSE, Extra.RESPONSE_CHUNK]
+        plugin = Plugin(runner, runner.listeners(entries, needs_body=True))
+        flow = answered(b"in", b" pieces")
+        assert await passed(plugin.dispatcher(), flow) == [b"whole"]
+    assert [one.what for one in flow.changes] == ["body replaced by 5 bytes"]
+    assert not runner.stats.faults
+
+
 async def test_what_is_given_for_the_end_follows_a_whole_body(build: Build) -> None:
     flow = make_flow(body=b"abc")
     assert await passed(build("chunk_moods").dispatcher(), flow) == [b"abc", b"#"]
