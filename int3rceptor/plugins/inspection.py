@@ -17,6 +17,7 @@ from int3rceptor.plugins.codes import (
     MEMORY_EXPORT,
     PAGE_BYTES,
     Entry,
+    Extra,
 )
 from int3rceptor.plugins.permissions import Permission
 
@@ -154,6 +155,11 @@ def _judge_export(info: ModuleInfo, name: str, kind: object) -> None:
 
 
 def _judge_whole(info: ModuleInfo) -> None:
+    if "host_subscribe" in info.imports and Extra.MESSAGE not in info.entries:
+        info.problems.append(
+            f"imports host_subscribe, but exports no {Extra.MESSAGE.value}: it would "
+            "never hear of a message"
+        )
     if not info.entries and not info.problems:
         names = ", ".join(_ENTRIES)
         info.problems.append(f"exports no hook; it needs at least one of {names}")

@@ -25,12 +25,13 @@ from int3rceptor.link.plugin_reports import FaultReport
 from int3rceptor.model.flow import Flow
 from int3rceptor.plugins.boundary import Fault, FaultKind
 from int3rceptor.plugins.chunks import Chunk
-from int3rceptor.plugins.codes import Entry, LogLevel
+from int3rceptor.plugins.codes import Entry, Extra, LogLevel
 from int3rceptor.plugins.health import SAMPLED, Pace, Quarantine, Stats
 from int3rceptor.plugins.instance import PluginInstance
 from int3rceptor.plugins.lane import Lane
 from int3rceptor.plugins.lines import PluginLog
 from int3rceptor.plugins.manifest import Manifest
+from int3rceptor.plugins.messages import Message
 from int3rceptor.plugins.streaming import CHUNKS_OF, follow
 
 log = logging.getLogger("int3rceptor.plugins")
@@ -169,13 +170,28 @@ class PluginListener:
             follow(self, point, flow)
         return answer
 
+    async def hear(self, letter: Message) -> None:
+        """A message of another plugin; nobody waits for what becomes of it."""
+        if self._is_out():
+            self.stats.skipped += 1
+            return
+        try:
+            answer = self.ask(Extra.MESSAGE, None, letter)
+            if inspect.isawaitable(answer):
+                await answer
+        except PluginError as error:
+            log.warning(
+                "on_message of %s failed on %s from %s: %s",
+                *(self.name, letter.topic, letter.sender, error),
+            )
+
     def ask(
-        self, point: Entry, flow: Flow, shown: "_Shown | None" = None
+        self, point: Entry, flow: Flow | None, shown: "_Shown | Message | None" = None
     ) -> Answer | Awaitable[Answer]:
         """Run one entry. A fault is a PluginError: who asked applies `on_error`."""
         if self.quarantine.until and self.quarantine.is_on(self._clock()):
             return self._sit_out(point, flow)
-        free = self._free if shown is None else shown.pin.among(self._free)
+        free = shown.pin.among(self._free) if type(shown) is _Shown else self._free
         if self.pace.is_slow or not free or not (instance := free[-1]).is_up:
             return self._ask_in_thread(point, flow, shown)
         is_cpu = self.pace.suspicion > 0
@@ -191,7 +207,7 @@ class PluginListener:
         return self._settle(point, flow, result, seconds, instance.take_before())
 
     async def _ask_in_thread(
-        self, point: Entry, flow: Flow, shown: "_Shown | None"
+        self, point: Entry, flow: Flow | None, shown: "_Shown | Message | None"
     ) -> Answer:
         """The long way: calls that may be slow, wait for others, or must first build
         an instance anew, which runs the guest's own start."""
@@ -204,7 +220,7 @@ class PluginListener:
             return _Ran(result, seconds, fuel, before, instance.take_lines())
 
         try:
-            pinned = None if shown is None else shown.pin.instance
+            pinned = shown.pin.instance if type(shown) is _Shown else None
             ran = await self._lane.run(timed, pinned)
         except LimitExceeded as error:
             fault = Fault(kind=FaultKind.OVERLOADED, detail=str(error))
@@ -218,7 +234,7 @@ class PluginListener:
     def _settle(
         self,
         point: Entry,
-        flow: Flow,
+        flow: Flow | None,
         result: Verdict | Fault | None,
         seconds: float,
         before: tuple[Look, ...],
@@ -229,7 +245,8 @@ class PluginListener:
         stats.seconds += seconds
         if isinstance(result, Fault):
             raise self._failed(result, point, flow)
-        if isinstance(point, HookPoint):  # a body's own changes are its stage's to tell
+        # A body's own changes are its stage's to tell; a message is about no flow.
+        if flow is not None and isinstance(point, HookPoint):
             if before:
                 record(point, self.manifest.name, flow, before)
             if result is not None and not isinstance(result, Delay):
@@ -242,16 +259,17 @@ class PluginListener:
         self.stats.fuel.note(fuel, weight)
         self.stats.micros.note(int(seconds * 1_000_000), weight)
 
-    def _count(self, fault: Fault, point: Entry, flow: Flow) -> None:
+    def _count(self, fault: Fault, point: Entry, flow: Flow | None) -> None:
+        flow_id = 0 if flow is None else flow.id
         stats = self.stats
         stats.faults[fault.kind] += 1
         stats.latest.append(
             FaultReport(
-                time=self._wall(), hook=point.value, flow=flow.id, reason=str(fault)
+                time=self._wall(), hook=point.value, flow=flow_id, reason=str(fault)
             )
         )
 
-    def _failed(self, fault: Fault, point: Entry, flow: Flow) -> PluginError:
+    def _failed(self, fault: Fault, point: Entry, flow: Flow | None) -> PluginError:
         """Count a fault, and begin a quarantine when it is one too many."""
         self._count(fault, point, flow)
         seconds = self.quarantine.failed(self._clock())
@@ -269,13 +287,14 @@ class PluginListener:
         until = self.quarantine.until
         return bool(until) and self.quarantine.is_on(self._clock())
 
-    def _sit_out(self, point: Entry, flow: Flow) -> Answer:
+    def _sit_out(self, point: Entry, flow: Flow | None) -> Answer:
         self.stats.skipped += 1
         name = self.manifest.name
         if self.fails_closed:
             why = self._away or "in quarantine after repeated faults"
             return Fail(author=name, reason=why)
-        flow.record(point.value, name, f"skipped: {self._away or 'in quarantine'}")
+        if flow is not None:
+            flow.record(point.value, name, f"skipped: {self._away or 'in quarantine'}")
         return None
 
 
@@ -313,10 +332,15 @@ class _Shown(NamedTuple):
 
 
 def _run(
-    instance: PluginInstance, point: Entry, flow: Flow, shown: _Shown | None
+    instance: PluginInstance,
+    point: Entry,
+    flow: Flow | None,
+    shown: "_Shown | Message | None",
 ) -> Verdict | Fault | None:
     if shown is None:
         return instance.run(point, flow)
+    if isinstance(shown, Message):
+        return instance.read_message(shown)
     shown.pin.check(instance)
     result = instance.run(point, flow, shown.chunk)
     shown.pin.keep(instance)

@@ -4,7 +4,7 @@ All of it blocks, and some of it runs the guest's own code: call it in a thread.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ from int3rceptor.plugins.manifest import (
     Settings,
     read_manifest,
 )
+from int3rceptor.plugins.messages import Mailbox, Message
 from int3rceptor.plugins.permissions import (
     GRANTED_UNASKED,
     SCOPED,
@@ -80,6 +81,7 @@ class LoadedPlugin:
     prepared: Prepared
     granted: frozenset[Grant]
     runner: PluginListener
+    mailbox: Mailbox
     listeners: tuple[Listener, ...]
     loaded_at: float
 
@@ -105,6 +107,7 @@ class Loader:
 
     executor: Executor
     states: PluginStates
+    publish: Callable[[Message], int]
     clocks: Clocks
     factory: MakerFactory | None = None
     cache: ModuleCache | None = None
@@ -159,6 +162,7 @@ class Loader:
             prepared=prepared,
             granted=granted,
             runner=runner,
+            mailbox=surroundings.mailbox,
             listeners=runner.listeners(info.entries, needs_body=info.needs_body),
             loaded_at=self.clocks.wall(),
         )
@@ -170,7 +174,12 @@ class Loader:
             is_on_disk=manifest.state.keep == "disk",
             carries=manifest.state.carry,
         )
-        return Surroundings(config=manifest.guest_config(), state=state)
+        return Surroundings(
+            config=manifest.guest_config(),
+            state=state,
+            mailbox=Mailbox(manifest.name),
+            publish=self.publish,
+        )
 
 
 def _start(instance: PluginInstance, name: str) -> None:

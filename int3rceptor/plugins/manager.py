@@ -30,6 +30,7 @@ from int3rceptor.plugins.loading import (
 )
 from int3rceptor.plugins.manifest import Settings, read_manifest
 from int3rceptor.plugins.permissions import Grant
+from int3rceptor.plugins.topics import Topics
 
 log = logging.getLogger("int3rceptor.plugins")
 
@@ -82,9 +83,11 @@ class PluginManager:
         self.grants = grants or GrantsFile(None)
         self.states = states or PluginStates(None, lambda: 0)
         self._executor = ThreadPoolExecutor(MAX_THREADS, "int3rceptor-plugin")
+        self._topics = Topics()
         self._loader = Loader(
             executor=self._executor,
             states=self.states,
+            publish=self._topics.publish,
             clocks=self.clocks,
             factory=factory,
             cache=cache,
@@ -182,6 +185,7 @@ class PluginManager:
         if current is None:
             return
         self._dispatcher.remove(*current.listeners)
+        self._topics.leave(slot.name)
         if why:
             current.runner.retire(why, blocks=blocks)
 
@@ -195,6 +199,7 @@ class PluginManager:
         """Unload all, and wait for calls in threads: each ends by its own limits."""
         for name in list(self.slots):
             self.unload(name)
+        await self._topics.aclose()
         await asyncio.to_thread(self._executor.shutdown)
         await asyncio.to_thread(self.states.save)
         if self._ticker is not None:
@@ -238,6 +243,7 @@ class PluginManager:
         old, slot.current = slot.current, loaded
         slot.reloads += old is not None
         self._dispatcher.replace(old.listeners if old else (), loaded.listeners)
+        self._topics.join(loaded.mailbox, loaded.runner.hear)
 
     def _new_slot(self, name: str, path: Path) -> Slot:
         book = PluginLog(

@@ -110,12 +110,23 @@ def test_every_function_links_with_and_without_its_result(
     row = FUNCTIONS[name]
     params = " ".join(["i32"] * len(row.params))
     result = f"(result {row.result})" if has_result else ""
+    hears = '(func (export "on_message") (result i32) (i32.const 0))'
     info = inspect(
-        f'(import "env" "{name}" (func (param {params}) {result})) {MEMORY} {HOOK}'
+        f'(import "env" "{name}" (func (param {params}) {result}))'
+        f" {MEMORY} {HOOK} {hears}"
     )
     assert info.problems == []
     assert info.imports == {name: row.result if has_result else ""}
-    assert info.permissions == row.permissions([HookPoint.REQUEST])
+    assert info.permissions == row.permissions([HookPoint.REQUEST, Extra.MESSAGE])
+
+
+def test_who_subscribes_must_listen() -> None:
+    info = inspect(
+        '(import "env" "host_subscribe" (func (param i32 i32) (result i32)))'
+        f" {MEMORY} {HOOK}"
+    )
+    (problem,) = info.problems
+    assert problem.startswith("imports host_subscribe, but exports no on_message")
 
 
 def test_a_misspelt_hook_is_noted() -> None:
