@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.nginx import Nginx, running_nginx
 from tests.support.origin_tls import OriginTls
+from tests.support.pairs import Version
 from tests.support.process import ProxyProcess
 
 HERE = Path(__file__).parent
@@ -105,3 +106,15 @@ def home(tmp_path: Path) -> Path:
     folder = tmp_path / "home"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture(params=["h1", "h2"], ids=["client-h1", "client-h2"])
+def near(request: pytest.FixtureRequest) -> Version:
+    version: Version = request.param
+    return version
+
+
+@pytest.fixture(params=["h1", "h2"], ids=["origin-h1", "origin-h2"])
+def far(request: pytest.FixtureRequest) -> Version:
+    version: Version = request.param
+    return version

@@ -12,7 +12,7 @@ from tests.support.h2_peer import CANCEL, H2Stream, request_head
 from tests.support.nginx import SMALL, Nginx
 from tests.support.origin_tls import OriginTls
 from tests.support.origins import ScriptedOrigin
-from tests.support.pairs import Ask, Reply, Version, pair_client, pair_origin
+from tests.support.pairs import Ask, Reply, Version, exchange, pair_client, pair_origin
 from tests.support.process import ProxyProcess
 
 # Each side speaks HTTP/2 whenever its peer can, so one proxy makes all four pairs.
@@ -26,36 +26,6 @@ def proxy(
     folder = tmp_path_factory.mktemp("pairs")
     with ProxyProcess(folder, "--upstream-ca", origin_tls.ca, config=BOTH) as running:
         yield running
-
-
-@pytest.fixture(params=["h1", "h2"], ids=["client-h1", "client-h2"])
-def near(request: pytest.FixtureRequest) -> Version:
-    version: Version = request.param
-    return version
-
-
-@pytest.fixture(params=["h1", "h2"], ids=["origin-h1", "origin-h2"])
-def far(request: pytest.FixtureRequest) -> Version:
-    version: Version = request.param
-    return version
-
-
-async def exchange(
-    proxy: ProxyProcess,
-    tls: OriginTls,
-    versions: tuple[Version, Version],
-    ask: Ask,
-    reply: Reply,
-) -> tuple[Ask, Reply]:
-    """One exchange: what the origin received, what the client received."""
-    near, far = versions
-    async with (
-        pair_origin(far, lambda _: reply, tls) as origin,
-        pair_client(near, proxy, origin.netloc) as client,
-    ):
-        received = await client(ask)
-        (asked,) = origin.asked
-    return asked, received
 
 
 async def test_head_and_body_arrive_both_ways(

@@ -7,6 +7,7 @@ import json
 import random
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
 from hashlib import file_digest, sha256
 from pathlib import Path
 
@@ -24,7 +25,14 @@ from tests.support.h2_peer import CANCEL, H2Stream, request_head
 from tests.support.nginx import TEXT, Nginx
 from tests.support.origin_tls import OriginTls, client_context
 from tests.support.origins import AnsweringOrigin, ScriptedOrigin, fixed
-from tests.support.pairs import Ask, Reply, Version, pair_client, pair_origin
+from tests.support.pairs import (
+    Ask,
+    Reply,
+    Version,
+    exchange,
+    pair_client,
+    pair_origin,
+)
 from tests.support.process import STORE_ALONE, ProxyProcess
 
 ROOT = Path(__file__).parents[2]
@@ -34,73 +42,44 @@ BOTH = '[tls]\nclient_http2 = "always"\n[upstream]\nhttp2 = "always"\n'
 MIB = 1024 * 1024
 
 
-@pytest.fixture(params=["h1", "h2"], ids=["client-h1", "client-h2"])
-def near(request: pytest.FixtureRequest) -> Version:
-    version: Version = request.param
-    return version
-
-
-@pytest.fixture(params=["h1", "h2"], ids=["origin-h1", "origin-h2"])
-def far(request: pytest.FixtureRequest) -> Version:
-    version: Version = request.param
-    return version
-
-
-@contextlib.contextmanager
-def running(folder: Path, tls: OriginTls, name: str) -> Iterator[ProxyProcess]:
-    plugin = GUESTS / f"{name}.wat"
-    arguments = ("--upstream-ca", tls.ca, "--plugin", plugin)
-    with ProxyProcess(folder, *arguments, config=BOTH) as process:
-        yield process
+Running = Callable[[str], ProxyProcess]
 
 
 @pytest.fixture(scope="module")
-def upper(
+def running(
     tmp_path_factory: pytest.TempPathFactory, origin_tls: OriginTls
-) -> Iterator[ProxyProcess]:
-    with running(tmp_path_factory.mktemp("upper"), origin_tls, "chunk_upper") as one:
-        yield one
+) -> Iterator[Running]:
+    """A proxy for each guest, by its name."""
+    with contextlib.ExitStack() as stack:
+
+        @cache
+        def start(name: str) -> ProxyProcess:
+            folder = tmp_path_factory.mktemp(name)
+            plugin = GUESTS / f"{name}.wat"
+            arguments = ("--upstream-ca", origin_tls.ca, "--plugin", plugin)
+            return stack.enter_context(ProxyProcess(folder, *arguments, config=BOTH))
+
+        yield start
 
 
-@pytest.fixture(scope="module")
-def count(
-    tmp_path_factory: pytest.TempPathFactory, origin_tls: OriginTls
-) -> Iterator[ProxyProcess]:
-    with running(tmp_path_factory.mktemp("count"), origin_tls, "chunk_count") as one:
-        yield one
+@pytest.fixture
+def upper(running: Running) -> ProxyProcess:
+    return running("chunk_upper")
 
 
-@pytest.fixture(scope="module")
-def moods(
-    tmp_path_factory: pytest.TempPathFactory, origin_tls: OriginTls
-) -> Iterator[ProxyProcess]:
-    with running(tmp_path_factory.mktemp("moods"), origin_tls, "chunk_moods") as one:
-        yield one
+@pytest.fixture
+def count(running: Running) -> ProxyProcess:
+    return running("chunk_count")
 
 
-@pytest.fixture(scope="module")
-def decoder(
-    tmp_path_factory: pytest.TempPathFactory, origin_tls: OriginTls
-) -> Iterator[ProxyProcess]:
-    with running(tmp_path_factory.mktemp("decode"), origin_tls, "decode_chunks") as one:
-        yield one
+@pytest.fixture
+def moods(running: Running) -> ProxyProcess:
+    return running("chunk_moods")
 
 
-async def exchange(
-    proxy: ProxyProcess,
-    tls: OriginTls,
-    versions: tuple[Version, Version],
-    ask: Ask,
-    reply: Reply,
-) -> tuple[Ask, Reply]:
-    near, far = versions
-    async with (
-        pair_origin(far, lambda _: reply, tls) as origin,
-        pair_client(near, proxy, origin.netloc) as client,
-    ):
-        received = await client(ask)
-        (asked,) = origin.asked
-    return asked, received
+@pytest.fixture
+def decoder(running: Running) -> ProxyProcess:
+    return running("decode_chunks")
 
 
 async def test_bodies_are_changed_on_their_way(
@@ -200,6 +179,7 @@ async def pour(peer: H1Peer) -> None:
     await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (50 * MIB))
     for _ in range(PIECES):
         await peer.send(BODY)
+    await peer.read()  # to close now would lose what the proxy has yet to take
 
 
 async def pour_h2(stream: H2Stream) -> None:

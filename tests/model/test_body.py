@@ -1,6 +1,5 @@
 import asyncio
 import zlib
-from collections import deque
 
 import pytest
 from hypothesis import given
@@ -9,26 +8,14 @@ from hypothesis import strategies as st
 from int3rceptor.errors import LimitExceeded, StreamLost, TransformError
 from int3rceptor.model.body import Body, Transform
 from int3rceptor.model.headers import Headers
+from tests.support import chunks as support
 
 CHUNKS = st.lists(st.binary(min_size=1, max_size=5), max_size=8)
 TRAILERS = Headers([(b"Checksum", b"1")])
 
 
-class Chunks:
-    """A source that gives these chunks, and counts what was asked of it."""
-
-    def __init__(self, *chunks: bytes, error: Exception | None = None) -> None:
-        self._chunks = deque(chunks)
-        self._error = error
-        self.asked = 0
-
-    async def next_chunk(self) -> bytes:
-        self.asked += 1
-        if self._chunks:
-            return self._chunks.popleft()
-        if self._error is not None:
-            raise self._error
-        return b""
+class Chunks(support.Chunks):
+    """Chunks with trailers after them."""
 
     def trailers(self) -> Headers | None:
         return TRAILERS

@@ -2,30 +2,19 @@
 
 import gzip
 import random
-from collections import deque
 
 import brotli
 import pytest
 
 from int3rceptor.errors import DecodeError
 from int3rceptor.model.body import Body
+from int3rceptor.model.codings import pieces_of
 from int3rceptor.model.decoding import MAX_WHOLE_BYTES
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Request, Response
+from tests.support.chunks import Chunks
 
 PLAIN = b"plain words " * 1000
-
-
-class Source:
-    def __init__(self, content: bytes, trailers: Headers | None = None) -> None:
-        self._chunks = deque(content[at : at + 50] for at in range(0, len(content), 50))
-        self._trailers = trailers
-
-    async def next_chunk(self) -> bytes:
-        return self._chunks.popleft() if self._chunks else b""
-
-    def trailers(self) -> Headers | None:
-        return self._trailers
 
 
 def coded(
@@ -37,7 +26,9 @@ def coded(
 
 def streamed(content: bytes, trailers: Headers | None = None) -> Response:
     response = coded(b"")
-    response.body = Body(source=Source(content, trailers), length=len(content))
+    response.body = Body(
+        source=Chunks(*pieces_of(content, 50), trailers=trailers), length=len(content)
+    )
     return response
 
 

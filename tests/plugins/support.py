@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from pathlib import Path
 
 from int3rceptor.hooks.dispatcher import Dispatcher
@@ -22,7 +23,10 @@ from int3rceptor.plugins.host import Surroundings
 from int3rceptor.plugins.inspection import inspect_module, require_loadable
 from int3rceptor.plugins.instance import PluginCode, PluginInstance
 from int3rceptor.plugins.keyvalues import KeyValues
-from int3rceptor.plugins.manifest import Limits
+from int3rceptor.plugins.lane import Lane
+from int3rceptor.plugins.lines import PluginLog
+from int3rceptor.plugins.listener import Clocks, PluginListener
+from int3rceptor.plugins.manifest import Limits, Manifest
 from int3rceptor.plugins.messages import Message
 from int3rceptor.plugins.permissions import SCOPED, Grant, Permission, grant_of
 from int3rceptor.plugins.stockcall import StockMaker
@@ -226,3 +230,19 @@ def make_dispatcher() -> Dispatcher:
         await asyncio.sleep(0)
 
     return Dispatcher(sleep=sleep)
+
+
+def runner_of(
+    manifest: Manifest,
+    instances: list[PluginInstance],
+    executor: Executor,
+    book: LogBook,
+    clock: Clock,
+) -> PluginListener:
+    """What a dispatcher asks: the instances, started, behind one lane."""
+    for one in instances:
+        one.start()
+    lane = Lane(instances, executor, 5.0)
+    log = PluginLog(manifest.name, book, clock=clock)
+    clocks = Clocks(monotonic=clock, cpu=clock)
+    return PluginListener(manifest, instances, lane, log, clocks)

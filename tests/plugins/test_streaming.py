@@ -3,9 +3,8 @@
 import asyncio
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import pytest
@@ -25,9 +24,7 @@ from int3rceptor.plugins.chunks import MAX_CHUNK_BYTES, Chunk
 from int3rceptor.plugins.codes import Entry, Extra
 from int3rceptor.plugins.health import QUARANTINE_FAULTS
 from int3rceptor.plugins.instance import PluginInstance
-from int3rceptor.plugins.lane import Lane
-from int3rceptor.plugins.lines import PluginLog
-from int3rceptor.plugins.listener import Clocks, PluginListener
+from int3rceptor.plugins.listener import PluginListener
 from int3rceptor.plugins.manifest import Limits, Manifest
 from int3rceptor.plugins.permissions import Grant, Permission, grant_of
 from tests.plugins.support import (
@@ -39,39 +36,14 @@ from tests.plugins.support import (
     make_dispatcher,
     make_flow,
     make_instance,
+    runner_of,
 )
+from tests.support.chunks import Chunks
 
 REQUEST, RESPONSE = HookPoint.REQUEST, HookPoint.RESPONSE
 BOTH: list[Entry] = [Extra.REQUEST_CHUNK, Extra.RESPONSE_CHUNK]
 Run = Callable[[Entry, Flow | None, Chunk | None], Verdict | Fault | None]
 READ_ONLY = EVERYTHING - {grant_of(Permission.BODY_MODIFY)}
-
-
-class Source:
-    """Gives these chunks, then the end or an error; counts what was asked of it."""
-
-    def __init__(
-        self,
-        *chunks: bytes,
-        error: Exception | None = None,
-        trailers: Headers | None = None,
-    ) -> None:
-        self._chunks = deque(chunks)
-        self._error = error
-        self._trailers = trailers
-        self.asked = 0
-
-    async def next_chunk(self) -> bytes:
-        self.asked += 1
-        await asyncio.sleep(0)
-        if self._chunks:
-            return self._chunks.popleft()
-        if self._error is not None:
-            raise self._error
-        return b""
-
-    def trailers(self) -> Headers | None:
-        return self._trailers
 
 
 class Plugin:
@@ -110,21 +82,6 @@ def book() -> LogBook:
     return LogBook()
 
 
-def runner_of(
-    manifest: Manifest,
-    instances: list[PluginInstance],
-    executor: Executor,
-    book: LogBook,
-    clock: Clock,
-) -> PluginListener:
-    for one in instances:
-        one.start()
-    lane = Lane(instances, executor, 5.0)
-    log = PluginLog(manifest.name, book, clock=clock)
-    clocks = Clocks(monotonic=clock, cpu=clock)
-    return PluginListener(manifest, instances, lane, log, clocks)
-
-
 @pytest.fixture
 def build(factory: MakerFactory, clock: Clock, book: LogBook) -> Iterator[Build]:
     with ThreadPoolExecutor(2) as executor:
@@ -156,7 +113,7 @@ def answered(*chunks: bytes, length: int | None = None, **more: Headers) -> Flow
     """A flow whose response comes in these chunks."""
     flow = make_flow()
     assert flow.response is not None
-    source = Source(*chunks, trailers=more.get("trailers"))
+    source = Chunks(*chunks, trailers=more.get("trailers"))
     flow.response.body = Body(source=source, length=length)
     return flow
 
@@ -241,7 +198,7 @@ async def test_the_end_is_seen_before_the_last_bytes_of_a_known_length_leave(
 
 async def test_nothing_is_read_ahead(build: Build) -> None:
     flow = make_flow()
-    source = Source(b"a", b"b", b"c")
+    source = Chunks(b"a", b"b", b"c")
     assert flow.response is not None
     flow.response.body = Body(source=source)
     await build("chunk_upper").dispatcher().dispatch(RESPONSE, flow)
@@ -539,7 +496,7 @@ async def test_a_body_whose_reader_left_in_the_middle_of_a_call_is_broken(
 async def test_an_error_of_the_source_passes(build: Build, book: LogBook) -> None:
     flow = make_flow()
     assert flow.response is not None
-    flow.response.body = Body(source=Source(b"a", error=StreamLost("gone")))
+    flow.response.body = Body(source=Chunks(b"a", error=StreamLost("gone")))
     await build("chunk_count").dispatcher().dispatch(RESPONSE, flow)
     assert await body_of(flow).chunk() == b"a"
     with pytest.raises(StreamLost):

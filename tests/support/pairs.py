@@ -223,3 +223,21 @@ def pair_client(
     """A client that speaks this version, past CONNECT and TLS."""
     opener = _h1_client if version == "h1" else _h2_client
     return opener(proxy, netloc)
+
+
+async def exchange(
+    proxy: Proxy,
+    tls: OriginTls,
+    versions: tuple[Version, Version],
+    ask: Ask,
+    reply: Reply,
+) -> tuple[Ask, Reply]:
+    """One exchange: what the origin received, what the client received."""
+    near, far = versions
+    async with (
+        pair_origin(far, lambda _: reply, tls) as origin,
+        pair_client(near, proxy, origin.netloc) as client,
+    ):
+        received = await client(ask)
+        (asked,) = origin.asked
+    return asked, received
