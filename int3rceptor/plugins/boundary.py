@@ -22,6 +22,7 @@ class FaultKind(Enum):
     START = "could not be started"
     RETURNED_ERROR = "returned an error"
     BAD_ANSWER = "returned RESPOND without an answer"
+    NOT_GRANTED = "returned what it was not granted"
     OVERLOADED = "too many calls were waiting for it"
     HOST_BUG = "a host function failed"
 

@@ -14,7 +14,7 @@ from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Drop, Respond, Verdict
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.message import Request, Response
-from int3rceptor.plugins.abi_rows import HostFunction
+from int3rceptor.plugins.abi_rows import DECIDE, HostFunction
 from int3rceptor.plugins.boundary import Fault, FaultKind, Guest, HostCall, Outcome
 from int3rceptor.plugins.chunks import Chunk
 from int3rceptor.plugins.codes import ENTRIES, Entry, Extra, HookCode, LogLevel, Status
@@ -123,17 +123,37 @@ class Host:
         A fault takes back every change that the call made: a plugin that was cut off
         half-way must not leave half a change behind.
         """
+        point = self.point
         self.point = self.flow = self.chunk = None
         fault, verdict, saved = self.fault, self.verdict, self.saved
         if outcome == 0 and not saved and fault is None and verdict is None:
             return None  # the usual end, without the work below
         self.fault, self.verdict, self.saved = None, None, {}
-        result = fault or _judge(outcome, verdict)
+        result = fault or self._judge(point, outcome, verdict)
         if isinstance(result, Fault):
             for restore in saved.values():
                 restore()
             self.before = ()
         return result
+
+    def _judge(
+        self, point: Entry | None, outcome: Outcome, verdict: Verdict | None
+    ) -> Verdict | Fault | None:
+        if isinstance(outcome, Fault):
+            return outcome
+        if outcome == HookCode.CONTINUE:
+            return verdict
+        if outcome == HookCode.DROP:
+            # No import shows that it may: the code takes what host_drop takes.
+            needed = DECIDE.in_hook(point)
+            if needed in self.grants:
+                return Drop()
+            return Fault(kind=FaultKind.NOT_GRANTED, detail=f"DROP, {needed.value}")
+        if outcome != HookCode.RESPOND:
+            return Fault(kind=FaultKind.RETURNED_ERROR, detail=f"code {outcome}")
+        if isinstance(verdict, Respond):
+            return verdict
+        return Fault(kind=FaultKind.BAD_ANSWER)
 
     def take_lines(self) -> Sequence[tuple[LogLevel, str]]:
         """The log lines since the last time, oldest first."""
@@ -201,20 +221,6 @@ class Host:
         if not self.saved and isinstance(point, HookPoint) and flow is not None:
             self.before = looks(point, flow)
         self.saved.setdefault(what, restore)
-
-
-def _judge(outcome: Outcome, verdict: Verdict | None) -> Verdict | Fault | None:
-    if isinstance(outcome, Fault):
-        return outcome
-    if outcome == HookCode.CONTINUE:
-        return verdict
-    if outcome == HookCode.DROP:
-        return Drop()
-    if outcome != HookCode.RESPOND:
-        return Fault(kind=FaultKind.RETURNED_ERROR, detail=f"code {outcome}")
-    if isinstance(verdict, Respond):
-        return verdict
-    return Fault(kind=FaultKind.BAD_ANSWER)
 
 
 HostAct = (

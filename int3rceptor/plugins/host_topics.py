@@ -25,14 +25,14 @@ def subscribe(host: Host, address: int, length: int) -> int:
 
 def publish(host: Host, topic_at: int, topic_len: int, at: int, length: int) -> int:
     """host_publish."""
-    topic = _topic(host, topic_at, topic_len)
-    if not isinstance(topic, str):
-        return topic
     if length > MAX_MESSAGE_BYTES:
         return Status.TOO_LARGE
     data = host.read(at, length)
     if data is None:
         return Status.BAD_POINTER
+    topic = _topic(host, topic_at, topic_len)
+    if not isinstance(topic, str):
+        return topic
     earlier = () if host.letter is None else host.letter.chain
     if len(earlier) >= MAX_DEPTH:
         return Status.TOO_DEEP

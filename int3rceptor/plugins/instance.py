@@ -51,7 +51,9 @@ HOST_ACTS: Mapping[str, HostAct] = {
     **TALKERS,
 }
 
-_INTACT = frozenset({FaultKind.RETURNED_ERROR, FaultKind.BAD_ANSWER})
+_INTACT = frozenset(
+    {FaultKind.RETURNED_ERROR, FaultKind.BAD_ANSWER, FaultKind.NOT_GRANTED}
+)
 """Faults after which the guest's own state is still what it made it."""
 
 

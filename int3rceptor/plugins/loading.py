@@ -14,6 +14,7 @@ from wasmtime import Module
 from int3rceptor.errors import PluginError
 from int3rceptor.files.reading import Watched
 from int3rceptor.hooks.dispatcher import Listener
+from int3rceptor.plugins.abi_rows import DECIDE
 from int3rceptor.plugins.boundary import Fault
 from int3rceptor.plugins.cache import ModuleCache
 from int3rceptor.plugins.callers import MakerFactory, maker_factory
@@ -214,10 +215,17 @@ def asked_for(info: ModuleInfo, manifest: Manifest) -> frozenset[Grant]:
 
 
 def imported(prepared: Prepared) -> frozenset[Grant]:
-    """What naming its file grants: of what it asks for, all that its imports show. What
-    no import shows (as reading secrets) is never given without a grant."""
+    """What naming its file grants: of what it asks for, all that its imports show, and
+    to return DROP. What else no import shows (as reading secrets) always needs a grant.
+    """
     shown = prepared.info.permissions
-    return frozenset(one for one in prepared.asked if one.permission in shown)
+    asked = {one for one in prepared.asked if one.permission in shown}
+    return frozenset(asked | _may_drop(prepared))
+
+
+def _may_drop(prepared: Prepared) -> set[Grant]:
+    """What returning DROP takes: a module shows by no import that it does."""
+    return {grant_of(DECIDE.in_hook(point)) for point in prepared.info.hooks}
 
 
 def granted_to(
@@ -226,7 +234,12 @@ def granted_to(
     """The user's grants, in the config or `given` at run time; and what it asks for and
     gets without one: looking, and what was `trusted` when its file was named."""
     free = {one for one in prepared.asked if one.permission in GRANTED_UNASKED}
-    return prepared.manifest.granted | given | free | (trusted & prepared.asked)
+    return (
+        prepared.manifest.granted
+        | given
+        | free
+        | (trusted & (prepared.asked | _may_drop(prepared)))
+    )
 
 
 def read_module(

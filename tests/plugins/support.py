@@ -16,7 +16,7 @@ from int3rceptor.plugins.abi import FUNCTIONS
 from int3rceptor.plugins.boundary import Fault
 from int3rceptor.plugins.callers import MakerFactory
 from int3rceptor.plugins.chunks import Chunk
-from int3rceptor.plugins.codes import ENTRIES, Entry, LogLevel
+from int3rceptor.plugins.codes import ENTRIES, Entry, Extra, LogLevel
 from int3rceptor.plugins.engine import compile_module
 from int3rceptor.plugins.fastcall import FastMaker
 from int3rceptor.plugins.host import Surroundings
@@ -40,6 +40,7 @@ PAGE = 65_536
 EVERYTHING = frozenset(
     grant_of(one, "*" if one in SCOPED else "") for one in Permission
 )
+LETTER = Message("news", b"hello", ("sender",))
 RESULT_AT = 128
 DATA_AT = 1024
 
@@ -169,6 +170,8 @@ class Probe:
     ) -> Verdict | Fault | None:
         """Put the arguments into the guest's memory, and run the hook."""
         self._put(args)
+        if point is Extra.MESSAGE:
+            return self.instance.read_message(LETTER)
         return self.instance.run(point, flow, chunk)
 
     def _put(self, args: tuple[int | bytes, ...]) -> None:

@@ -14,6 +14,7 @@ from int3rceptor.plugins.engine import compile_module
 from int3rceptor.plugins.host import MAX_LOG_LINE_BYTES
 from int3rceptor.plugins.instance import PluginInstance
 from int3rceptor.plugins.manifest import MAX_FUEL, Limits
+from int3rceptor.plugins.permissions import Permission, grant_of
 from tests.plugins.support import RESULT_AT, guest, make_flow, make_instance
 
 FAULTS = [
@@ -178,6 +179,15 @@ def test_a_fault_takes_back_what_the_call_changed(
 def test_the_code_drop_drops(factory: MakerFactory) -> None:
     instance = make_instance(guest("returns_drop"), factory)
     assert instance.run(HookPoint.REQUEST, make_flow()) == Drop()
+
+
+def test_the_code_drop_needs_what_the_function_needs(factory: MakerFactory) -> None:
+    granted = frozenset({grant_of(Permission.CONNECT)})
+    instance = make_instance(guest("returns_drop"), factory, granted=granted)
+    assert str(instance.run(HookPoint.REQUEST, make_flow())) == (
+        "returned what it was not granted: DROP, respond"
+    )
+    assert instance.is_up
 
 
 @pytest.mark.parametrize(

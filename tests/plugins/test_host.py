@@ -12,7 +12,7 @@ from int3rceptor.plugins.codes import Status
 from int3rceptor.plugins.host import Host, HostBudget, Surroundings
 from int3rceptor.plugins.host_read import encode_list
 from int3rceptor.plugins.host_write import WRITERS
-from int3rceptor.plugins.permissions import Grants
+from int3rceptor.plugins.permissions import Grants, Permission, grant_of
 from tests.plugins.support import make_flow
 
 REQUEST, RESPONSE = HookPoint.REQUEST, HookPoint.RESPONSE
@@ -131,6 +131,7 @@ def test_the_last_decision_counts() -> None:
     assert host.finish(0) is None
     host.begin(REQUEST, make_flow())
     assert do(host, "host_delay", 5) == Status.OK
+    host.grants = Grants({grant_of(Permission.RESPOND)})
     assert host.finish(2) == Drop()
 
 

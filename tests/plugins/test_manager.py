@@ -9,6 +9,7 @@ import pytest
 from int3rceptor.errors import PluginError
 from int3rceptor.hooks.dispatcher import Dispatcher
 from int3rceptor.hooks.points import HookPoint
+from int3rceptor.hooks.verdicts import Drop
 from int3rceptor.plugins.codes import Status
 from int3rceptor.plugins.manager import PluginManager
 from int3rceptor.plugins.permissions import Permission, grant_of
@@ -211,3 +212,16 @@ async def test_closing_leaves_no_thread(
     after = {one for one in threading.enumerate() if "int3rceptor" in one.name}
     assert after == before
     assert not dispatcher.is_heard(REQUEST, make_flow())
+
+
+async def test_only_a_named_file_may_drop_without_a_grant(
+    manager: PluginManager, dispatcher: Dispatcher, tmp_path: Path
+) -> None:
+    path = put(tmp_path, "one", guest("returns_drop"))
+    slot = await manager.load(path, is_trusted=False)
+    assert await dispatcher.dispatch(REQUEST, make_flow()) is None
+    assert slot.current is not None
+    assert slot.current.withheld == frozenset()
+    manager.unload("one")
+    await manager.load(path)
+    assert await dispatcher.dispatch(REQUEST, make_flow()) == Drop()
