@@ -3,15 +3,21 @@
 It looks, and says what it saw; `service` acts.
 """
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from int3rceptor.files.reading import Stamp, Watched, listing, stamp
 
+log = logging.getLogger("int3rceptor.plugins")
+
 POLL_S = 0.5
 """How often files are looked at. A change counts when two looks agree on it, so after a
 second at most; a file costs some µs."""
+
+MAX_MODULES = 256
+"""Plugins in the folder; each that matches is asked about every flow."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -28,14 +34,25 @@ class Following:
     def __init__(self, folder: Path, suffixes: tuple[str, ...]) -> None:
         self._folder = folder
         self._suffixes = suffixes
+        self._was_full = False
         self._unsettled: dict[Path, tuple[Stamp, ...]] = {}
 
     def in_folder(self) -> tuple[Path, ...]:
-        """The modules of the folder, by name; () when it cannot be read."""
+        """The modules of the folder, by name; () when it cannot be read. Past
+        MAX_MODULES they are left out, and that is told of once."""
         try:
-            return listing(self._folder, self._suffixes)
+            found = listing(self._folder, self._suffixes)
         except OSError:
             return ()
+        is_full = len(found) > MAX_MODULES
+        if is_full and not self._was_full:
+            log.error(
+                "%s: more than %d plugins; %s and those after it are left out: remove "
+                "some",
+                *(self._folder, MAX_MODULES, found[MAX_MODULES].name),
+            )
+        self._was_full = is_full
+        return found[:MAX_MODULES]
 
     def look(self, known: Iterable[tuple[Path, Watched]]) -> Seen:
         """What is new since the files were read, and the same as at the last look: a

@@ -4,7 +4,7 @@ All of it blocks, and some of it runs the guest's own code: call it in a thread.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,8 +149,7 @@ class Loader:
             PluginInstance(code, manifest.limits, surroundings, factory)
             for _ in range(manifest.limits.instances)
         ]
-        for one in instances:
-            _start(one, manifest.name)
+        _start(instances, manifest.name)
         runner = PluginListener(
             manifest,
             instances,
@@ -183,12 +182,15 @@ class Loader:
         )
 
 
-def _start(instance: PluginInstance, name: str) -> None:
-    started = instance.start()
-    if isinstance(started, Fault):
-        lines = "".join(f"\n  {text}" for _, text in instance.take_lines())
-        instance.close()
-        raise PluginError(f"plugin {name}: {started}{lines}")
+def _start(instances: Sequence[PluginInstance], name: str) -> None:
+    """Start all; after one that cannot be, none is left."""
+    for instance in instances:
+        started = instance.start()
+        if isinstance(started, Fault):
+            lines = "".join(f"\n  {text}" for _, text in instance.take_lines())
+            for one in instances:
+                one.close()
+            raise PluginError(f"plugin {name}: {started}{lines}")
 
 
 def why_off_loop(limits: Limits, info: ModuleInfo) -> str:

@@ -18,6 +18,7 @@ from int3rceptor.plugins.cache import ModuleCache
 from int3rceptor.plugins.callers import MakerFactory
 from int3rceptor.plugins.engine import EpochTicker, shared_ticker
 from int3rceptor.plugins.grants import GrantsFile
+from int3rceptor.plugins.host import wall_ms
 from int3rceptor.plugins.kept_state import PluginStates
 from int3rceptor.plugins.lines import LogSink, PluginLog
 from int3rceptor.plugins.listener import Clocks
@@ -81,7 +82,7 @@ class PluginManager:
         self.clocks = clocks or Clocks()
         self._settings = settings or {}
         self.grants = grants or GrantsFile(None)
-        self.states = states or PluginStates(None, lambda: 0)
+        self.states = states or PluginStates(None, wall_ms)
         self._executor = ThreadPoolExecutor(MAX_THREADS, "int3rceptor-plugin")
         self._topics = Topics()
         self._loader = Loader(
@@ -234,10 +235,10 @@ class PluginManager:
         if slot.lacks:
             raise PluginError(_held_back(slot.name, slot.lacks))
         self._hold_ticker()
-        slot.book.limits = prepared.manifest.limits
         loaded = await asyncio.to_thread(
             self._loader.build, prepared, granted, slot.book
         )
+        slot.book.limits = prepared.manifest.limits
         for one in loaded.runner.instances:
             slot.book.write(one.take_lines())
         old, slot.current = slot.current, loaded

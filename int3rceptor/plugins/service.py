@@ -13,6 +13,7 @@ from int3rceptor.config.tables import JsonValue
 from int3rceptor.errors import PluginError
 from int3rceptor.files.writing import write_private
 from int3rceptor.link.plugin_reports import LogLine, PluginDetails, PluginSummary
+from int3rceptor.plugins.following import MAX_MODULES
 from int3rceptor.plugins.grants import Decisions, with_grants
 from int3rceptor.plugins.lines import Viewer
 from int3rceptor.plugins.manifest import checked_name
@@ -145,6 +146,8 @@ class PluginService:
             slot = manager.slots.get(name)
             if slot is not None and not replaces:
                 raise PluginError(f"there is a plugin named {name} already")
+            if slot is None and len(manager.slots) >= MAX_MODULES:
+                raise PluginError(f"there are {MAX_MODULES} plugins: delete one first")
             path = self._place_of(name, slot, data)
             await manager.examine(path, data)
             if slot is None:

@@ -7,7 +7,6 @@ first plugin is: many proxies have none, and the engine takes 0.2 s.
 import asyncio
 import importlib
 import logging
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from int3rceptor.files.reading import Watched
 from int3rceptor.hooks.dispatcher import Dispatcher
 from int3rceptor.plugins.following import POLL_S, Following
 from int3rceptor.plugins.grants import FILE_NAME, GrantsFile
+from int3rceptor.plugins.host import wall_ms
 from int3rceptor.plugins.kept_state import PluginStates
 from int3rceptor.plugins.lines import LogSink
 from int3rceptor.plugins.manifest import Settings
@@ -69,7 +69,7 @@ class Upkeep:
         self._sink = log
         self._settings = settings or {}
         self.grants = GrantsFile(places.data_dir / FILE_NAME)
-        self.states = PluginStates(places.states, lambda: time.time_ns() // 1_000_000)
+        self.states = PluginStates(places.states, wall_ms)
         self._following = Following(places.folder, SUFFIXES)
         self.changing = asyncio.Lock()
         self._manager: PluginManager | None = None

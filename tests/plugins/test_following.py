@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from int3rceptor.files.reading import Watched
+from int3rceptor.plugins import following as following_module
 from int3rceptor.plugins.following import Following, Seen
 
 NOTHING = Seen((), ())
@@ -64,3 +67,17 @@ def test_what_comes_back_as_it_was_is_no_change(tmp_path: Path) -> None:
     aside.rename(path)
     assert following.look(known) == NOTHING
     assert following.look(known) == NOTHING
+
+
+def test_a_folder_of_too_many_is_told_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(following_module, "MAX_MODULES", 2)
+    for name in "cab":
+        (tmp_path / f"{name}.wat").write_text("")
+    following = Following(tmp_path, (".wat",))
+    for _ in range(3):
+        following.look(())
+    assert [one.name for one in following.in_folder()] == ["a.wat", "b.wat"]
+    (line,) = caplog.messages
+    assert "more than 2 plugins; c.wat and those after it are left out" in line
