@@ -6,6 +6,7 @@ A timer for each wait, as net.gate has, would be armed and cancelled for every s
 import asyncio
 
 from int3rceptor.errors import StreamTimeout
+from int3rceptor.net.gate import Gate
 
 
 class Waits:
@@ -56,36 +57,26 @@ class Waits:
             self._arm(min(left))
 
 
-class Wait:
-    """Lets one coroutine wait, again and again: until `open`, `fail` or a deadline."""
+class Wait(Gate):
+    """A gate whose deadline is watched by the connection's timer."""
 
-    __slots__ = ("_future", "_waits", "expires")
+    __slots__ = ("_waits",)
 
     def __init__(self, waits: Waits) -> None:
+        super().__init__(waits.loop)
         self._waits = waits
-        self._future: asyncio.Future[None] | None = None
-        self.expires = 0.0
+
+    @property
+    def expires(self) -> float:
+        """The deadline of the wait under way."""
+        return self._expires
 
     async def wait(self, timeout_s: float) -> None:
-        """Wait; StreamTimeout after `timeout_s`, or what `fail` was given."""
-        if self._future is not None:
-            raise RuntimeError("a second coroutine waits on the same stream")
-        waits = self._waits
-        self._future = future = waits.loop.create_future()
-        self.expires = waits.loop.time() + timeout_s
-        waits.begin(self)
         try:
-            await future
+            await super().wait(timeout_s)
         finally:
-            self._future = None
-            waits.end(self)
+            if not self.is_awaited:
+                self._waits.end(self)
 
-    def open(self) -> None:
-        """Let the waiter go on; without one, nothing."""
-        if self._future is not None and not self._future.done():
-            self._future.set_result(None)
-
-    def fail(self, error: Exception) -> None:
-        """Make the waiter raise; without one, nothing."""
-        if self._future is not None and not self._future.done():
-            self._future.set_exception(error)
+    def _arm(self) -> None:
+        self._waits.begin(self)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from int3rceptor.errors import StreamLost, StreamTimeout
+from int3rceptor.errors import StreamTimeout
 from int3rceptor.proxy.h2_waits import Wait, Waits
 from tests.support.streams import turns
 
@@ -29,46 +29,15 @@ async def waits() -> Waits:
     return Waits(asyncio.get_running_loop())
 
 
-async def test_open_lets_the_waiter_go(waits: Waits) -> None:
+async def test_a_second_waiter_takes_nothing_from_the_first(waits: Waits) -> None:
     wait = Wait(waits)
-    waiting = asyncio.create_task(wait.wait(10))
+    waiting = asyncio.create_task(wait.wait(SOON_S))
     await turns()
-    wait.open()
-    wait.open()
-    wait.fail(StreamLost("too late"))
-
-    await waiting
-
-
-async def test_fail_makes_the_waiter_raise(waits: Waits) -> None:
-    wait = Wait(waits)
-    waiting = asyncio.create_task(wait.wait(10))
-    await turns()
-    wait.fail(StreamLost("gone"))
-
-    with pytest.raises(StreamLost, match="gone"):
-        await waiting
-
-
-async def test_nothing_is_kept_for_who_comes_later(waits: Waits) -> None:
-    wait = Wait(waits)
-    wait.open()
-    wait.fail(StreamLost("gone"))
-
-    with pytest.raises(StreamTimeout):
-        await wait.wait(SOON_S)
-
-
-async def test_a_second_waiter_is_a_mistake(waits: Waits) -> None:
-    wait = Wait(waits)
-    waiting = asyncio.create_task(wait.wait(10))
-    await turns()
-
     with pytest.raises(RuntimeError):
         await wait.wait(10)
 
-    wait.open()
-    await waiting
+    with pytest.raises(StreamTimeout):
+        await waiting
 
 
 async def test_each_has_its_own_deadline(waits: Waits) -> None:
