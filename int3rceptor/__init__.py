@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     )
     from int3rceptor.hooks.verdicts import Delay, Drop, PassThrough, Respond
     from int3rceptor.model.body import Body
-    from int3rceptor.model.flow import Flow
+    from int3rceptor.model.flow import Flow, Upstream
     from int3rceptor.model.headers import Headers
     from int3rceptor.model.message import Request, Response
 
@@ -50,6 +50,7 @@ __all__ = (
     "Statistics",
     "StoreConfig",
     "TlsConfig",
+    "Upstream",
     "UpstreamConfig",
     "UsageError",
 )
@@ -62,7 +63,7 @@ _HOMES = {
     "errors": ("ConfigError", "DecodeError", "Int3rceptorError", "UsageError"),
     "hooks.verdicts": ("Delay", "Drop", "PassThrough", "Respond"),
     "model.body": ("Body",),
-    "model.flow": ("Flow",),
+    "model.flow": ("Flow", "Upstream"),
     "model.headers": ("Headers",),
     "model.message": ("Request", "Response"),
 }  # fmt: skip

@@ -7,7 +7,7 @@ from int3rceptor.cli.figures import size
 from int3rceptor.cli.flow_steps import Way, difference, shown, ways
 from int3rceptor.cli.flow_text import body_text, text_lines
 from int3rceptor.cli.json_indent import indented
-from int3rceptor.store.records import BodyRecord, FlowRecord
+from int3rceptor.store.records import BodyRecord, FlowRecord, PluginFacts
 
 MAX_COMPARED_LINES = 2_000
 """Longest body that is compared line by line: that takes up to the square of it."""
@@ -19,6 +19,10 @@ def explanation(record: FlowRecord) -> Iterator[str]:
         yield ""
         yield f"# {way.side}"
         yield from _way(way, record)
+    if record.plugins:
+        yield ""
+        yield "# plugins that changed or decided something"
+        yield from map(_plugin, record.plugins)
     if record.is_redacted:
         yield ""
         yield "# a listener of on_capture changed what is kept: this is what it left"
@@ -73,6 +77,16 @@ def _way(way: Way, record: FlowRecord) -> Iterator[str]:
         yield from (f"  {line}" for line in shown(way.sent))
     else:
         yield f"## nothing was sent to the {target}"
+
+
+def _plugin(one: PluginFacts) -> str:
+    name = printable(f"{one.name} {one.version}".rstrip())
+    calls = "1 call" if one.calls == 1 else f"{one.calls} calls"
+    fuel = f"{one.fuel:,} fuel, " if one.fuel else ""
+    return (
+        f"  {name} (sha256 {printable(one.digest)}…) at {printable(one.hook)}: "
+        f"{calls}, {fuel}{one.micros:,} µs"
+    )
 
 
 def _is_line(what: str) -> bool:

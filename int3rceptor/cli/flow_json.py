@@ -65,6 +65,7 @@ def flow_shape(row: FlowRow, record: FlowRecord, *, is_raw: bool) -> Shape:
             {"point": point, "author": author, "what": what}
             for point, author, what in record.changes
         ],
+        "plugins": [msgspec.structs.asdict(one) for one in record.plugins],
         "bytes_up": record.bytes_up,
         "bytes_down": record.bytes_down,
         "is_redacted": record.is_redacted,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from int3rceptor.cli.escaping import printable
 from int3rceptor.cli.figures import address, cut, duration, size
 from int3rceptor.cli.json_lines import json_line, timestamp
+from int3rceptor.hooks.changes import without_value
 from int3rceptor.hooks.dispatcher import Listener
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.flow import Flow, FlowKind
@@ -26,7 +27,7 @@ MAX_MARKS = 4
 VERSIONS = {"HTTP/1.0": "h1.0", "HTTP/1.1": "h1", "HTTP/2": "h2", "": "-"}
 
 # How the dispatcher words edits of a message; all else it records is worth reading.
-_EDITS = ("+ ", "- ", "body replaced by ", "header order")
+_EDITS = ("+ ", "- ", "body replaced by ", "header order", "trailer ")
 
 _RESET, _DIM, _BOLD = "\x1b[0m", "\x1b[2m", "\x1b[1m"
 _RED, _MAGENTA = "\x1b[31m", "\x1b[35m"
@@ -120,7 +121,9 @@ def _changes(flow: Flow) -> dict[str, tuple[int, list[str]]]:
             # An edited field may be a secret: that it was edited is enough here.
             found[change.author] = (edits + 1, notes)
         else:
-            notes.append(change.what)
+            notes.append(
+                without_value(change.what) if flow.is_redacted else change.what
+            )
     return found
 
 

@@ -191,6 +191,20 @@ class Change(_Shape):
     what: str = Field(examples=["+ x-seen: yes"])
 
 
+class PluginCalls(_Shape):
+    """A plugin that changed or decided something at a hook of this flow."""
+
+    name: str
+    version: str
+    digest: str = Field(
+        description="The beginning of its module's SHA-256.", examples=["3fa9c01b77de"]
+    )
+    hook: str = Field(examples=["on_request"])
+    calls: int = Field(ge=1)
+    fuel: int = Field(ge=0, description="Used by those calls; 0: not known.")
+    micros: int = Field(ge=0, description="Microseconds that they took.")
+
+
 class FlowDetail(FlowSummary):
     """One flow with all that is known of it, but for the bodies' bytes."""
 
@@ -204,6 +218,9 @@ class FlowDetail(FlowSummary):
     response: Message | None
     informational: list[Head] = Field(description="1xx responses.")
     changes: list[Change] = Field(description="In order: received, each step, sent.")
+    plugins: list[PluginCalls] = Field(
+        description="Those that changed or decided something, a hook each."
+    )
     bytes_up: int = Field(description="Relayed to the origin, of tunnels.")
     bytes_down: int = Field(description="Relayed to the client, of tunnels.")
     is_redacted: bool = Field(

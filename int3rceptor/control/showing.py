@@ -2,6 +2,8 @@
 
 from base64 import b64encode
 
+import msgspec
+
 from int3rceptor.control.schemas import (
     Address,
     BodyFacts,
@@ -12,6 +14,7 @@ from int3rceptor.control.schemas import (
     Head,
     Message,
     Origin,
+    PluginCalls,
     Tls,
 )
 from int3rceptor.store import heads
@@ -86,6 +89,7 @@ def detail(row: FlowRow, record: FlowRecord, kept_bytes: tuple[int, int]) -> Flo
             Change(point=point, author=author, what=what)
             for point, author, what in record.changes
         ],
+        plugins=[PluginCalls(**msgspec.structs.asdict(one)) for one in record.plugins],
         bytes_up=record.bytes_up,
         bytes_down=record.bytes_down,
         is_redacted=record.is_redacted,

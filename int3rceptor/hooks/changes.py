@@ -46,6 +46,7 @@ def look(message: Request | Response) -> Look:
             body,
             body.content,
             body.replaced,
+            body.trailers.raw.copy() if body.trailers else None,
             message.method,
             message.scheme,
             message.host,
@@ -57,6 +58,7 @@ def look(message: Request | Response) -> Look:
         body,
         body.content,
         body.replaced,
+        body.trailers.raw.copy() if body.trailers else None,
         message.status,
         message.reason,
     )
@@ -64,13 +66,18 @@ def look(message: Request | Response) -> Look:
 
 def differences(before: Look, after: Look, *, shows_values: bool = True) -> list[str]:
     """One phrase per difference; without `shows_values` fields by their names only."""
-    old_fields, old_body, old_content, old_replaced, *old_line = before
-    new_fields, new_body, new_content, new_replaced, *new_line = after
+    old_fields, old_body, old_content, old_replaced, old_trailers, *old_line = before
+    new_fields, new_body, new_content, new_replaced, new_trailers, *new_line = after
     found = []
     if old_line != new_line:
-        found.append(f"{_show(old_line)} -> {_show(new_line)}")
+        line = f"{_show(old_line)} -> {_show(new_line)}"
+        found.append(line if shows_values else without_value(line))
     found += _field_differences(old_fields, new_fields, shows_values)
     was_read = old_content is None and new_content is not None
+    # A stream's trailers are there once it was read.
+    if old_trailers != new_trailers and not (was_read and old_trailers is None):
+        changes = _field_differences(old_trailers, new_trailers, shows_values)
+        found += [f"trailer {one}" for one in changes]
     is_same_body = (
         new_body is old_body
         and new_replaced == old_replaced
@@ -84,17 +91,30 @@ def differences(before: Look, after: Look, *, shows_values: bool = True) -> list
     return found
 
 
+def without_value(what: str) -> str:
+    """A change's phrase with the names in it, not the values, old or new.
+
+    "- cookie: a=b" is "- cookie"; a changed line ("GET https://a/ -> GET https://b/")
+    and a phrase that quotes ("failed: ...") keep nothing of what they show.
+    """
+    if what.startswith(("- ", "+ ")) or " -> " not in what:
+        return what.partition(":")[0]
+    return "start line"
+
+
 def _field_differences(old: object, new: object, shows_values: bool) -> list[str]:
-    assert isinstance(old, list)
-    assert isinstance(new, list)
     if old == new:
         return []
-    gone = list((Counter(old) - Counter(new)).elements())
-    come = list((Counter(new) - Counter(old)).elements())
+    was, now = _counted(old), _counted(new)
+    gone, come = list((was - now).elements()), list((now - was).elements())
     if not gone and not come:
         return ["header order"]
     lines = [f"- {_field(one, shows_values)}" for one in gone]
     return lines + [f"+ {_field(one, shows_values)}" for one in come]
+
+
+def _counted(fields: object) -> Counter[tuple[bytes, bytes]]:
+    return Counter(fields if isinstance(fields, list) else ())
 
 
 def _show(line: list[object]) -> str:

@@ -8,7 +8,7 @@ import inspect
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, final
 
 from int3rceptor.errors import LimitExceeded
@@ -25,7 +25,7 @@ from int3rceptor.hooks.verdicts import (
     Verdict,
     describe,
 )
-from int3rceptor.model.flow import Flow
+from int3rceptor.model.flow import Flow, Upstream
 
 log = logging.getLogger("int3rceptor.hooks")
 
@@ -60,7 +60,7 @@ class Listener:
 
 _AT_A_MESSAGE = (Respond, Drop, Delay, Fail)
 _ALLOWED: dict[HookPoint, tuple[type[Verdict], ...]] = {
-    HookPoint.CONNECT: (*_AT_A_MESSAGE, PassThrough),
+    HookPoint.CONNECT: (*_AT_A_MESSAGE, PassThrough, Upstream),
     HookPoint.REQUEST: _AT_A_MESSAGE,
     HookPoint.RESPONSE: _AT_A_MESSAGE,
     HookPoint.CAPTURE: (Drop, Fail),
@@ -152,6 +152,10 @@ class Dispatcher:
                 seconds = min(wanted, MAX_DELAY_S) if wanted > 0 else 0.0
                 flow.record(point.value, listener.name, f"delayed by {seconds:g} s")
                 await self._sleep(seconds)
+                continue
+            if isinstance(verdict, Upstream):
+                flow.upstream = replace(verdict, author=listener.name)
+                flow.record(point.value, listener.name, describe(verdict))
                 continue
             if verdict is not None:
                 if not listener.records_itself:

@@ -8,7 +8,8 @@ class HookPoint(Enum):
 
     on_connect     a client names an origin: by CONNECT, or by its first plain request
                    to it on this connection. `flow.request` is that CONNECT (or
-                   request). Verdicts: PassThrough, Respond, Drop, Delay, Hold.
+                   request). Verdicts: PassThrough, Upstream, Respond, Drop, Delay,
+                   Hold.
     on_request     a request's head is here, before an origin is chosen. Everything of
                    it may be changed. Verdicts: Respond, Drop, Delay, Hold.
     on_response    the response's head is here, before the client sees it. Everything

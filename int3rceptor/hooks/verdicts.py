@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from int3rceptor.model.message import Response
+from int3rceptor.model.flow import Upstream
+from int3rceptor.model.message import Response, format_authority
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -53,7 +54,8 @@ class Fail:
     reason: str
 
 
-Verdict = Respond | Drop | Delay | Hold | PassThrough | Fail
+Verdict = Respond | Drop | Delay | Hold | PassThrough | Upstream | Fail
+"""Upstream is for on_connect only: dial there, then ask the next listener."""
 
 
 def describe(verdict: Verdict) -> str:
@@ -65,6 +67,8 @@ def describe(verdict: Verdict) -> str:
             return f"dropped: {reason}" if reason else "dropped"
         case PassThrough():
             return "passed through"
+        case Upstream(host=host, port=port):
+            return f"to be dialled at {format_authority(host, port, '')}"
         case Fail(reason=reason):
             return f"blocked: {reason}"
         case Delay(seconds=seconds):

@@ -27,6 +27,16 @@ class ChunkSource(Protocol):
         ...
 
 
+class Tap(Protocol):
+    """Told of every chunk of a stream; `held` is what it still has of them."""
+
+    held: bytearray
+
+    def __call__(self, data: bytes) -> None:
+        """A chunk passes."""
+        ...
+
+
 class Body:
     """The content of a request or a response.
 
@@ -57,7 +67,7 @@ class Body:
         self.size: int = 0
         self.replaced: int = 0
         self.original: bytes | None = None
-        self.tap: Callable[[bytes], None] | None = None
+        self.tap: Tap | None = None
         self.trailers: Headers | None = trailers
 
     @property
@@ -69,6 +79,21 @@ class Body:
     def is_empty(self) -> bool:
         """Whether it is known to have no content and no trailers."""
         return self.content == b"" and not self.trailers
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether all of it is here, or has passed."""
+        is_whole = self.content is not None or self._source is None
+        return is_whole or self.size == self.length
+
+    @property
+    def kept(self) -> bytes | None:
+        """All of it, if it is still in memory: a whole body, or a stream that has
+        passed and that its tap held."""
+        if self.content is not None or self.tap is None or not self.has_ended:
+            return self.content
+        held = self.tap.held
+        return bytes(held) if len(held) == self.size else None
 
     @property
     def passed(self) -> int:

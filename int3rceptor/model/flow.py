@@ -14,6 +14,9 @@ _serial = itertools.count(1)
 MAX_CHANGES = 256
 """Changes kept per flow: far above what plugins do; a loop cannot fill RAM."""
 
+MAX_PARTICIPANTS = 64
+"""Plugins told of per flow, each once for a hook: twelve that act at every hook."""
+
 MAX_TAGS = 64
 """Tags kept per flow, for the same reason."""
 
@@ -65,6 +68,40 @@ class OriginInfo:
     is_reused: bool
 
 
+@dataclass(slots=True, frozen=True)
+class Upstream:
+    """Where to dial in place of the origin that was named, and who says so.
+
+    Only the connection goes elsewhere: the origin's name stays what the request, the
+    server name in TLS and the verification of the certificate are about.
+    """
+
+    host: str
+    port: int
+    author: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.host or not self.host.isprintable() or " " in self.host:
+            raise ValueError(f"not a host to dial: {self.host!r}")
+        if self.port not in range(1, 65_536):
+            raise ValueError(f"not a port to dial: {self.port!r}")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        return self.host, self.port
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class RuleFacts:
+    """A rule that matched: its phase, its FILE:LINE, and what it will do, in words."""
+
+    name: str
+    phase: str
+    place: str
+    does: tuple[str, ...]
+
+
 @dataclass(slots=True, kw_only=True)
 class Times:
     """Seconds on the monotonic clock; 0.0 where the phase was not reached."""
@@ -84,6 +121,23 @@ class Change:
 
 
 @dataclass(slots=True, kw_only=True)
+class Participant:
+    """A version of a plugin that changed or decided something at one hook of a flow.
+
+    `digest` is of its module, short; `fuel` (0: not known) and `micros` are what those
+    calls took.
+    """
+
+    name: str
+    version: str
+    digest: str
+    hook: str
+    calls: int = 0
+    fuel: int = 0
+    micros: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
 class Flow:
     """One exchange from accept to the last byte.
 
@@ -92,7 +146,9 @@ class Flow:
     listener of on_capture changed a message: what is kept is the changed one, and
     nothing that shows the original. `context` is what plugins and functions leave for
     later ones; it is not kept. `roster` is for who dispatches the flow: whom it asks,
-    from the first hook to the last.
+    from the first hook to the last. `upstream` is what a listener of on_connect decided
+    for the connection that the flow came on; `rule_facts` are of the last rule that
+    listeners were asked about.
     """
 
     client: ClientInfo
@@ -101,12 +157,15 @@ class Flow:
     id: int = field(default_factory=lambda: next(_serial))
     response: Response | None = None
     origin: OriginInfo | None = None
+    upstream: Upstream | None = None
     times: Times = field(default_factory=Times)
     created: float = 0.0
     error: str = ""
     changes: list[Change] = field(default_factory=list)
+    plugins: list[Participant] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
     rule: str = ""
+    rule_facts: RuleFacts | None = None
     context: dict[str, bytes] = field(default_factory=dict)
     informational: list[Informational] = field(default_factory=list)
     is_redacted: bool = False
@@ -142,6 +201,18 @@ class Flow:
             return False
         self.context[key] = value
         return True
+
+    def took_part(self, who: Participant) -> None:
+        """Count a call of a plugin that did something; past MAX_PARTICIPANTS the first
+        ones stay."""
+        for one in self.plugins:
+            if (one.name, one.digest, one.hook) == (who.name, who.digest, who.hook):
+                one.calls += who.calls
+                one.fuel += who.fuel
+                one.micros += who.micros
+                return
+        if len(self.plugins) < MAX_PARTICIPANTS:
+            self.plugins.append(who)
 
     def tag(self, name: str) -> bool:
         """Add a tag; False when the flow holds MAX_TAGS already."""

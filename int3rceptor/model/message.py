@@ -75,6 +75,17 @@ class Request:
             f"{self.scheme}://{authority}{self.path if self.target != b'*' else '/*'}"
         )
 
+    def send_to(
+        self, scheme: str, host: str, port: int, *, keeps_host: bool = False
+    ) -> None:
+        """Route it there; Host says where it goes now (RFC 9110, 7.2), or stays."""
+        self.scheme, self.host, self.port = scheme, host, port
+        if keeps_host:
+            return
+        self.authority = format_authority(host, port, scheme)
+        if self.headers.get_bytes(b"host") is not None:
+            self.headers[b"Host"] = self.authority
+
 
 @dataclass(slots=True, kw_only=True)
 class Response:

@@ -8,17 +8,25 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from int3rceptor.plugins.abi_body import STREAMING
+from int3rceptor.plugins.abi_facts import KNOWING
+from int3rceptor.plugins.abi_fields import REQUEST_SIDE, TAGS, TRAILERS
 from int3rceptor.plugins.abi_flow import CHANGING, DECIDING, FOUNDING, READING
+from int3rceptor.plugins.abi_routing import ROUTING
 from int3rceptor.plugins.abi_rows import HostFunction
 from int3rceptor.plugins.abi_state import CONTEXT, KEY_VALUES
 from int3rceptor.plugins.abi_topics import TOPICS
 
-_GROUPS = (
+_GROUPS: tuple[tuple[HostFunction, ...], ...] = (
     FOUNDING,
     READING,
+    KNOWING,
     CHANGING,
+    REQUEST_SIDE,
+    TRAILERS,
     DECIDING,
     STREAMING,
+    ROUTING,
+    TAGS,
     KEY_VALUES,
     CONTEXT,
     TOPICS,

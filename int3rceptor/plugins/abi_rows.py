@@ -73,6 +73,9 @@ REQUEST_HOOKS = (HookPoint.REQUEST, HookPoint.RULE_MATCH)
 RESPONSE_HOOKS = (HookPoint.RESPONSE,)
 BODY_HOOKS = (HookPoint.REQUEST, HookPoint.RESPONSE)
 CHANGE_HOOKS = (*REQUEST_HOOKS, *RESPONSE_HOOKS)
+KEPT_HOOKS = (*CHANGE_HOOKS, HookPoint.CAPTURE)
+KEPT_REQUEST_HOOKS = (*REQUEST_HOOKS, HookPoint.CAPTURE)
+KEPT_BODY_HOOKS = (*BODY_HOOKS, HookPoint.CAPTURE)
 ANSWERED_HOOKS = (*RESPONSE_HOOKS, HookPoint.CAPTURE, Extra.RESPONSE_CHUNK)
 DECIDE_HOOKS = (HookPoint.CONNECT, *CHANGE_HOOKS)
 BUF = "buf_ptr buf_len"
@@ -129,8 +132,14 @@ READ_MESSAGE = Need(
 )
 READ_ANSWER = Need(Permission.RESPONSE_READ)
 READ_BODY = Need(Permission.BODY_READ)
-EDIT = Need(Permission.REQUEST_MODIFY, {HookPoint.RESPONSE: Permission.RESPONSE_MODIFY})
-EDIT_BODY = Need(Permission.BODY_MODIFY)
+EDIT = Need(
+    Permission.REQUEST_MODIFY,
+    {
+        HookPoint.RESPONSE: Permission.RESPONSE_MODIFY,
+        HookPoint.CAPTURE: Permission.RECORD,
+    },
+)
+EDIT_BODY = Need(Permission.BODY_MODIFY, {HookPoint.CAPTURE: Permission.RECORD})
 RECORD = Need(Permission.RECORD)
 DECIDE = Need(
     Permission.RESPOND,

@@ -10,6 +10,7 @@ from pathlib import Path
 from int3rceptor.plugins.abi import FUNCTIONS
 from int3rceptor.plugins.abi_rows import ALL_HOOKS, HostFunction
 from int3rceptor.plugins.codes import INIT_EXPORT
+from int3rceptor.plugins.facts import FACTS
 from int3rceptor.plugins.permissions import MEANINGS, SCOPED
 
 BEGIN = "<!-- {}: written by int3rceptor.plugins.abi_text -->"
@@ -34,6 +35,12 @@ def permissions_table() -> list[str]:
         name = f"{one.value}:{what.upper()}" if what else one.value
         lines.append(f"| `{name}` | {meaning} |")
     return lines
+
+
+def facts_table() -> list[str]:
+    """Every fact, a line each."""
+    lines = ["| fact | it is |", "|---|---|"]
+    return lines + [f"| `{one.name}` | {one.means} |" for one in FACTS.values()]
 
 
 def _function_line(row: HostFunction) -> str:
@@ -64,7 +71,11 @@ def _hooks(row: HostFunction) -> str:
     return ", ".join(point.value for point in row.hooks)
 
 
-TABLES = {"functions": functions_table, "permissions": permissions_table}
+TABLES = {
+    "facts": facts_table,
+    "functions": functions_table,
+    "permissions": permissions_table,
+}
 
 
 def filled(page: str) -> str:

@@ -7,7 +7,7 @@ from int3rceptor.errors import PluginError
 from int3rceptor.plugins.abi import FUNCTIONS
 from int3rceptor.plugins.codes import INIT_EXPORT
 from int3rceptor.plugins.compiling import compiled
-from int3rceptor.plugins.inspection import ModuleInfo, inspect_module
+from int3rceptor.plugins.inspection import ModuleInfo, inspect_module, limited_to
 from int3rceptor.plugins.loading import asked_for, read_module
 from int3rceptor.plugins.manifest import Manifest, read_manifest
 from int3rceptor.plugins.permissions import (
@@ -50,9 +50,13 @@ class Description:
             return []
         limits, hosts = manifest.limits, ", ".join(manifest.scope.hosts)
         priority, on_error = manifest.priority, manifest.on_error
+        methods = ", ".join(manifest.scope.methods)
+        types = ", ".join(manifest.scope.content_types)
         return [
             f"Name: {manifest.name} {manifest.version}".rstrip(),
+            *([f"Says of itself: {manifest.description}"] * bool(manifest.description)),
             f"Priority: {priority}; on error: {on_error}; hosts: {hosts}",
+            f"Methods: {methods}; content types: {types}",
             f"Limits: fuel {limits.fuel}, {limits.wall_s:g} s",
             f"Limits: {limits.memory_bytes} bytes of memory",
             f"Limits: {limits.host_calls} host calls, {limits.host_bytes} bytes",
@@ -93,6 +97,17 @@ class Description:
         return asked_for(self.info, self.manifest)
 
 
+def _limited(
+    info: ModuleInfo, manifest: Manifest, path: Path, problems: list[str]
+) -> ModuleInfo:
+    """The module with the hooks that its manifest uses."""
+    try:
+        return limited_to(info, manifest.hooks, str(path))
+    except PluginError as error:
+        problems.append(str(error))
+        return info
+
+
 def describe(path: Path) -> Description:
     """Compile and inspect a module file without running any of it.
 
@@ -103,10 +118,12 @@ def describe(path: Path) -> Description:
     problems = list(info.problems)
     manifest: Manifest | None = None
     try:
-        manifest = read_manifest(path, {})
+        manifest = read_manifest(path, {}, data)
     except PluginError as error:
         problems.append(str(error))
     else:
+        if not problems:
+            info = _limited(info, manifest, path, problems)
         needed, allowed = info.initial_memory_bytes, manifest.limits.memory_bytes
         if needed > allowed:
             problems.append(

@@ -19,8 +19,9 @@ from int3rceptor.plugins.boundary import Fault, FaultKind, Guest, HostCall, Outc
 from int3rceptor.plugins.chunks import Chunk
 from int3rceptor.plugins.codes import ENTRIES, Entry, Extra, HookCode, LogLevel, Status
 from int3rceptor.plugins.keyvalues import DEFAULT_STATE_BYTES, KeyValues
+from int3rceptor.plugins.masking import SECRET_FIELDS
 from int3rceptor.plugins.messages import Mailbox, Message
-from int3rceptor.plugins.permissions import Grants
+from int3rceptor.plugins.permissions import Grants, Permission
 
 MAX_LOG_LINE_BYTES = 8 * 1024
 """Of one log line; the rest is cut. A terminal line is 200, a pretty-printed header
@@ -39,9 +40,15 @@ def _to_nobody(_message: Message) -> int:
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Surroundings:
-    """What a plugin sees of the world besides flows; supplied, so a run can repeat."""
+    """What a plugin sees of the world besides flows; supplied, so a run can repeat.
 
+    `name` is its own, under which it is recorded; `secret_fields` are masked in flows,
+    unless it may read secrets.
+    """
+
+    name: str = ""
     config: Mapping[str, str] = field(default_factory=dict)
+    secret_fields: frozenset[bytes] = SECRET_FIELDS
     state: KeyValues = field(
         default_factory=lambda: KeyValues(DEFAULT_STATE_BYTES, wall_ms)
     )
@@ -79,6 +86,7 @@ class Host:
         "guest",
         "letter",
         "lines",
+        "masked",
         "point",
         "saved",
         "surroundings",
@@ -92,6 +100,9 @@ class Host:
         self.surroundings = surroundings
         self.budget = budget
         self.grants = grants
+        self.masked = surroundings.secret_fields
+        if Permission.SECRETS_READ in grants:
+            self.masked = frozenset()
         self.guest: Guest | None = None
         self.flow: Flow | None = None
         self.letter: Message | None = None
@@ -131,7 +142,7 @@ class Host:
         self.fault, self.verdict, self.saved = None, None, {}
         result = fault or self._judge(point, outcome, verdict)
         if isinstance(result, Fault):
-            for restore in saved.values():
+            for restore in reversed(saved.values()):  # the first is what was
                 restore()
             self.before = ()
         return result

@@ -9,7 +9,7 @@ from int3rceptor.model.message import Response
 from int3rceptor.plugins.chunks import MAX_GIVEN_BYTES
 from int3rceptor.plugins.codes import Status
 from int3rceptor.plugins.host import Host, HostAct
-from int3rceptor.plugins.host_write import save_headers
+from int3rceptor.plugins.host_fields import save_fields
 
 
 def get_chunk(host: Host, address: int, room: int) -> int:
@@ -58,7 +58,7 @@ def decode_body(host: Host) -> int:
         return Status.WRONG_HOOK
     headers, body = message.headers, message.body
     restore = body.snapshot()
-    save_headers(host, headers)
+    save_fields(host, headers)
     is_whole = body.is_whole
     limit = min(MAX_WHOLE_BYTES, host.bytes_left // 2)
     try:

@@ -9,8 +9,10 @@ from types import MappingProxyType
 
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.headers import Headers, to_bytes
+from int3rceptor.model.message import Request, Response
 from int3rceptor.plugins.codes import PAGE_BYTES, LogLevel, Status
 from int3rceptor.plugins.host import MAX_LOG_LINE_BYTES, Host, HostAct
+from int3rceptor.plugins.masking import shown_items, shown_value, shown_values
 
 
 def encode_list(items: Iterable[bytes]) -> bytes:
@@ -119,45 +121,58 @@ def _message_headers(host: Host) -> Headers | None:
 
 
 def _request_headers(host: Host) -> Headers | None:
-    return None if host.flow is None else host.flow.request.headers
+    request = _request(host)
+    return None if request is None else request.headers
 
 
 def _trailers(host: Host) -> Headers | None:
     message = host.message()
-    if message is None:
-        return None
-    return message.body.trailers or Headers()
+    return None if message is None else message.body.trailers or _NO_FIELDS
+
+
+def _request_trailers(host: Host) -> Headers | None:
+    request = _request(host)
+    return None if request is None else request.body.trailers or _NO_FIELDS
+
+
+_NO_FIELDS = Headers()
+
+
+def _request(host: Host) -> Request | None:
+    return None if host.flow is None else host.flow.request
 
 
 _Fields = Callable[[Host], Headers | None]
 
 
-def _first(fields: _Fields, *, is_in_body: bool = False) -> HostAct:
-    """A function that copies the first value of a name."""
+def _first(fields: _Fields, *, body: "_Message | None" = None) -> HostAct:
+    """A function that copies the first value of a name; `body`: whose they end."""
 
     def act(host: Host, name_at: int, name_len: int, address: int, room: int) -> int:
         name = host.read(name_at, name_len)
         if name is None:
             return Status.BAD_POINTER
-        if is_in_body and not _has_trailers(host):
+        if body is not None and not _has_trailers(host, body(host)):
             return Status.TOO_LARGE
-        headers = fields(host)
-        value = None if headers is None else headers.get_bytes(name.lower())
-        return Status.NOT_FOUND if value is None else host.give(value, address, room)
+        headers, name = fields(host), name.lower()
+        value = None if headers is None else headers.get_bytes(name)
+        if value is None:
+            return Status.NOT_FOUND
+        return host.give(shown_value(host.masked, name, value), address, room)
 
     return act
 
 
-def _listed(fields: _Fields, *, is_in_body: bool = False) -> HostAct:
-    """A function that copies all fields as a list."""
+def _listed(fields: _Fields, *, body: "_Message | None" = None) -> HostAct:
+    """A function that copies all fields as a list; `body`: whose they end."""
 
     def act(host: Host, address: int, room: int) -> int:
-        if is_in_body and not _has_trailers(host):
+        if body is not None and not _has_trailers(host, body(host)):
             return Status.TOO_LARGE
         headers = fields(host)
         if headers is None:
             return Status.NOT_FOUND
-        items = (part for pair in headers.raw for part in pair)
+        items = shown_items(host.masked, headers)
         return host.give(encode_list(items), address, room)
 
     return act
@@ -171,34 +186,42 @@ def header_values(
     if name is None:
         return Status.BAD_POINTER
     headers = _message_headers(host)
-    values = [] if headers is None else headers.get_all_bytes(name.lower())
+    if headers is None:
+        return Status.NOT_FOUND
+    values = shown_values(host.masked, name.lower(), headers)
     if not values:
         return Status.NOT_FOUND
     return host.give(encode_list(values), address, room)
 
 
-def _has_trailers(host: Host) -> bool:
-    """Whether they can be known: the body is whole, or this is its end."""
-    chunk = host.chunk
-    return _has_whole_body(host) if chunk is None else chunk.is_last
+_Message = Callable[[Host], Request | Response | None]
 
 
-def _has_whole_body(host: Host) -> bool:
-    message = host.message()
-    return message is not None and message.body.is_whole
+def _has_trailers(host: Host, message: Request | Response | None) -> bool:
+    """Whether they can be known: the body is whole or has passed, or this is its end.
+    Without a message there are none."""
+    if host.chunk is not None:
+        return host.chunk.is_last
+    return message is None or message.body.has_ended
 
 
-def body(host: Host, address: int, room: int) -> int:
-    """host_get_body.
+def _body(message: _Message) -> HostAct:
+    """A function that copies a body.
 
-    A body over what is left of the budget is refused, not a fault: its size is not
-    the guest's doing.
+    One over what is left of the budget is refused, not a fault: its size is not the
+    guest's doing.
     """
-    message = host.message()
-    content = None if message is None else message.body.content
-    if content is None or (room >= len(content) > host.bytes_left):
-        return Status.TOO_LARGE
-    return host.give(content, address, room)
+
+    def act(host: Host, address: int, room: int) -> int:
+        found = message(host)
+        if found is None:
+            return Status.NOT_FOUND
+        content = found.body.kept
+        if content is None or (room >= len(content) > host.bytes_left):
+            return Status.TOO_LARGE
+        return host.give(content, address, room)
+
+    return act
 
 
 def config(host: Host, key_at: int, key_len: int, address: int, room: int) -> int:
@@ -250,9 +273,11 @@ READERS: Mapping[str, HostAct] = MappingProxyType(
         "host_list_headers": _listed(_message_headers),
         "host_list_request_headers": _listed(_request_headers),
         "host_get_status": status,
-        "host_get_body": body,
-        "host_get_trailer": _first(_trailers, is_in_body=True),
-        "host_list_trailers": _listed(_trailers, is_in_body=True),
+        "host_get_body": _body(Host.message),
+        "host_get_request_body": _body(_request),
+        "host_get_trailer": _first(_trailers, body=Host.message),
+        "host_list_trailers": _listed(_trailers, body=Host.message),
+        "host_list_request_trailers": _listed(_request_trailers, body=_request),
         "host_get_config": config,
         "host_now_ms": now_ms,
         "host_random": random,

@@ -3,7 +3,8 @@
 What a module imports is what it can do: the permissions it asks for are read here.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from wasmtime import FuncType, MemoryType, Module
 
@@ -95,6 +96,23 @@ def inspect_module(module: Module) -> ModuleInfo:
         _judge_export(info, export.name, export.type)
     _judge_whole(info)
     return info
+
+
+def limited_to(info: ModuleInfo, hooks: Sequence[str], source: str) -> ModuleInfo:
+    """The module as if it exported these hooks alone; PluginError for one that it does
+    not export, since a plugin that is silently never asked guards nothing."""
+    if "*" in hooks:
+        return info
+    exported = [entry.value for entry in info.entries]
+    if unknown := [name for name in hooks if name not in exported]:
+        raise PluginError(
+            f"{source}: hooks: {unknown[0]!r} is not exported; "
+            f"it exports {', '.join(exported)}"
+        )
+    if not hooks:
+        raise PluginError(f"{source}: hooks: names none; leave the key out for all")
+    entries = [entry for entry in info.entries if entry.value in hooks]
+    return replace(info, entries=entries)
 
 
 def require_loadable(info: ModuleInfo, source: str) -> None:

@@ -34,8 +34,11 @@ from int3rceptor.plugins.host import (
     bind,
 )
 from int3rceptor.plugins.host_body import BODIES
+from int3rceptor.plugins.host_facts import FACT_READERS
 from int3rceptor.plugins.host_read import READERS
+from int3rceptor.plugins.host_routing import ROUTERS
 from int3rceptor.plugins.host_state import STATE
+from int3rceptor.plugins.host_tags import TAGGERS
 from int3rceptor.plugins.host_topics import TALKERS
 from int3rceptor.plugins.host_write import WRITERS
 from int3rceptor.plugins.inspection import ModuleInfo
@@ -45,8 +48,11 @@ from int3rceptor.plugins.permissions import Grant, Grants, Permission, grant_of
 
 HOST_ACTS: Mapping[str, HostAct] = {
     **READERS,
+    **FACT_READERS,
     **WRITERS,
     **BODIES,
+    **ROUTERS,
+    **TAGGERS,
     **STATE,
     **TALKERS,
 }

@@ -8,12 +8,10 @@ import functools
 import inspect
 import logging
 import math
-import re
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from fnmatch import translate
 from typing import NamedTuple
 
 from int3rceptor.errors import LimitExceeded, PluginError
@@ -22,7 +20,7 @@ from int3rceptor.hooks.dispatcher import Answer, Call, Listener
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Delay, Fail, Verdict, describe
 from int3rceptor.link.plugin_reports import FaultReport
-from int3rceptor.model.flow import Flow
+from int3rceptor.model.flow import Flow, Participant, Upstream
 from int3rceptor.plugins.boundary import Fault, FaultKind
 from int3rceptor.plugins.chunks import Chunk
 from int3rceptor.plugins.codes import Entry, Extra, LogLevel
@@ -32,11 +30,14 @@ from int3rceptor.plugins.lane import Lane
 from int3rceptor.plugins.lines import PluginLog
 from int3rceptor.plugins.manifest import Manifest
 from int3rceptor.plugins.messages import Message
+from int3rceptor.plugins.scope import scope_test
 from int3rceptor.plugins.streaming import CHUNKS_OF, follow
 
 log = logging.getLogger("int3rceptor.plugins")
 
-_NEVER = "(?!)"
+DIGEST_CHARS = 12
+"""Of a module's SHA-256 in hexadecimal: 48 bits tell a user's versions apart."""
+
 _LOST = "its instance was built anew in the middle of the body"
 
 
@@ -62,6 +63,7 @@ class _Ran(NamedTuple):
 class PluginListener:
     """Asks one version of a plugin, and keeps its health.
 
+    `digest` is of its module; flows that it takes part in name it by that.
     `is_heavy`: its calls may be long by right, or wait; none runs in the loop. Its
     instances go when the last flow that may ask it is over: whoever holds a listener
     of it holds it.
@@ -75,9 +77,11 @@ class PluginListener:
         book: PluginLog,
         clocks: Clocks,
         *,
+        digest: str = "",
         is_heavy: bool = False,
     ) -> None:
         self.manifest = manifest
+        self._digest = digest[:DIGEST_CHARS]
         self.instances = tuple(instances)
         self.stats = Stats()
         self.quarantine = Quarantine()
@@ -106,7 +110,7 @@ class PluginListener:
                 calls[point] = functools.partial(ask, point)
             elif point in entries:
                 calls[point] = functools.partial(self.ask, point)
-        applies = scope_test(self.manifest.scope.hosts, is_guard=self.fails_closed)
+        scope, is_guard = self.manifest.scope, self.fails_closed
         return tuple(
             Listener(
                 name=self.manifest.name,
@@ -114,7 +118,7 @@ class PluginListener:
                 call=call,
                 priority=self.manifest.priority,
                 needs_body=needs_body and point in CHUNKS_OF,
-                applies=applies,
+                applies=scope_test(scope, point, is_guard=is_guard),
                 on_error=self.manifest.on_error,
                 records_itself=True,
             )
@@ -204,7 +208,10 @@ class PluginListener:
         self.pace.note(seconds, is_cpu=is_cpu)
         if lines := instance.take_lines():
             self._book.write(lines)
-        return self._settle(point, flow, result, seconds, instance.take_before())
+        before = instance.take_before()
+        if before or result is not None or _is_given(shown):
+            self._took_part(point, flow, instance.fuel_used(), seconds)
+        return self._settle(point, flow, result, seconds, before)
 
     async def _ask_in_thread(
         self, point: Entry, flow: Flow | None, shown: "_Shown | Message | None"
@@ -229,6 +236,8 @@ class PluginListener:
         self._measure(ran.fuel, ran.seconds, 1)
         self.pace.note(ran.seconds, is_cpu=True)
         self._book.write(ran.lines)
+        if ran.before or ran.result is not None or _is_given(shown):
+            self._took_part(point, flow, ran.fuel, ran.seconds)
         return self._settle(point, flow, ran.result, ran.seconds, ran.before)
 
     def _settle(
@@ -249,11 +258,29 @@ class PluginListener:
         if flow is not None and isinstance(point, HookPoint):
             if before:
                 record(point, self.manifest.name, flow, before)
-            if result is not None and not isinstance(result, Delay):
+            if result is not None and not isinstance(result, Delay | Upstream):
                 flow.record(point.value, self.manifest.name, describe(result))
         if not self._away and self.quarantine.succeeded():
             log.warning("plugin %s works again: out of quarantine", self.manifest.name)
         return result
+
+    def _took_part(
+        self, point: Entry, flow: Flow | None, fuel: int, seconds: float
+    ) -> None:
+        """What changed or decided nothing is not told of; a message is of no flow."""
+        if flow is None:
+            return
+        flow.took_part(
+            Participant(
+                name=self.manifest.name,
+                version=self.manifest.version,
+                digest=self._digest,
+                hook=point.value,
+                calls=1,
+                fuel=fuel,
+                micros=round(seconds * 1_000_000),
+            )
+        )
 
     def _measure(self, fuel: int, seconds: float, weight: int) -> None:
         self.stats.fuel.note(fuel, weight)
@@ -331,6 +358,11 @@ class _Shown(NamedTuple):
     pin: _Pin
 
 
+def _is_given(shown: _Shown | Message | None) -> bool:
+    """Whether the guest put something in a chunk's place."""
+    return type(shown) is _Shown and shown.chunk.given is not None
+
+
 def _run(
     instance: PluginInstance,
     point: Entry,
@@ -350,24 +382,3 @@ def _run(
 def _close(instances: Sequence[PluginInstance]) -> None:
     for one in instances:
         one.close()
-
-
-def scope_test(
-    globs: Sequence[str], *, is_guard: bool
-) -> Callable[[Flow], bool] | None:
-    """Whether a flow is in scope, by every name it goes by; None: every flow is.
-
-    A flow can go by several names (CONNECT, SNI, Host). A plugin that blocks when it
-    fails is a guard: one name in scope is enough, so that no other name slips past it.
-    Any other plugin sees only flows whose names are all in scope.
-    """
-    if "*" in globs:
-        return None
-    pattern = "|".join(translate(one) for one in globs) or _NEVER
-    match = re.compile(pattern, re.IGNORECASE).match
-    decide = any if is_guard else all
-
-    def applies(flow: Flow) -> bool:
-        return decide(match(name.rstrip(".")) is not None for name in flow.hosts())
-
-    return applies

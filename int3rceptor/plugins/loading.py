@@ -23,6 +23,7 @@ from int3rceptor.plugins.host import Surroundings
 from int3rceptor.plugins.inspection import (
     ModuleInfo,
     inspect_module,
+    limited_to,
     require_loadable,
 )
 from int3rceptor.plugins.instance import PluginCode, PluginInstance
@@ -118,16 +119,19 @@ class Loader:
     ) -> Prepared:
         """Everything before the plugin runs. PluginError says what is wrong with which
         file; `watched` has seen all files that it was made of in either case."""
-        watched.look(path)  # also when the manifest is what cannot be used
-        manifest = read_manifest(path, settings, watched)
-        data = read_module(path, manifest.limits.module_bytes, watched)
+        data = read_module(path, MAX_MODULE_BYTES, watched)
+        manifest = read_manifest(path, settings, data, watched)
         return self.examine(path, data, manifest)
 
     def examine(self, path: Path, data: bytes, manifest: Manifest) -> Prepared:
         """What is in a module; PluginError when it cannot be loaded."""
+        if len(data) > manifest.limits.module_bytes:
+            most = manifest.limits.module_bytes
+            raise PluginError(f"{path}: larger than {most} bytes (limits.module_bytes)")
         module = compiled(data, str(path), self.cache)
         info = inspect_module(module)
         require_loadable(info, str(path))
+        info = limited_to(info, manifest.hooks, str(path))
         return Prepared(
             source=path,
             manifest=manifest,
@@ -156,6 +160,7 @@ class Loader:
             Lane(instances, self.executor, manifest.limits.wall_s),
             book,
             self.clocks,
+            digest=prepared.digest,
             is_heavy=bool(why_off_loop(manifest.limits, info)),
         )
         return LoadedPlugin(
@@ -175,7 +180,9 @@ class Loader:
             carries=manifest.state.carry,
         )
         return Surroundings(
+            name=manifest.name,
             config=manifest.guest_config(),
+            secret_fields=manifest.secret_fields,
             state=state,
             mailbox=Mailbox(manifest.name),
             publish=self.publish,

@@ -212,10 +212,7 @@ class PluginManager:
 
         def look() -> None:
             settings = self.grants.over(self._settings)
-            manifest = read_manifest(path, settings)
-            if len(data) > manifest.limits.module_bytes:
-                most = manifest.limits.module_bytes
-                raise PluginError(f"{path}: larger than {most} bytes")
+            manifest = read_manifest(path, settings, data)
             self._loader.examine(path, data, manifest)
 
         await asyncio.to_thread(look)

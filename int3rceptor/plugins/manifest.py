@@ -1,7 +1,9 @@
-"""A plugin's settings: NAME.toml beside NAME.wasm, and [plugins.NAME] of the config.
+"""A plugin's settings: a section of its module, NAME.toml beside it, and [plugins.NAME]
+of the config.
 
-The file may come from whoever wrote the module, so it can neither grant permissions
-nor lift a limit past the caps here; grants are read from the user's own config only.
+The first two may come from whoever wrote the module, so they can neither grant
+permissions nor lift a limit past the caps here; grants are read from the user's own
+config only.
 """
 
 import json
@@ -15,8 +17,14 @@ from typing import Literal
 from int3rceptor.config.tables import JsonValue, Table, made, setting
 from int3rceptor.errors import PluginError, SettingError
 from int3rceptor.files.reading import Watched
+from int3rceptor.model.headers import is_token
 from int3rceptor.plugins.keyvalues import DEFAULT_STATE_BYTES
+from int3rceptor.plugins.masking import SECRET_FIELDS
 from int3rceptor.plugins.permissions import Grant, parse_grant
+from int3rceptor.plugins.sections import custom_section
+
+SECTION = "int3rceptor"
+"""The custom section of a module that holds its manifest."""
 
 MAX_MANIFEST_BYTES = 1024 * 1024
 """A file of settings; a block list of 30,000 hosts still fits."""
@@ -57,6 +65,8 @@ MAX_TABLE_ELEMENTS = 10_000_000
 MAX_LOG_LINES = 1_000_000
 MAX_LOG_BYTES = 1024 * 1024 * 1024
 """In a second: as good as none."""
+MAX_LINE_CHARS = 256
+"""Of a version, a description or a glob: a DNS name has 253."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -69,6 +79,22 @@ def checked_name(text: str) -> str:
             "not a plugin's name; it has up to 64 letters, digits, dots, dashes and "
             "underscores, and begins with a letter or a digit"
         )
+    return text
+
+
+def _line(text: str) -> str:
+    """What is shown to people must not drive their terminal."""
+    if not text.isprintable() or len(text) > MAX_LINE_CHARS:
+        raise ValueError(
+            f"one line of at most {MAX_LINE_CHARS} characters, without control "
+            "characters"
+        )
+    return text
+
+
+def _field_name(text: str) -> str:
+    if not is_token(text.encode()):
+        raise ValueError(f"{text!r} cannot be the name of a header")
     return text
 
 
@@ -113,26 +139,41 @@ class State(Table):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Scope(Table):
-    """[scope]: the hosts whose flows it is asked about, as globs."""
+    """[scope]: the flows that it is asked about, as globs.
 
-    hosts: Sequence[str] = ("*",)
+    `content_types` are the response's in the hooks of a response, else the request's.
+    """
+
+    hosts: Sequence[str] = setting(("*",), check=_line)
+    methods: Sequence[str] = setting(("*",), check=_line)
+    content_types: Sequence[str] = setting(("*",), check=_line)
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Manifest(Table):
-    """Everything that is set about one plugin."""
+    """Everything that is set about one plugin.
+
+    `hooks` are those of its exports that are used; "*" stands for all.
+    """
 
     name: str = setting("", check=checked_name)
-    version: str = ""
-    description: str = ""
+    version: str = setting("", check=_line)
+    description: str = setting("", check=_line)
     priority: int = 100
     on_error: Literal["skip", "block"] = "skip"
     limits: Limits = made(Limits)
     scope: Scope = made(Scope)
+    hooks: Sequence[str] = ("*",)
     state: State = made(State)
     config: Mapping[str, JsonValue] = made(dict)
     permissions: Sequence[str] = setting((), check=checked_permission)
     grant: Sequence[str] = setting((), check=checked_permission)
+    secret_headers: Sequence[str] = setting((), check=_field_name)
+
+    @property
+    def secret_fields(self) -> frozenset[bytes]:
+        """The names of all fields that are masked without `secrets.read`."""
+        return SECRET_FIELDS | {name.lower().encode() for name in self.secret_headers}
 
     @property
     def asked(self) -> frozenset[Grant]:
@@ -160,34 +201,70 @@ Settings = Mapping[str, JsonValue]
 
 
 def read_manifest(
-    module: Path, settings: Mapping[str, Settings], watched: Watched | None = None
+    module: Path,
+    settings: Mapping[str, Settings],
+    data: bytes,
+    watched: Watched | None = None,
 ) -> Manifest:
-    """The manifest of a module file: NAME.toml beside it, the config's table over it.
+    """The manifest of a module: the section in its bytes, `data`; over it NAME.toml
+    beside it; over both the config's table.
 
-    `settings` are the config's tables by plugin name; they are merged key by key.
-    Without either, every setting has its default. A PluginError names the file (or
-    the config's table) and the key.
+    `settings` are the config's tables by plugin name. All are merged key by key, and
+    what none sets has its default. A PluginError names the place and the key.
     """
     path = module.with_suffix(".toml")
-    table = _read_table(path, watched or Watched())
-    if "grant" in table:
-        raise PluginError(
-            f"{path}: grant: a manifest cannot grant permissions to its own module; "
-            f"put it into [plugins.{module.stem}] of your config"
-        )
-    own = _validated({"name": module.stem, **table}, str(path))
+    section = f"{module}: the section {SECTION!r}"
+    beside = _read_table(path, watched or Watched())
+    inside = _parsed(custom_section(data, SECTION, str(module)) or b"", section)
+    if "name" not in beside:
+        _check_own_name(inside, module, section)
+    table = _layered({"name": module.stem}, inside, section)
+    table = _layered(table, beside, str(path))
+    own = _validated(table, str(path))
     overrides = settings.get(own.name)
     if not overrides:
         return own
-    merged: dict[str, JsonValue] = {"name": own.name, **table}
-    for key, value in overrides.items():
+    # The table's own name says which plugin it is for.
+    table = {**_merged(table, overrides), "name": own.name}
+    return _validated(table, f"[plugins.{own.name}] in the config")
+
+
+def _layered(below: Settings, layer: Settings, place: str) -> dict[str, JsonValue]:
+    """The manifest at `place`, from whoever wrote the module, over another."""
+    if "grant" in layer:
+        raise PluginError(
+            f"{place}: grant: a manifest cannot grant permissions to its own module; "
+            f"put it into [plugins.{below['name']}] of your config"
+        )
+    table = _merged(below, layer)
+    _validated(table, place)
+    return table
+
+
+def _check_own_name(inside: Settings, module: Path, section: str) -> None:
+    """A module alone cannot take another plugin's name, and what the user granted to
+    that: its name in itself is the file's, apart from case, dashes and underscores."""
+    name = inside.get("name", module.stem)
+    if isinstance(name, str) and _plain(name) != _plain(module.stem):
+        raise PluginError(
+            f"{section}: name: {name[:MAX_LINE_CHARS]!r} is not what the file is "
+            f"called; rename the file, or put the name into {module.stem}.toml"
+        )
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def _merged(below: Settings, above: Settings) -> dict[str, JsonValue]:
+    merged = dict(below)
+    for key, value in above.items():
         old = merged.get(key)
         if isinstance(old, dict) and isinstance(value, dict):
             merged[key] = {**old, **value}
         else:
             merged[key] = value
-    merged["name"] = own.name  # the table's own name says which plugin it is for
-    return _validated(merged, f"[plugins.{own.name}] in the config")
+    return merged
 
 
 def _read_table(path: Path, watched: Watched) -> dict[str, JsonValue]:
@@ -199,10 +276,16 @@ def _read_table(path: Path, watched: Watched) -> dict[str, JsonValue]:
         raise PluginError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise PluginError(f"{path}: {error}") from None
+    return _parsed(data, str(path))
+
+
+def _parsed(data: bytes, source: str) -> dict[str, JsonValue]:
+    if len(data) > MAX_MANIFEST_BYTES:
+        raise PluginError(f"{source}: larger than {MAX_MANIFEST_BYTES} bytes")
     try:
         return tomllib.loads(data.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PluginError(f"{path}: not valid TOML: {error}") from None
+        raise PluginError(f"{source}: not valid TOML: {error}") from None
 
 
 def _validated(table: Settings, source: str) -> Manifest:

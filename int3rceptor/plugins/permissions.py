@@ -29,6 +29,7 @@ class Permission(Enum):
     RECORD = "record"
     RESPOND = "respond"
     CONNECT = "connect"
+    SECRETS_READ = "secrets.read"
     AMBIENT = "ambient"
     KV = "kv"
     CONTEXT = "context"
@@ -37,16 +38,18 @@ class Permission(Enum):
 
 MEANINGS = {
     Permission.BASE: "write log lines, read its own configuration and memory size",
-    Permission.REQUEST_READ: "read the requests of the flows in its scope, and who "
-    "they are from",
+    Permission.REQUEST_READ: "read the requests of the flows in its scope, who "
+    "they are from and how they fared",
     Permission.RESPONSE_READ: "read the heads of the responses in its scope",
     Permission.BODY_READ: "read the bodies and trailers in its scope",
     Permission.REQUEST_MODIFY: "change the heads of requests",
     Permission.RESPONSE_MODIFY: "change the heads of responses",
     Permission.BODY_MODIFY: "replace bodies, whole or chunk by chunk, and decode them",
-    Permission.RECORD: "tag flows, and say what is kept of them",
+    Permission.RECORD: "tag flows, and say or change what is kept of them",
     Permission.RESPOND: "answer in the origin's place, drop or delay",
-    Permission.CONNECT: "refuse, delay, or leave alone whole connections",
+    Permission.CONNECT: "say where requests and connections go, and refuse, delay or "
+    "leave alone whole connections",
+    Permission.SECRETS_READ: "read cookies and credentials, not masked",
     Permission.AMBIENT: "read the clock and random bytes",
     Permission.KV: "keep state of its own under keys",
     Permission.CONTEXT: "read and leave values on flows, for other plugins",

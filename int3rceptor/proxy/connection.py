@@ -225,6 +225,7 @@ class Connection:
         limits = self._limits
         host, port = flow.request.host, flow.request.port
         session = Session(client=self._client, target=(host, port))
+        session.admit(host, port, flow.upstream)
         try:
             speech = await recognise(inbound, limits, limits.silent_client_ms / 1000)
         except StreamTimeout:
@@ -280,9 +281,7 @@ class Connection:
     async def _pass_through(self, inbound: Inbound, flow: Flow) -> None:
         """The origin is dialled first, so that a failure can still be told."""
         try:
-            origin = await self._services.origins.dial_blind(
-                flow.request.host, flow.request.port
-            )
+            origin = await self._dial_origin(flow)
         except OriginError as error:
             flow.error = str(error)
             await self._refuse(inbound, flow, failure_page(flow, error))
@@ -300,14 +299,17 @@ class Connection:
     async def _dial(self, inbound: Inbound, flow: Flow) -> ByteStream | None:
         """The origin of a tunnel; None when it failed, which cannot be answered."""
         try:
-            return await self._services.origins.dial_blind(
-                flow.request.host, flow.request.port
-            )
+            return await self._dial_origin(flow)
         except OriginError as error:
             flow.error = str(error)
             inbound.abort()
             await self._services.exchanges.capture(flow)
             return None
+
+    async def _dial_origin(self, flow: Flow) -> ByteStream:
+        request, upstream = flow.request, flow.upstream
+        address = (request.host, request.port) if upstream is None else upstream.address
+        return await self._services.origins.dial_blind(*address)
 
     async def _refuse(self, inbound: Inbound, flow: Flow, response: Response) -> None:
         flow.response = response

@@ -23,7 +23,14 @@ from int3rceptor.errors import (
 from int3rceptor.hooks.dispatcher import Dispatcher
 from int3rceptor.hooks.keeper import BeforeEnd, Keeper
 from int3rceptor.hooks.points import HookPoint
-from int3rceptor.hooks.verdicts import Drop, Fail, PassThrough, Respond, Verdict
+from int3rceptor.hooks.verdicts import (
+    Drop,
+    Fail,
+    PassThrough,
+    Respond,
+    Verdict,
+    describe,
+)
 from int3rceptor.model.flow import MAX_INFORMATIONAL, Flow
 from int3rceptor.model.message import Informational, Response
 from int3rceptor.net.stream import ByteStream
@@ -180,7 +187,7 @@ class Exchanges:
         verdict = await self._hooks.dispatch(HookPoint.CONNECT, flow)
         # To pass plain HTTP through is to do nothing more with it.
         if verdict is None or isinstance(verdict, PassThrough):
-            session.admit(host, port)
+            session.admit(host, port, flow.upstream)
             return None
         return verdict
 
@@ -199,6 +206,11 @@ class Exchanges:
         request = flow.request
         sni = session.sni if session.target == (request.host, request.port) else None
         origin = Origin(request.scheme, request.host, request.port, sni)
+        if upstream := session.upstream(request.host, request.port):
+            origin = origin._replace(via=upstream.address)
+            if flow.upstream is None:  # else on_connect was asked of this flow itself
+                flow.upstream, author = upstream, upstream.author
+                flow.record(HookPoint.CONNECT.value, author, describe(upstream))
         answer = await self._origins.send(
             request,
             origin,

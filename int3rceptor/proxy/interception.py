@@ -62,6 +62,8 @@ async def _offer(
     if services.settings.upstream.http2 == "never":
         return HTTP1
     origin = Origin("https", *session.target, hello.sni)
+    if upstream := session.upstream(*session.target):
+        origin = origin._replace(via=upstream.address)
     speaks_h2 = await services.origins.learns_h2(origin, PROBE_S)
     return HTTP1 if speaks_h2 is False else BOTH
 

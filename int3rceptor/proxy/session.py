@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from int3rceptor.model.flow import ClientInfo
+from int3rceptor.model.flow import ClientInfo, Upstream
 from int3rceptor.proxy.limits import MAX_CONNECTED_HOSTS
 
 
@@ -21,15 +21,19 @@ class Session:
     target: tuple[str, int] | None = None
     sni: str | None = None
     is_http2: bool = False
-    _admitted: dict[tuple[str, int], None] = field(default_factory=dict)
+    _admitted: dict[tuple[str, int], Upstream | None] = field(default_factory=dict)
 
     def is_admitted(self, host: str, port: int) -> bool:
         """Whether on_connect was asked for this origin here, and let it pass."""
         return (host, port) in self._admitted
 
-    def admit(self, host: str, port: int) -> None:
+    def upstream(self, host: str, port: int) -> Upstream | None:
+        """Where on_connect said to dial in place of this origin, if it did."""
+        return self._admitted.get((host, port)) if self._admitted else None
+
+    def admit(self, host: str, port: int, upstream: Upstream | None = None) -> None:
         """Do not ask on_connect again for this origin. Only a pass is remembered: a
         response belongs to one exchange, and who refused may think better of it."""
         if len(self._admitted) >= MAX_CONNECTED_HOSTS:
             del self._admitted[next(iter(self._admitted))]
-        self._admitted[(host, port)] = None
+        self._admitted[(host, port)] = upstream

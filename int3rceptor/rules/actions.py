@@ -11,12 +11,7 @@ from int3rceptor.hooks.verdicts import Drop, PassThrough, Respond, Verdict
 from int3rceptor.model.body import Body
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.headers import Headers
-from int3rceptor.model.message import (
-    DEFAULT_PORTS,
-    Request,
-    Response,
-    format_authority,
-)
+from int3rceptor.model.message import DEFAULT_PORTS, Response
 from int3rceptor.rules.model import (
     AddHeader,
     Answer,
@@ -77,23 +72,11 @@ def _rewrite(step: Rewrite, rule: Rule, flow: Flow, captures: Captures) -> None:
         request.target = target
     if step.scheme is None and step.host is None and step.port is None:
         return
-    is_default_port = request.port == DEFAULT_PORTS.get(request.scheme)
-    if step.scheme is not None:
-        request.scheme = step.scheme
-    request.host = step.host or request.host
-    if step.port is not None:
-        request.port = step.port
-    elif is_default_port:
-        request.port = DEFAULT_PORTS[request.scheme]
-    if not step.keeps_host:
-        _follow(request)
-
-
-def _follow(request: Request) -> None:
-    """Host says where the request goes now (RFC 9110, 7.2)."""
-    request.authority = format_authority(request.host, request.port, request.scheme)
-    if request.headers.get_bytes(b"host") is not None:
-        request.headers[b"Host"] = request.authority
+    scheme, port = step.scheme or request.scheme, step.port or request.port
+    if step.port is None and port == DEFAULT_PORTS.get(request.scheme):
+        port = DEFAULT_PORTS[scheme]
+    host = step.host or request.host
+    request.send_to(scheme, host, port, keeps_host=step.keeps_host)
 
 
 def _target(path: tuple[PathPart, ...], captures: Captures, old: bytes) -> bytes:

@@ -10,6 +10,7 @@ from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import describe
 from int3rceptor.model.flow import Flow
 from int3rceptor.rules.actions import note, take_steps, verdict_of
+from int3rceptor.rules.describing import facts_of
 from int3rceptor.rules.matching import Matched, PhaseRules
 from int3rceptor.rules.model import Phase, Rule
 
@@ -77,6 +78,7 @@ class _Asker:
             rule = found.rule
             flow.rule = rule.name
             if self._hooks.is_heard(HookPoint.RULE_MATCH, flow):
+                flow.rule_facts = facts_of(rule)
                 verdict = await self._hooks.dispatch(HookPoint.RULE_MATCH, flow)
                 if verdict is not None:
                     return verdict

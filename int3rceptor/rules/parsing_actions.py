@@ -27,7 +27,7 @@ from int3rceptor.rules.model import (
 )
 from int3rceptor.rules.patterns import MAX_CAPTURES
 from int3rceptor.rules.reading import Table, show
-from int3rceptor.wire.authority import MAX_PORT, parse_authority
+from int3rceptor.wire.authority import MAX_PORT, parse_host
 from int3rceptor.wire.fields import HOP_BY_HOP
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -163,11 +163,8 @@ def _new_host(table: Table) -> str | None:
     host = table.text("host")
     if host is None:
         return None
-    name = f"[{host}]" if ":" in host and not host.startswith("[") else host
     try:
-        if not host.isascii() or (name.startswith("[") and not name.endswith("]")):
-            raise ClientProtocolError("not a host alone")
-        return parse_authority(name, MAX_PORT)[0].lower()
+        return parse_host(host)
     except ClientProtocolError:
         raise table.problem(
             "host", f"{show(host)} is no host; write a name or an address, without port"

@@ -14,6 +14,7 @@ from int3rceptor.store.records import (
     BodyRecord,
     FlowRecord,
     OriginFacts,
+    PluginFacts,
     TlsFacts,
 )
 
@@ -28,6 +29,7 @@ _NO_RESPONSE = Response(status=0)
 _NO_BODY = BodyRecord()
 _NO_BLOCKS: list[bytes] = []
 _NO_CHANGES: list[tuple[str, str, str]] = []
+_NO_PLUGINS: list[PluginFacts] = []
 _HTTP = FlowKind.HTTP
 
 
@@ -92,6 +94,7 @@ class Keeper:
             flow.error,
             _changes(flow) if flow.changes else _NO_CHANGES,
             flow.tags, flow.rule, flow.bytes_up, flow.bytes_down, flow.is_redacted,
+            _plugins(flow) if flow.plugins else _NO_PLUGINS,
         )  # fmt: skip
 
     def _body(self, flow: Flow, side: str, body: Body) -> BodyRecord:
@@ -192,6 +195,21 @@ def _origin_facts(info: OriginInfo) -> OriginFacts:
 
 def _changes(flow: Flow) -> list[tuple[str, str, str]]:
     return [(one.point, one.author, one.what) for one in flow.changes]
+
+
+def _plugins(flow: Flow) -> list[PluginFacts]:
+    return [
+        PluginFacts(
+            one.name,
+            one.version,
+            one.digest,
+            one.hook,
+            one.calls,
+            one.fuel,
+            one.micros,
+        )
+        for one in flow.plugins
+    ]
 
 
 def _informational(flow: Flow) -> list[bytes]:

@@ -6,6 +6,7 @@ only what the listener left may be seen. Pure.
 
 import msgspec
 
+from int3rceptor.hooks.changes import without_value
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.headers import Headers, to_bytes
 from int3rceptor.model.message import Informational, Request, Response
@@ -32,7 +33,7 @@ def redacted(record: FlowRecord, flow: Flow) -> FlowRecord:
         response_received=_response_like(record.response_received, response),
         response_sent=_response_like(record.response_sent, response),
         changes=[
-            (point, author, _without_value(what))
+            (point, author, without_value(what))
             for point, author, what in record.changes
         ],
     )
@@ -75,14 +76,3 @@ def _block(start: bytes, headers: Headers) -> bytes:
 
 def _start_line(head: bytes) -> bytes:
     return head.partition(b"\n")[0].rstrip(b"\r")
-
-
-def _without_value(what: str) -> str:
-    """A change's phrase with the names in it, not the values, old or new.
-
-    "- cookie: a=b" is "- cookie"; a changed line ("GET https://a/ -> GET https://b/")
-    and a phrase that quotes ("failed: ...") keep nothing of what they show.
-    """
-    if what.startswith(("- ", "+ ")) or " -> " not in what:
-        return what.partition(":")[0]
-    return "start line"

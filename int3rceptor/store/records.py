@@ -45,6 +45,22 @@ class BodyRecord(msgspec.Struct, array_like=True, frozen=True):
     original: bytes | None = None
 
 
+class PluginFacts(msgspec.Struct, array_like=True, frozen=True):
+    """A version of a plugin that changed or decided something at one hook.
+
+    `digest` is the beginning of its module's SHA-256. `fuel` (0: not known) and
+    `micros` are what its calls there took.
+    """
+
+    name: str
+    version: str
+    digest: str
+    hook: str
+    calls: int
+    fuel: int
+    micros: int
+
+
 class FlowRecord(msgspec.Struct, array_like=True, frozen=True):
     """One flow. Heads are blocks of lines as they passed, without the blank line.
 
@@ -87,6 +103,7 @@ class FlowRecord(msgspec.Struct, array_like=True, frozen=True):
     bytes_up: int
     bytes_down: int
     is_redacted: bool
+    plugins: list[PluginFacts] = []
 
 
 class BodyPiece(msgspec.Struct, array_like=True, frozen=True):

@@ -39,6 +39,15 @@ def parse_authority(authority: str | bytes, default_port: int) -> tuple[str, int
     return _known(authority, default_port)
 
 
+def parse_host(host: str) -> str:
+    """A host alone, in lower case; an IPv6 address with or without brackets.
+    ClientProtocolError for anything else."""
+    name = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    if not host.isascii() or (name.startswith("[") and not name.endswith("]")):
+        raise _invalid(to_bytes(host), "not a host alone")
+    return _parse(name, MAX_PORT)[0].lower()
+
+
 @lru_cache(MAX_KNOWN_AUTHORITIES)
 def _known(authority: str | bytes, default_port: int) -> tuple[str, int]:
     return _parse(authority, default_port)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from int3rceptor.cli.flow_explain import explained, explanation
 from int3rceptor.cli.flow_steps import Step, ways
 from int3rceptor.cli.json_indent import indented
-from int3rceptor.store.records import BodyRecord, FlowRecord
+from int3rceptor.store.records import BodyRecord, FlowRecord, PluginFacts
 from tests.support.kept_flows import a_record
 
 RECEIVED = b"GET /a HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\nX-Old: 1\r\n"
@@ -44,6 +44,20 @@ def test_each_author_has_a_step_and_the_rest_is_our_own() -> None:
     assert second.diff[1:3] == ["-GET /a HTTP/1.1", "+POST /b HTTP/1.1"]
     assert (own.point, own.author) == ("", "int3rceptor")
     assert [line for line in own.diff if line[0] == "-"] == ["-Connection: close"]
+
+
+def test_the_plugins_that_took_part_are_named_with_what_they_cost() -> None:
+    facts = [
+        PluginFacts("stamp", "1.0", "3fa9c01b77de", "on_request", 2, 1234, 56),
+        PluginFacts("a\x1b[2J", "", "00", "on_capture", 1, 0, 7),
+    ]
+    record = replace(a_flow(sent=RECEIVED), plugins=facts)
+
+    lines = [line for line in explanation(record) if "sha256" in line]
+    assert lines == [
+        "  stamp 1.0 (sha256 3fa9c01b77de…) at on_request: 2 calls, 1,234 fuel, 56 µs",
+        "  a\\x1b[2J (sha256 00…) at on_capture: 1 call, 7 µs",
+    ]
 
 
 def test_a_translation_between_versions_is_our_own_step() -> None:

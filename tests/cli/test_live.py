@@ -153,6 +153,16 @@ def test_marks_name_authors_but_no_header_value() -> None:
     assert "secret" not in shown + json_form(flow)
 
 
+def test_a_redacted_flow_shows_no_earlier_value() -> None:
+    flow = a_flow()
+    flow.record("on_request", "x", "GET http://a/?secret -> GET http://a/")
+    assert "secret" in text(flow)
+    flow.is_redacted = True
+    assert "secret" not in text(flow)
+    assert "secret" not in json_form(flow)
+    assert "start line" in text(flow)
+
+
 def test_many_authors_are_counted() -> None:
     flow = a_flow()
     for number in range(MAX_MARKS + 2):

@@ -238,3 +238,51 @@ async def test_who_needs_a_body(hooks: Dispatcher, flow: Flow) -> None:
     assert not hooks.needs_body(HookPoint.REQUEST, flow)
     flow.request.host = "b.test"
     assert hooks.needs_body(HookPoint.REQUEST, flow)
+
+
+# --- trailers, and what is kept -----------------------------------------------------
+
+
+async def test_trailers_are_told_apart_from_fields(
+    hooks: Dispatcher, flow: Flow
+) -> None:
+    flow.request.body = Body(b"x", trailers=Headers([(b"Sum", b"1"), (b"Sum", b"2")]))
+
+    def change(flow: Flow) -> None:
+        flow.request.body.trailers = Headers([(b"Sum", b"3"), (b"Sum", b"1")])
+
+    await ask(hooks, flow, change)
+
+    assert noted(flow) == ["trailer - Sum: 2", "trailer + Sum: 3"]
+
+
+async def test_trailers_that_came_with_the_end_of_a_body_are_no_change(
+    hooks: Dispatcher, flow: Flow
+) -> None:
+    class Ending(OneChunk):
+        def trailers(self) -> Headers | None:
+            return Headers([(b"Sum", b"1")])
+
+    async def read(flow: Flow) -> None:
+        await flow.request.body.read(MAX_BODY)
+
+    flow.request.body = Body(source=Ending(b"x"))
+    await ask(hooks, flow, read)
+
+    assert flow.request.body.trailers == Headers([(b"Sum", b"1")])
+    assert noted(flow) == []
+
+
+async def test_what_is_kept_secret_is_told_by_its_name_alone(
+    hooks: Dispatcher, flow: Flow
+) -> None:
+    def redact(flow: Flow) -> None:
+        flow.request.target = b"/"
+        flow.request.headers["A"] = "2"
+        flow.request.body.trailers = Headers([(b"Sum", b"1")])
+
+    hooks.add(listener(redact, point=HookPoint.CAPTURE))
+    await hooks.dispatch(HookPoint.CAPTURE, flow)
+
+    assert flow.is_redacted
+    assert noted(flow) == ["start line", "- A", "- A", "+ A", "trailer + Sum"]

@@ -9,6 +9,7 @@ from int3rceptor.errors import LimitExceeded, StreamLost, TransformError
 from int3rceptor.model.body import Body, Transform
 from int3rceptor.model.headers import Headers
 from tests.support import chunks as support
+from tests.support.listening import Held
 
 CHUNKS = st.lists(st.binary(min_size=1, max_size=5), max_size=8)
 TRAILERS = Headers([(b"Checksum", b"1")])
@@ -165,14 +166,14 @@ class Holding:
 
 @pytest.mark.parametrize("function", [upper, upper_later])
 async def test_a_stream_passes_through_a_function(function: Transform) -> None:
-    tapped: list[bytes] = []
+    tap = Held()
     body = Body(source=Chunks(b"ab", b"c"), length=3)
-    body.tap = tapped.append
+    body.tap = tap
     body.transform(function)
 
     assert body.length is None
     assert await rest(body) == [b"AB", b"C"]
-    assert tapped == [b"AB", b"C"]
+    assert tap.held == b"ABC"
     assert body.size == 3
     assert body.trailers == TRAILERS
     assert (body.replaced, body.original) == (1, None)
@@ -322,3 +323,17 @@ async def test_reading_up_to_a_limit_never_loses_a_byte(
 
     assert b"".join(await rest(body)) == whole
     assert body.passed == len(whole)
+
+
+async def test_what_a_tap_held_is_kept_once_all_has_passed() -> None:
+    body = Body(source=Chunks(b"ab", b"c"), length=3)
+    body.tap = tap = Held()
+    await body.chunk()
+    assert (body.has_ended, body.kept) == (False, None)
+    await body.chunk()  # the last one, by the length that was announced
+    assert (body.has_ended, body.kept) == (True, b"abc")
+    tap.held.clear()
+    assert body.kept is None
+    assert Body(b"whole").kept == b"whole"
+    body.tap = None
+    assert body.kept is None

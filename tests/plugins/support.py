@@ -41,6 +41,16 @@ EVERYTHING = frozenset(
     grant_of(one, "*" if one in SCOPED else "") for one in Permission
 )
 LETTER = Message("news", b"hello", ("sender",))
+ORIGINAL_SIX = {
+    "host_log": 3,
+    "host_get_memory_size": 0,
+    "host_abort": 2,
+    "host_get_header": 4,
+    "host_set_header": 4,
+    "host_get_method": 2,
+}
+"""The functions of the original, and how many parameters they take."""
+
 RESULT_AT = 128
 DATA_AT = 1024
 

@@ -10,7 +10,7 @@ from int3rceptor.hooks.points import HookPoint
 from int3rceptor.plugins.boundary import Fault, FaultKind
 from int3rceptor.plugins.callers import MakerFactory, maker_factory, proves_itself
 from int3rceptor.plugins.fastcall import FastGuest, FastMaker, has_known_layout
-from int3rceptor.plugins.host_write import set_header
+from int3rceptor.plugins.host_fields import FIELD_WRITERS
 from int3rceptor.plugins.instance import PluginInstance
 from int3rceptor.plugins.stockcall import StockMaker
 from tests.plugins.support import guest, make_flow, make_instance
@@ -87,10 +87,11 @@ def test_an_interrupted_call_leaves_no_change_behind(
     factory: MakerFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flow, untouched = make_flow(), make_flow()
+    arguments: tuple[int, ...] = (0, 6, 6, 4)
 
     def interrupted(*_values: int) -> int:
         host = instance._host
-        set_header(host, 0, 6, 6, 4)
+        FIELD_WRITERS["host_set_header"](host, *arguments)
         assert "x-half" in flow.request.headers
         raise KeyboardInterrupt
 

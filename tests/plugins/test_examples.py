@@ -25,7 +25,7 @@ def load(
     factory: MakerFactory,
     settings: dict[str, dict[str, object]] | None = None,
 ) -> PluginInstance:
-    manifest = read_manifest(committed(name), settings or {})  # type: ignore[arg-type]
+    manifest = read_manifest(committed(name), settings or {}, b"")  # type: ignore[arg-type]
     return make_instance(
         committed(name).read_bytes(),
         factory,

@@ -6,12 +6,13 @@ import pytest
 
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Delay, Drop
+from int3rceptor.model.body import Body
 from int3rceptor.model.flow import Flow
 from int3rceptor.plugins.boundary import Fault, FaultKind, Outcome
 from int3rceptor.plugins.codes import Status
 from int3rceptor.plugins.host import Host, HostBudget, Surroundings
 from int3rceptor.plugins.host_read import encode_list
-from int3rceptor.plugins.host_write import WRITERS
+from int3rceptor.plugins.instance import HOST_ACTS
 from int3rceptor.plugins.permissions import Grants, Permission, grant_of
 from tests.plugins.support import make_flow
 
@@ -45,6 +46,9 @@ class FakeGuest:
     def memory_bytes(self) -> int:
         return len(self.memory)
 
+    def fuel_used(self) -> int:
+        return 0
+
     def stop(self) -> None:
         self.is_stopped = True
 
@@ -57,7 +61,7 @@ def make_host(memory: bytes = b"x" * 64, size: int = 1000) -> tuple[Host, FakeGu
 
 
 def do(host: Host, name: str, *values: int) -> int:
-    act = WRITERS[name]
+    act = HOST_ACTS[name]
     return act(host, *values)
 
 
@@ -70,16 +74,34 @@ CHANGES = [
     ("host_set_status", RESPONSE, b"", (500,)),
     ("host_set_body", RESPONSE, b"new", (0, 3)),
     ("host_tag", REQUEST, b"tag", (0, 3)),
+    ("host_set_url", REQUEST, b"http://b/", (0, 9)),
+    ("host_set_request_header", REQUEST, b"accept*/*", (0, 6, 6, 3)),
+    ("host_add_request_header", REQUEST, b"accept*/*", (0, 6, 6, 3)),
+    ("host_remove_request_header", REQUEST, b"accept", (0, 6)),
+    ("host_set_request_body", REQUEST, b"new", (0, 3)),
+    ("host_set_trailer", RESPONSE, b"x-sum1", (0, 5, 5, 1)),
+    ("host_add_trailer", RESPONSE, b"x-sum1", (0, 5, 5, 1)),
+    ("host_remove_trailer", REQUEST, b"x-sum", (0, 5)),
+    ("host_set_request_trailer", REQUEST, b"x-sum1", (0, 5, 5, 1)),
+    ("host_add_request_trailer", REQUEST, b"x-sum1", (0, 5, 5, 1)),
+    ("host_remove_request_trailer", REQUEST, b"x-sum", (0, 5)),
 ]
+
+
+def _body_look(body: Body) -> tuple[object, ...]:
+    trailers = list(body.trailers.raw) if body.trailers else []
+    return body.content, body.length, body.replaced, body.original, trailers
 
 
 def looks(flow: Flow) -> tuple[object, ...]:
     request, response = flow.request, flow.response
     assert response is not None
     return (
-        *(request.method, request.target, copy.copy(request.headers.raw)),
+        *(request.method, request.url, copy.copy(request.headers.raw)),
+        request.authority,
         *(response.status, response.reason, copy.copy(response.headers.raw)),
-        *(response.body.content, response.body.length, list(flow.tags)),
+        *(list(flow.tags), list(flow.changes)),
+        *map(_body_look, (request.body, response.body)),
     )
 
 

@@ -12,6 +12,7 @@ from int3rceptor.plugins.host_write import decode_list
 from int3rceptor.plugins.manifest import Limits
 from int3rceptor.plugins.permissions import Permission, grant_of
 from tests.plugins.support import Probe, make_flow
+from tests.support.listening import OneChunk
 
 BUFFER = 4096
 REQUEST, RESPONSE, CAPTURE = HookPoint.REQUEST, HookPoint.RESPONSE, HookPoint.CAPTURE
@@ -125,7 +126,7 @@ def test_an_ipv6_client_is_bracketed() -> None:
 
 def test_a_body_that_was_not_buffered_is_too_large() -> None:
     flow = make_flow()
-    flow.request.body = Body(None)
+    flow.request.body = Body(source=OneChunk(b"x"))
     for name in ("host_get_body", "host_list_trailers"):
         assert Probe(name).call(BUFFER, 99, flow=flow) == Status.TOO_LARGE
 

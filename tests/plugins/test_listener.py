@@ -14,7 +14,7 @@ from int3rceptor.errors import PluginError
 from int3rceptor.hooks.dispatcher import Dispatcher
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Fail, Verdict
-from int3rceptor.model.flow import Flow
+from int3rceptor.model.flow import MAX_PARTICIPANTS, Flow, Participant
 from int3rceptor.plugins import lane as lane_module
 from int3rceptor.plugins.boundary import Fault, FaultKind
 from int3rceptor.plugins.chunks import Chunk
@@ -29,7 +29,7 @@ from int3rceptor.plugins.inspection import ModuleInfo
 from int3rceptor.plugins.instance import PluginInstance
 from int3rceptor.plugins.lane import Lane
 from int3rceptor.plugins.lines import PluginLog
-from int3rceptor.plugins.listener import Clocks, PluginListener, scope_test
+from int3rceptor.plugins.listener import Clocks, PluginListener
 from int3rceptor.plugins.loading import MAX_INLINE_FUEL, why_off_loop
 from int3rceptor.plugins.manifest import Limits, Manifest
 from tests.plugins.support import (
@@ -43,6 +43,7 @@ from tests.plugins.support import (
 from tests.support.guests import stamper
 
 REQUEST = HookPoint.REQUEST
+DIGEST = "3fa9c01b77de" + "0" * 52
 
 
 class Build(Protocol):
@@ -87,7 +88,13 @@ def build(clock: Clock, cpu_clock: Clock, book: LogBook) -> Iterator[Build]:
             log = PluginLog(manifest.name, book, clock=clock)
             lane = Lane(instances, executor, 5.0)
             one = PluginListener(
-                manifest, instances, lane, log, clocks, is_heavy=is_heavy
+                manifest,
+                instances,
+                lane,
+                log,
+                clocks,
+                digest=DIGEST,
+                is_heavy=is_heavy,
             )
             dispatcher = make_dispatcher()
             for listener in one.listeners([REQUEST], needs_body=False):
@@ -106,6 +113,47 @@ async def test_a_fault_is_recorded_and_the_flow_goes_on(build: Build) -> None:
     assert change.what.endswith("trap: unreachable")
     assert one.stats.faults == {FaultKind.TRAP: 1}
     assert one.stats.calls == 1
+
+
+async def test_who_changes_or_decides_something_is_told_with_what_it_took(
+    build: Build, clock: Clock
+) -> None:
+    stamp = Manifest(name="stamp", version="1.2")
+    _, dispatcher = build("original_three", manifest=stamp)
+    flow = make_flow()
+    await dispatcher.dispatch(REQUEST, flow)
+    (told,) = flow.plugins
+    assert (told.name, told.version, told.digest) == ("stamp", "1.2", DIGEST[:12])
+    assert (told.hook, told.calls) == ("on_request", 1)
+    assert told.fuel > 0
+    first = told.fuel
+    flow.request.headers.remove("x-seen")
+    flow.request.headers["Accept"] = "again"
+    await dispatcher.dispatch(REQUEST, flow)
+    assert flow.plugins == [told]
+    assert told.calls == 2
+    assert told.fuel > first
+
+
+@pytest.mark.parametrize("is_slow", [True, False])
+async def test_what_does_nothing_is_not_told_of_and_what_fails_is(
+    is_slow: bool, build: Build
+) -> None:
+    for name, count in (("counter", 0), ("unreachable", 1), ("returns_drop", 1)):
+        one, dispatcher = build(name)
+        one.pace.is_slow = is_slow
+        flow = make_flow()
+        await dispatcher.dispatch(REQUEST, flow)
+        assert [told.name for told in flow.plugins] == [name] * count
+
+
+def test_a_flow_names_a_limited_number_of_plugins() -> None:
+    flow = make_flow()
+    for number in range(MAX_PARTICIPANTS + 1):
+        who = Participant(name=str(number), version="", digest="", hook="x", calls=1)
+        flow.took_part(who)
+    assert len(flow.plugins) == MAX_PARTICIPANTS
+    assert flow.plugins[-1].name == str(MAX_PARTICIPANTS - 1)
 
 
 async def test_a_guard_that_fails_refuses_the_flow(build: Build) -> None:
@@ -233,34 +281,6 @@ async def test_the_loop_runs_on_while_a_plugin_computes(build: Build) -> None:
         await asyncio.sleep(0.005)
     assert isinstance(job.exception(), Exception)
     assert beats > 20
-
-
-@pytest.mark.parametrize(
-    ("globs", "as_reader", "as_guard"),
-    [
-        (("*.example.com",), True, True),
-        (("api.example.com",), False, True),
-        (("API.EXAMPLE.COM",), False, True),
-        (("example.com",), False, False),
-        (("*.example.co",), False, False),
-        (("api.*", "sni.*", "connect.*"), True, True),
-        ((), False, False),
-        (("*.EXAMPLE.com", "[x]"), True, True),
-    ],
-)
-def test_scope_matches_the_strictest(
-    globs: tuple[str, ...], as_reader: bool, as_guard: bool
-) -> None:
-    flow = make_flow()
-    reader = scope_test(globs, is_guard=False)
-    guard = scope_test(globs, is_guard=True)
-    assert reader is not None
-    assert guard is not None
-    assert (reader(flow), guard(flow)) == (as_reader, as_guard)
-
-
-def test_a_scope_of_everything_is_no_test_at_all() -> None:
-    assert scope_test(("a", "*"), is_guard=False) is None
 
 
 # --- off the loop, and side by side ---------------------------------------------------

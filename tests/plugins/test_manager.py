@@ -161,6 +161,7 @@ async def test_a_dropped_in_module_reads_and_waits_for_a_grant(
     assert manager.plugins["probe"].withheld == {
         grant_of(Permission.REQUEST_MODIFY),
         grant_of(Permission.RESPONSE_MODIFY),
+        grant_of(Permission.RECORD),
     }
     assert await answer_of(manager, dispatcher, "probe") == (
         Status.NO_PERMISSION,
@@ -175,7 +176,7 @@ async def test_a_grant_of_the_users_config_is_enough(
     manager = PluginManager(
         dispatcher,
         log=book,
-        settings={"probe": {"grant": ["request.modify", "response.modify"]}},
+        settings={"probe": {"grant": ["request.modify", "response.modify", "record"]}},
     )
     await manager.load(path, is_trusted=False)
     assert manager.plugins["probe"].withheld == frozenset()

@@ -20,7 +20,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_without_a_file_everything_has_its_default(tmp_path: Path) -> None:
-    manifest = read_manifest(tmp_path / "demo.wasm", {})
+    manifest = read_manifest(tmp_path / "demo.wasm", {}, b"")
     assert (manifest.name, manifest.priority, manifest.on_error) == (
         "demo",
         100,
@@ -46,7 +46,7 @@ def test_the_config_goes_over_the_file_key_by_key(tmp_path: Path) -> None:
         "x": {"limits": {"fuel": 8}, "config": {"b": 2}, "grant": ["respond"]},
         "demo": {"priority": 1},
     }
-    manifest = read_manifest(module, settings)
+    manifest = read_manifest(module, settings, b"")
     assert (manifest.priority, manifest.limits.fuel) == (5, 8)
     assert manifest.limits.wall_s == 1.0
     assert manifest.config == {"a": "1", "b": 2}
@@ -74,14 +74,14 @@ def test_what_is_wrong_is_named_with_file_and_key(
     text: str, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(PluginError) as caught:
-        read_manifest(write(tmp_path, text), {})
+        read_manifest(write(tmp_path, text), {}, b"")
     assert str(caught.value).startswith(f"{tmp_path}/{message}")
     assert "\n" not in str(caught.value)
 
 
 def test_a_mistake_in_the_config_names_its_table(tmp_path: Path) -> None:
     with pytest.raises(PluginError) as caught:
-        read_manifest(tmp_path / "demo.wasm", {"demo": {"grant": ["all"]}})
+        read_manifest(tmp_path / "demo.wasm", {"demo": {"grant": ["all"]}}, b"")
     message = str(caught.value)
     assert message.startswith(
         "[plugins.demo] in the config: grant: 'all': no such permission"
@@ -91,14 +91,14 @@ def test_a_mistake_in_the_config_names_its_table(tmp_path: Path) -> None:
 
 def test_a_file_that_is_too_large_or_no_text(tmp_path: Path) -> None:
     with pytest.raises(PluginError, match="larger than"):
-        read_manifest(write(tmp_path, "#" * (MAX_MANIFEST_BYTES + 1)), {})
+        read_manifest(write(tmp_path, "#" * (MAX_MANIFEST_BYTES + 1)), {}, b"")
     (tmp_path / "demo.toml").write_bytes(b"\xff")
     with pytest.raises(PluginError, match="not valid TOML"):
-        read_manifest(tmp_path / "demo.wasm", {})
+        read_manifest(tmp_path / "demo.wasm", {}, b"")
     (tmp_path / "demo.toml").unlink()
     (tmp_path / "demo.toml").mkdir()
     with pytest.raises(PluginError, match="not a file"):
-        read_manifest(tmp_path / "demo.wasm", {})
+        read_manifest(tmp_path / "demo.wasm", {}, b"")
 
 
 def test_the_guests_view_of_its_configuration(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_the_guests_view_of_its_configuration(tmp_path: Path) -> None:
         tmp_path,
         '[config]\ns = "é"\nn = 1\nf = 1.5\nb = true\nl = ["a", 2]\nt.u = "v"',
     )
-    assert read_manifest(module, {}).guest_config() == {
+    assert read_manifest(module, {}, b"").guest_config() == {
         "": '{"s": "é", "n": 1, "f": 1.5, "b": true, "l": ["a", 2], "t": {"u": "v"}}',
         "s": "é",
         "n": "1",
@@ -130,16 +130,33 @@ def test_the_guests_view_of_its_configuration(tmp_path: Path) -> None:
 def test_a_permission_that_is_none(text: str, message: str, tmp_path: Path) -> None:
     settings: dict[str, Settings] = {"demo": {"permissions": [text]}}
     with pytest.raises(PluginError, match=message):
-        read_manifest(tmp_path / "demo.wasm", settings)
+        read_manifest(tmp_path / "demo.wasm", settings, b"")
 
 
 def test_asks_and_grants_may_name_what_they_are_for(tmp_path: Path) -> None:
     settings: dict[str, Settings] = {
         "demo": {"permissions": ["topics:a:b", "record"], "grant": ["topics:a:b"]}
     }
-    manifest = read_manifest(tmp_path / "demo.wasm", settings)
+    manifest = read_manifest(tmp_path / "demo.wasm", settings, b"")
     assert manifest.asked == {
         grant_of(Permission.TOPICS, "a:b"),
         grant_of(Permission.RECORD),
     }
     assert manifest.granted == {grant_of(Permission.TOPICS, "a:b")}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        r'version = "\u001b[2J"',
+        r'description = "a\nb"',
+        f'description = "{"x" * 257}"',
+        r'scope.hosts = ["a\u0007"]',
+    ],
+)
+def test_what_is_shown_to_people_cannot_drive_a_terminal(
+    line: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.toml").write_text(line)
+    with pytest.raises(PluginError, match="one line of at most 256 characters"):
+        read_manifest(tmp_path / "a.wasm", {}, b"")

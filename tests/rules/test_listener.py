@@ -8,7 +8,7 @@ import pytest
 from int3rceptor.hooks.dispatcher import Answer, Dispatcher, Listener
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Delay, Drop, PassThrough, Respond
-from int3rceptor.model.flow import MAX_TAGS, Flow
+from int3rceptor.model.flow import MAX_TAGS, Flow, RuleFacts
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Response
 from int3rceptor.rules.actions import MAX_TARGET_BYTES
@@ -386,3 +386,19 @@ async def test_a_change_in_on_rule_match_is_seen_by_the_rules_after() -> None:
     ruled.hooks.add(Listener(name="plugin", point=HookPoint.RULE_MATCH, call=move))
 
     assert await ruled.ask(a_flow()) == Drop("by rule two")
+
+
+async def test_who_is_asked_about_a_match_knows_what_the_rule_will_do() -> None:
+    ruled = one('match = {}\non = "response"\ntag = "t"')
+    flow = a_flow(response=Response(status=200))
+    seen: list[RuleFacts | None] = []
+    point = HookPoint.RULE_MATCH
+    ruled.hooks.add(
+        Listener(
+            name="plugin", point=point, call=lambda flow: seen.append(flow.rule_facts)
+        )
+    )
+    await ruled.ask(flow, HookPoint.RESPONSE)
+
+    assert seen[0] is not None
+    assert (seen[0].phase, seen[0].does) == ("response", ("tag t",))

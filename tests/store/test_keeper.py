@@ -11,7 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from int3rceptor.model.body import Body
-from int3rceptor.model.flow import ClientInfo, Flow, FlowKind, OriginInfo, TlsInfo
+from int3rceptor.model.flow import (
+    ClientInfo,
+    Flow,
+    FlowKind,
+    OriginInfo,
+    Participant,
+    TlsInfo,
+)
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Informational, Request, Response
 from int3rceptor.store import keeper as keeper_module
@@ -23,6 +30,7 @@ from int3rceptor.store.records import (
     BodyRecord,
     FlowRecord,
     OriginFacts,
+    PluginFacts,
     TlsFacts,
     decode_flow,
     decode_piece,
@@ -30,6 +38,7 @@ from int3rceptor.store.records import (
 from int3rceptor.store.segment import JOURNAL_FOLDER
 from int3rceptor.store.trouble import RETRY_MAX_S
 from tests.store.test_ids import Clock
+from tests.support.kept_flows import a_record
 
 if TYPE_CHECKING:
     from int3rceptor.hooks.keeper import Keeper as KeeperProtocol
@@ -219,6 +228,26 @@ def test_everything_known_of_a_flow(kept: Kept) -> None:
         bytes_down=22,
         is_redacted=False,
     )
+
+
+def test_the_plugins_that_took_part(kept: Kept) -> None:
+    flow = flow_with()
+    for fuel in (5, 6):
+        flow.took_part(
+            Participant(
+                name="stamp",
+                version="1.0",
+                digest="3fa9c01b77de",
+                hook="on_request",
+                calls=1,
+                fuel=fuel,
+                micros=7,
+            )
+        )
+    record = kept.keep(flow)
+
+    wanted = PluginFacts("stamp", "1.0", "3fa9c01b77de", "on_request", 2, 11, 14)
+    assert record.plugins == [wanted]
 
 
 def test_a_flow_that_failed_before_its_answer(kept: Kept) -> None:
@@ -664,6 +693,9 @@ def test_records_of_earlier_releases_can_be_read() -> None:
     payload = msgspec.msgpack.encode([9, 3])
 
     assert msgspec.msgpack.decode(payload, type=BodyRecord) == BodyRecord(9, 3)
+    fields = msgspec.structs.astuple(a_record(7))
+    before_plugins = msgspec.msgpack.encode(fields[:-1])
+    assert decode_flow(before_plugins) == a_record(7)
 
 
 def numbered(size: int) -> bytes:

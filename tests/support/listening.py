@@ -29,6 +29,16 @@ class OneChunk:
         return None
 
 
+class Held:
+    """What a keeper's ear holds of a stream."""
+
+    def __init__(self) -> None:
+        self.held = bytearray()
+
+    def __call__(self, data: bytes) -> None:
+        self.held += data
+
+
 class Broken:
     async def next_chunk(self) -> bytes:
         raise StreamLost("the client went away")

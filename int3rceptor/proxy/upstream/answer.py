@@ -24,14 +24,21 @@ _CREDENTIALS = frozenset((b"authorization", b"www-authenticate"))
 class Origin(NamedTuple):
     """Where a request goes: the key of the pool.
 
-    Verification settings, client certificate and upstream proxy are the same for the
-    whole process, so they need no place here.
+    `via` is dialled in place of host and port; the names stay. Verification settings,
+    client certificate and upstream proxy are the same for the whole process, so they
+    need no place here.
     """
 
     scheme: str
     host: str
     port: int
     sni: str | None
+    via: tuple[str, int] | None = None
+
+    @property
+    def dialled(self) -> tuple[str, int]:
+        """The host and port that the connection goes to."""
+        return self.via or (self.host, self.port)
 
     def __str__(self) -> str:
         return format_authority(self.host, self.port, self.scheme)

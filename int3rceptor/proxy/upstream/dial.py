@@ -67,7 +67,7 @@ class Dialer:
         An origin that shares no protocol with a client of HTTP/1.1 is offered HTTP/2.
         """
         offered = BOTH if may_use_h2 else HTTP1_ONLY
-        sock = await self._connect(origin.host, origin.port)
+        sock = await self._connect(*origin.dialled)
         try:
             return await self._handshake(sock, origin, offered)
         except OSError as error:
@@ -87,7 +87,9 @@ class Dialer:
         self._resolver.shutdown(wait=False, cancel_futures=True)
 
     def _context(self, origin: Origin, offered: tuple[str, ...]) -> OriginContext:
-        key = f"{origin.host}:{origin.port}/{origin.sni or ''}/{offered[0]}"
+        # A session of one server means nothing to another behind the same name.
+        host, port = origin.dialled
+        key = f"{origin.host}:{host}:{port}/{origin.sni or ''}/{offered[0]}"
         return self._contexts.get(key, offered)
 
     async def _handshake(

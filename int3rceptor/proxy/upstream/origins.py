@@ -115,7 +115,7 @@ class Origins:
         if origin.scheme == "https":
             stream = await self._dialer.tls(origin, may_use_h2=may_use_h2)
         else:
-            stream = await self._dialer.tcp(origin.host, origin.port)
+            stream = await self._dialer.tcp(*origin.dialled)
         tls = tls_info(stream.ssl_object, origin.sni)
         if tls is not None and tls.alpn == "h2":
             return H2Origin(origin, stream, tls, self.pool, self._settings)
