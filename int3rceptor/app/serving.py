@@ -22,6 +22,7 @@ from int3rceptor.config.model import Config
 from int3rceptor.control.token import load_or_create, path_of
 from int3rceptor.hooks.dispatcher import Listener
 from int3rceptor.link.messages import LINK_VERSION, CaForms, Hello, Stats
+from int3rceptor.net.allocator import keep_freed_memory
 from int3rceptor.net.tasks import Tasks
 from int3rceptor.proxy.listener import Address, own_address
 from int3rceptor.store.journal import Journal
@@ -76,6 +77,7 @@ async def serve(
         # look at it again and again.
         gc.freeze()
         on_ready(ready)
+        keep_freed_memory()
         if control is not None or journal is not None:
             hub = Supervisor(
                 hello(config, ready),

@@ -24,6 +24,10 @@ from int3rceptor.net.stream import (
 CLOSE_GRACE_S = 2.0
 """How long a close may flush to a peer that has stopped reading."""
 
+LARGE_BYTES = 64 * 1024
+"""From here on what arrived is read as it came: to copy it together with what came
+after it would cost more than one more turn."""
+
 TLS_SHUTDOWN_S = 1.0
 """How long the loop's TLS waits for the peer's close_notify: peers often send none."""
 
@@ -120,10 +124,13 @@ class TransportStream(asyncio.Protocol, ByteStream):
             if not self._chunks:
                 return b""
         chunks = self._chunks
-        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        chunks.clear()
-        self._unread_bytes = 0
-        if self._is_reading_paused:
+        if len(chunks) == 1 or len(chunks[0]) >= LARGE_BYTES:
+            data = chunks.pop(0)
+        else:
+            data = b"".join(chunks)
+            chunks.clear()
+        self._unread_bytes -= len(data)
+        if self._is_reading_paused and self._unread_bytes <= MAX_UNREAD_BYTES:
             self._is_reading_paused = False
             if self._transport is not None and not self._is_lost:
                 self._transport.resume_reading()

@@ -56,6 +56,7 @@ class H1Connection(ABC):
         self._ours = Counted()
         self._theirs = Counted()
         self._buffer = bytearray()
+        self._piece = b""  # of a body, in one read, nothing before it in the buffer
         self._is_eof = False
         self._reading = _Reading.HEAD
         self._judged = 0
@@ -71,14 +72,27 @@ class H1Connection(ABC):
         Called when `next_event` needs data, what waits here stays below one read of
         the stream beyond the limits of a head.
         """
-        if data:
-            self._buffer += data
-        else:
+        if not data:
             self._is_eof = True
+        elif self._is_piece(data):
+            self._piece = data
+        else:
+            if self._piece:
+                self._buffer += self._piece
+                self._piece = b""
+            self._buffer += data
+
+    def _is_piece(self, data: bytes) -> bool:
+        """Whether all of `data` is body, and comes next: then it need not be copied."""
+        return (
+            self._reading is _Reading.LENGTH
+            and not (self._buffer or self._piece)
+            and len(data) <= self._theirs.rest
+        )
 
     def leftover(self) -> bytes:
         """Received bytes in no event yet: a tunnel's, or the next message's."""
-        return bytes(self._buffer)
+        return self._piece + self._buffer
 
     def next_event(self) -> Event | Signal:
         """The next event; a refused peer is refused again with the same error."""
@@ -215,8 +229,11 @@ class H1Connection(ABC):
 
     def _take_counted(self) -> bytes:
         """What has come of a body that ends by count."""
-        data = bytes(memoryview(self._buffer)[: self._theirs.rest])
-        del self._buffer[: len(data)]
+        if self._piece:
+            data, self._piece = self._piece, b""
+        else:
+            data = bytes(memoryview(self._buffer)[: self._theirs.rest])
+            del self._buffer[: len(data)]
         self._theirs.rest -= len(data)
         return data
 
