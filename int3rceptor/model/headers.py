@@ -59,9 +59,12 @@ class Headers:
 
     @classmethod
     def judged(cls, raw: RawHeaders, steering: frozenset[bytes]) -> "Headers":
-        """Fields of a parser that knows already which of STEERING are among them."""
+        """Fields of a parser that knows already which of STEERING are among them.
+
+        `raw` is copied, and must not be changed afterwards.
+        """
         made = cls.__new__(cls)
-        made.raw, made._seen, made._steering = raw, raw.copy(), steering
+        made.raw, made._seen, made._steering = raw.copy(), raw, steering
         return made
 
     @property

@@ -10,10 +10,17 @@ from functools import lru_cache
 from typing import NamedTuple, NoReturn
 
 from int3rceptor.errors import ClientProtocolError, OriginProtocolError, ProtocolError
-from int3rceptor.model.headers import Headers
+from int3rceptor.model.headers import Headers, RawHeaders
 from int3rceptor.wire.events import RequestHead, ResponseHead
 from int3rceptor.wire.fields import comma_tokens, is_upgrade
-from int3rceptor.wire.h1_lines import TEXT, TOKEN, BadLine, Line, received
+from int3rceptor.wire.h1_lines import (
+    TEXT,
+    TOKEN,
+    BadLine,
+    KnownBlocks,
+    Line,
+    received,
+)
 from int3rceptor.wire.h1_target import judge_target
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -57,6 +64,19 @@ class Framing(NamedTuple):
     options: frozenset[bytes]
     is_upgrade: bool
 
+
+class _Block(NamedTuple):
+    """What the fields of a head say. `host` of requests only."""
+
+    raw: RawHeaders
+    steering: frozenset[bytes]
+    host: bytes | None
+    framing: Framing
+
+
+_requests: KnownBlocks[tuple[str, bytes], _Block] = KnownBlocks()
+_responses: KnownBlocks[tuple[str, bytes], _Block] = KnownBlocks()
+"""Blocks that were judged and found good, by the version and the bytes."""
 
 _REQUEST_LINE = re.compile(rb"(%s) ([^\x00-\x20\x7f]++) (HTTP/[0-9.]++)\r\n" % TOKEN)
 _STATUS_LINE = re.compile(rb"(HTTP/[0-9.]++) ([0-9]{3})(?: (%s))?\r\n" % TEXT)
@@ -112,9 +132,9 @@ def judge_request(head: bytes, scheme: str) -> tuple[RequestHead, Framing]:
         raise refusal(
             Peer.CLIENT, f"{number[:20].decode()} is not spoken here in clear text", 505
         )
-    headers, found = _message_fields(judge_fields(head, line.end(), Peer.CLIENT))
-    host = _judge_host(found, version)
-    framing = _judge_framing(found, version, Peer.CLIENT)
+    raw, steering, host, framing = _judge_block(
+        head, line.end(), version, Peer.CLIENT, _requests
+    )
     has_body = framing.is_chunked or bool(framing.length)
     if has_body and method == b"CONNECT":
         # RFC 9110, 9.3.6: no defined meaning; the bytes after it are the tunnel's.
@@ -126,7 +146,7 @@ def judge_request(head: bytes, scheme: str) -> tuple[RequestHead, Framing]:
         authority,
         scheme,
         version,
-        headers,
+        Headers.judged(raw, steering),
         has_body,
         framing.length,
         method != b"CONNECT" and target[:1] not in (b"/", b"*"),
@@ -142,13 +162,14 @@ def judge_response(head: bytes, method: str) -> tuple[ResponseHead, Framing]:
     """
     end = head.find(b"\r\n") + 2
     version, status, reason = _judge_status_line(head[:end])
-    headers, found = _message_fields(judge_fields(head, end, Peer.ORIGIN))
-    framing = _judge_framing(found, version, Peer.ORIGIN)
+    raw, steering, _, framing = _judge_block(
+        head, end, version, Peer.ORIGIN, _responses
+    )
     response = ResponseHead(
         status,
         reason,
         version,
-        headers,
+        Headers.judged(raw, steering),
         may_have_body(method, status) and framing.length != 0,
         framing.length,
         head[:-4],
@@ -229,13 +250,30 @@ def judge_fields(
         _refuse_fields(block, start, peer, "trailers" if is_trailer else "head")
 
 
-def _message_fields(lines: list[Line]) -> tuple[Headers, dict[bytes, list[bytes]]]:
-    """The fields of a head, and the values of those that steer, by lower-case name."""
-    found: dict[bytes, list[bytes]] = {}
-    for line in lines:
-        if line.is_steering:
-            found.setdefault(line.key, []).append(line.field[1])
-    return Headers.judged([line.field for line in lines], frozenset(found)), found
+def _judge_block(
+    head: bytes,
+    start: int,
+    version: str,
+    peer: Peer,
+    known: KnownBlocks[tuple[str, bytes], _Block],
+) -> _Block:
+    """Judge all fields of a head; the same bytes of the same version say the same."""
+    key = version, head[start:]
+    block = known.get(key)
+    if block is None:
+        lines = judge_fields(head, start, peer)
+        found: dict[bytes, list[bytes]] = {}
+        for line in lines:
+            if line.is_steering:
+                found.setdefault(line.key, []).append(line.field[1])
+        block = _Block(
+            [line.field for line in lines],
+            frozenset(found),
+            _judge_host(found, version) if peer is Peer.CLIENT else None,
+            _judge_framing(found, version, peer),
+        )
+        known.remember(key, block, lines, len(key[1]))
+    return block
 
 
 def _judge_host(found: dict[bytes, list[bytes]], version: str) -> bytes | None:

@@ -1,11 +1,13 @@
 """Field lines of HTTP/1: judged once, remembered, taken apart and put together.
 
 Most lines of most heads have passed before (User-Agent, Server, Accept): to look one up
-costs a tenth of judging it. It knows lines only, no heads and no framing.
+costs a tenth of judging it. So have all lines of many heads together, as a program asks
+for one thing after the other. It knows lines only, no start lines and no framing.
 """
 
 import re
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, TypeVar
 
 from int3rceptor.model.headers import STEERING
 
@@ -15,6 +17,13 @@ are full, all are forgotten: lines that are really common are back at once."""
 
 MAX_KNOWN_LINE_BYTES = 256
 """Longer lines are seldom seen twice. It bounds what is remembered to some MiB."""
+
+MAX_KNOWN_BLOCKS = 512
+"""Whole sets of lines remembered, for reading requests, for reading responses and for
+writing each: what the clients and origins of a busy minute repeat."""
+
+MAX_KNOWN_BLOCK_BYTES = 2048
+"""Larger sets hold what changes each time. It bounds each of the three to some MiB."""
 
 # What must not stay in memory once its exchange is over.
 _SECRET = frozenset(
@@ -34,6 +43,10 @@ TEXT = rb"[^\x00-\x08\x0a-\x1f\x7f]*+"  # RFC 9110, 5.5: no control character bu
 _LINE = re.compile(rb"(%s):(%s)" % (TOKEN, TEXT))
 _NAME = re.compile(TOKEN)
 _VALUE = re.compile(TEXT)
+
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 class BadLine(ValueError):
@@ -77,6 +90,21 @@ class _Sendable(dict[tuple[bytes, bytes], Line]):
             _make_room(self)
             self[field] = known
         return known
+
+
+class KnownBlocks(dict[Key, Value]):
+    """What sets of lines meant. The key is all that the meaning follows from."""
+
+    def remember(
+        self, key: Key, value: Value, lines: Iterable[Line], size: int
+    ) -> None:
+        """Keep `value`, unless `lines` (`size` bytes together) must not stay."""
+        if size > MAX_KNOWN_BLOCK_BYTES:
+            return
+        if _SECRET.isdisjoint([line.key for line in lines]):
+            if len(self) >= MAX_KNOWN_BLOCKS:
+                self.clear()
+            self[key] = value
 
 
 def _line(name: bytes, value: bytes) -> Line:

@@ -30,7 +30,7 @@ from int3rceptor.wire.h1_framing import (
     Peer,
     refusal,
 )
-from int3rceptor.wire.h1_lines import BadLine, Line, sendable
+from int3rceptor.wire.h1_lines import BadLine, KnownBlocks, Line, sendable
 
 MAX_KNOWN_OPTIONS = 64
 """Sets of Connection options whose meaning is remembered: there are about three."""
@@ -46,6 +46,21 @@ class Sending(NamedTuple):
     is_chunked: bool = False
     keeps_length: bool = False
 
+
+Own = tuple[tuple[bytes, bytes], ...]
+"""Fields that are ours to say, by their lower-case names."""
+
+Options = tuple[bytes, ...]
+"""What Connection says to the next hop."""
+
+_NO_OPTIONS: Options = ()
+_CLOSE: Options = (b"close",)
+_UPGRADE: Options = (b"Upgrade",)
+
+_known: KnownBlocks[
+    tuple[tuple[tuple[bytes, bytes], ...], Sending, Own, Options], bytes
+] = KnownBlocks()
+"""Fields as they were sent, by all that this depends on."""
 
 _NOTHING = Sending()
 _CHUNKED = Sending(is_chunked=True)
@@ -112,13 +127,13 @@ def request_head(request: Request, sending: Sending, *, absolute_form: bool) -> 
         request.host, request.port, request.scheme
     )
     own = {b"host": to_bytes(authority)}
-    options = []
+    options = _NO_OPTIONS
     if b"upgrade" in steering and asks_upgrade(request):
-        options.append(b"Upgrade")
+        options = _UPGRADE
     if b"te" in steering and accepts_trailers(headers):
         # RFC 9110, 10.1.4: TE is for one hop, so it is said again, and named.
         own[b"te"] = b"trailers"
-        options.append(b"TE")
+        options = (*options, b"TE")
     if request.version == "HTTP/2":
         crumbs = headers.get_all_bytes(b"cookie")
         if len(crumbs) > 1:
@@ -129,19 +144,16 @@ def request_head(request: Request, sending: Sending, *, absolute_form: bool) -> 
     if not _REQUEST_LINE.fullmatch(line):
         raise _unsendable(line, Peer.CLIENT)
     try:
-        fields = _next_hop_lines(headers, sending, own, options)
+        return line + _next_hop_fields(headers, sending, tuple(own.items()), options)
     except BadLine:
         raise _unsendable(line, Peer.CLIENT) from None
-    if b"host" in own:
-        fields.insert(0, b"Host: " + own[b"host"])
-    return b"\r\n".join([line, *fields, b"", b""])
 
 
 def response_head(response: Response, sending: Sending, *, close: bool) -> bytes:
     """The head of `response` for the client; `close` says that the connection ends."""
-    options = [b"close"] if close else []
+    options = _CLOSE if close else _NO_OPTIONS
     if response.status == 101 and wants_upgrade(response.headers):
-        options = [b"Upgrade"]
+        options = _UPGRADE
     reason = response.reason
     if not reason and not response.version.startswith("HTTP/1"):
         reason = _REASONS.get(response.status, b"")
@@ -152,20 +164,19 @@ def informational_head(informational: Informational) -> bytes:
     """The head of a 1xx response other than 101."""
     status = informational.status
     reason = informational.reason or _REASONS.get(status, b"")
-    return _answer_head(status, reason, informational.headers, _NOTHING, [])
+    return _answer_head(status, reason, informational.headers, _NOTHING, _NO_OPTIONS)
 
 
 def _answer_head(
-    status: int, reason: bytes, headers: Headers, sending: Sending, options: list[bytes]
+    status: int, reason: bytes, headers: Headers, sending: Sending, options: Options
 ) -> bytes:
     line = b"HTTP/1.1 %d %b" % (status, reason)
     if not _STATUS_LINE.fullmatch(line):
         raise _unsendable(line, Peer.ORIGIN)
     try:
-        fields = _next_hop_lines(headers, sending, {}, options)
+        return line + _next_hop_fields(headers, sending, (), options)
     except BadLine:
         raise _unsendable(line, Peer.ORIGIN) from None
-    return b"\r\n".join([line, *fields, b"", b""])
 
 
 def last_chunk(trailers: Headers | None, author: Peer) -> bytes:
@@ -195,18 +206,34 @@ def _target(request: Request, authority: str) -> bytes:
     return b"%b://%b%b" % (to_bytes(request.scheme), to_bytes(authority), path)
 
 
+def _next_hop_fields(
+    headers: Headers, sending: Sending, own: Own, options: Options
+) -> bytes:
+    """The lines to send, each after a line end, and the empty line. Those in `own`
+    (lower-case names) stand where they stood.
+
+    The framing field takes the place of the first one received; framing, TE and
+    Connection are else appended, and Host comes first. BadLine when one would break the
+    head apart: `Headers.raw` may be edited in place.
+    """
+    key = tuple(headers.raw), sending, own, options
+    block = _known.get(key)
+    if block is None:
+        received = list(map(sendable, headers.raw))
+        touched = _dropped(headers, sending, options)
+        lines = _next_hop_lines(received, sending, dict(own), options, touched)
+        block = b"\r\n".join([b"", *lines, b"", b""])
+        _known.remember(key, block, received, len(block))
+    return block
+
+
 def _next_hop_lines(
-    headers: Headers,
+    received: list[Line],
     sending: Sending,
     own: dict[bytes, bytes],
-    options: list[bytes],
+    options: Options,
+    dropped: frozenset[bytes],
 ) -> list[bytes]:
-    """The lines to send. Those in `own` (lower-case names) stand where they stood.
-
-    What is left in `own` afterwards was not there. The framing field takes the place of
-    the first one received; framing, TE and Connection are else appended. BadLine when
-    one would break the head apart: `Headers.raw` may be edited in place.
-    """
     framing = b""
     if sending.length is not None:
         framing, own[b"content-length"] = b"content-length", b"%d" % sending.length
@@ -215,9 +242,9 @@ def _next_hop_lines(
     if options:
         own[b"connection"] = b", ".join(options)
     replaced = frozenset(own)
-    touched = replaced | _dropped(headers, sending, options)
+    touched = replaced | dropped
     lines: list[bytes] = []
-    for line in map(sendable, headers.raw):
+    for line in received:
         key = line.key
         if key not in touched:
             lines.append(line.sent)
@@ -226,18 +253,15 @@ def _next_hop_lines(
                 lines.append(_with_value(line, own.pop(key)))
         elif key in _FRAMING and framing in own:
             lines.append(b"%b: %b" % (_NAMES[framing], own.pop(framing)))
-    if own:
-        lines += [b"%b: %b" % (_NAMES[key], own[key]) for key in _NAMES if key in own]
-    return lines
+    lines += [b"%b: %b" % (_NAMES[key], own[key]) for key in _NAMES if key in own]
+    return [b"Host: " + own[b"host"], *lines] if b"host" in own else lines
 
 
 def _with_value(line: Line, value: bytes) -> bytes:
     return sendable((line.field[0], value)).sent
 
 
-def _dropped(
-    headers: Headers, sending: Sending, options: list[bytes]
-) -> frozenset[bytes]:
+def _dropped(headers: Headers, sending: Sending, options: Options) -> frozenset[bytes]:
     if not (options or sending.keeps_length or b"connection" in headers.steering):
         return _ALWAYS_DROPPED
     named = connection_options(headers)
