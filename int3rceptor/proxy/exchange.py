@@ -102,7 +102,7 @@ class Exchanges:
         except Int3rceptorError as error:
             await self._fail(flow, client, error)
         finally:
-            if upgraded is None:
+            if upgraded is None and not flow.times.ended:
                 await self.capture(flow)
         return upgraded
 

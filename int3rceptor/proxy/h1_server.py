@@ -151,8 +151,7 @@ class H1ServerConnection:
         elif body.content is not None or body.length == 0 or not codec.sends_body:
             if body.length == 0 and codec.sends_body:
                 await body.chunk()  # who follows it is told of its end
-            content = codec.data(body.content or b"")
-            whole = b"".join([head, *content, codec.end(body.trailers)])
+            whole = head + codec.whole(body.content or b"", body.trailers)
             await before_end()
             stream.write(whole)
         else:

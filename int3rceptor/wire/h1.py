@@ -126,8 +126,8 @@ class H1Server(H1Connection):
 
     def _read_head(self) -> Event | Signal:
         self._skip_empty_lines()
-        if self._is_eof and not self._buffer:
-            return Signal.CLOSED
+        if not self._has_bytes:
+            return Signal.CLOSED if self._is_eof else Signal.NEED_DATA
         raw = self._take_head()
         if raw is None:
             if self._is_eof:
@@ -150,11 +150,11 @@ class H1Server(H1Connection):
         return head
 
     def _skip_empty_lines(self) -> None:
-        while self._buffer.startswith(b"\r\n"):
+        while self._piece.startswith(b"\r\n") or self._buffer.startswith(b"\r\n"):
             self._empty_lines += 1
             if self._empty_lines > MAX_LEADING_EMPTY_LINES:
                 raise ClientProtocolError("too many empty lines before a request")
-            del self._buffer[:2]
+            del self._joined()[:2]
             self._judged = 0
 
     def _cut_short(self, where: str) -> ClientProtocolError:
@@ -177,7 +177,7 @@ class H1Client(H1Connection):
     def is_reusable(self) -> bool:
         """Whether the connection can carry another exchange, after `next_cycle` if
         one has just ended. Bytes that nobody asked for make it unusable."""
-        if self._is_eof or self._buffer:
+        if self._is_eof or self._has_bytes:
             return False
         is_idle = self._engine is None and self._ours.stage is Stage.IDLE
         return (is_idle and not self._must_close) or self._is_whole
@@ -224,14 +224,14 @@ class H1Client(H1Connection):
 
     def _read_head(self) -> Event | Signal:
         if not self._method:
-            if self._buffer:
+            if self._has_bytes:
                 raise OriginProtocolError("the origin sent bytes without being asked")
             return Signal.CLOSED if self._is_eof else Signal.NEED_DATA
         raw = self._take_head()
         if raw is None:
             if not self._is_eof:
                 return Signal.NEED_DATA
-            half = "in the middle of a response head" if self._buffer else ""
+            half = "in the middle of a response head" if self._has_bytes else ""
             raise self._cut_short(half or "without an answer")
         head, framing = judge_response(raw, self._method)
         if head.status < 200:

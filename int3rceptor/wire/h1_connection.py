@@ -24,6 +24,10 @@ from int3rceptor.wire.h1_framing import (
 from int3rceptor.wire.h1_plain import Counted, Stage
 from int3rceptor.wire.h1_serialise import Sending, last_chunk
 
+MAX_CUT_BYTES = 16 * 1024
+"""What may follow a head in one read and is copied when that is cut off: a small body.
+More of it may be many requests, and each would copy all that are behind it."""
+
 
 class Signal(Enum):
     """What `next_event` answers when there is no event."""
@@ -55,8 +59,10 @@ class H1Connection(ABC):
         self._engine: h11.Connection | None = None  # None while the exchange is plain
         self._ours = Counted()
         self._theirs = Counted()
+        # What has come and is in no event: one read as it came, or several joined. Most
+        # heads and most of a body's bytes need no joining.
+        self._piece = b""
         self._buffer = bytearray()
-        self._piece = b""  # of a body, in one read, nothing before it in the buffer
         self._is_eof = False
         self._reading = _Reading.HEAD
         self._judged = 0
@@ -74,21 +80,21 @@ class H1Connection(ABC):
         """
         if not data:
             self._is_eof = True
-        elif self._is_piece(data):
-            self._piece = data
+        elif self._piece or self._buffer:
+            self._joined().extend(data)
         else:
-            if self._piece:
-                self._buffer += self._piece
-                self._piece = b""
-            self._buffer += data
+            self._piece = data
 
-    def _is_piece(self, data: bytes) -> bool:
-        """Whether all of `data` is body, and comes next: then it need not be copied."""
-        return (
-            self._reading is _Reading.LENGTH
-            and not (self._buffer or self._piece)
-            and len(data) <= self._theirs.rest
-        )
+    def _joined(self) -> bytearray:
+        """All that has come, in the one buffer."""
+        if self._piece:
+            self._buffer += self._piece
+            self._piece = b""
+        return self._buffer
+
+    @property
+    def _has_bytes(self) -> bool:
+        return bool(self._piece or self._buffer)
 
     def leftover(self) -> bytes:
         """Received bytes in no event yet: a tunnel's, or the next message's."""
@@ -133,15 +139,22 @@ class H1Connection(ABC):
 
     def _take_head(self) -> bytes | None:
         """The next whole head, or None while it is not there."""
-        if not self._buffer:
+        piece = self._piece
+        if piece:
+            end = piece.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES) + 4
+            if 3 < end >= len(piece) - MAX_CUT_BYTES:
+                self._piece = piece[end:]
+                return piece[:end]
+        buffer = self._joined()
+        if not buffer:
             return None
-        end = self._buffer.find(b"\r\n\r\n", max(self._judged - 3, 0), MAX_HEAD_BYTES)
-        if end < 0:
-            judge_partial_head(self._buffer, self._judged, self.peer)
-            self._judged = len(self._buffer)
+        end = buffer.find(b"\r\n\r\n", max(self._judged - 3, 0), MAX_HEAD_BYTES) + 4
+        if end == 3:
+            judge_partial_head(buffer, self._judged, self.peer)
+            self._judged = len(buffer)
             return None
-        head = bytes(memoryview(self._buffer)[: end + 4])
-        del self._buffer[: end + 4]
+        head = bytes(memoryview(buffer)[:end])
+        del buffer[:end]
         self._judged = 0
         return head
 
@@ -209,7 +222,7 @@ class H1Connection(ABC):
         rest = self._theirs.rest
         if self._engine is not None or self._reading is not _Reading.LENGTH:
             return None
-        if rest > limit or len(self._buffer) < rest:
+        if rest > limit or len(self._piece or self._buffer) < rest:
             return None
         body = self._take_counted() if rest else b""
         self._theirs.stage = Stage.DONE
@@ -229,12 +242,13 @@ class H1Connection(ABC):
 
     def _take_counted(self) -> bytes:
         """What has come of a body that ends by count."""
+        rest = self._theirs.rest
         if self._piece:
-            data, self._piece = self._piece, b""
+            data, self._piece = self._piece[:rest], self._piece[rest:]
         else:
-            data = bytes(memoryview(self._buffer)[: self._theirs.rest])
-            del self._buffer[: len(data)]
-        self._theirs.rest -= len(data)
+            data = bytes(memoryview(self._buffer)[:rest])
+            del self._buffer[:rest]
+        self._theirs.rest = rest - len(data)
         return data
 
     def _trailers(self) -> Headers | None:
@@ -247,7 +261,8 @@ class H1Connection(ABC):
         if self._reading is _Reading.LENGTH:
             data = self._take_counted()
         else:
-            data = bytes(self._buffer)
+            data = self.leftover()
+            self._piece = b""
             self._buffer.clear()
             if not data and self._is_eof:
                 engine.receive_data(b"")
@@ -257,7 +272,7 @@ class H1Connection(ABC):
         return bool(data)
 
     def _feed_chunks(self, engine: h11.Connection, guard: ChunkGuard) -> bool:
-        content = guard.walk(self._buffer)
+        content = guard.walk(self._joined())
         if content:
             engine.receive_data(b"%x\r\n%b\r\n" % (len(content), content))
         if guard.is_done:
@@ -278,6 +293,14 @@ class H1Connection(ABC):
         if wrong := self._ours.take(len(chunk)):
             raise self._unsendable(wrong)
         return [chunk]
+
+    def whole(self, content: bytes, trailers: Headers | None = None) -> bytes:
+        """The bytes of a body that is here to its end, and that end."""
+        ours = self._ours
+        sent = content if self._sends_body else b""
+        if self._engine is None and ours.passes(len(sent)):
+            return sent
+        return b"".join([*self.data(content), self.end(trailers)])
 
     def end(self, trailers: Headers | None = None) -> bytes:
         """The bytes that end the message; trailers are sent if it is chunked."""

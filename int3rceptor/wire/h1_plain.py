@@ -30,6 +30,14 @@ class Counted:
         self.stage = Stage.BODY
         self.rest = length
 
+    def passes(self, size: int) -> bool:
+        """Have `size` bytes of body and the end pass, if no more and no less is due."""
+        if self.stage is not Stage.BODY or size != self.rest:
+            return False
+        self.rest = 0
+        self.stage = Stage.DONE
+        return True
+
     def take(self, size: int) -> str:
         """Count a piece of body; what is wrong with it, or ""."""
         if self.stage is not Stage.BODY:

@@ -10,8 +10,9 @@ from int3rceptor.errors import (
 from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Informational, Response
-from int3rceptor.wire.events import RequestHead
+from int3rceptor.wire.events import Data, End, Event, RequestHead
 from int3rceptor.wire.h1 import H1Server, Signal
+from int3rceptor.wire.h1_connection import MAX_CUT_BYTES
 from tests.support.h1_codec import (
     CHUNKS,
     CONNECT,
@@ -87,6 +88,42 @@ def test_pipelined_requests_are_answered_one_by_one() -> None:
         if path != "GET /" or server.leftover():
             assert shown(collect(server, [b""]))  # reads the next one
     assert server.next_event() is Signal.CLOSED
+
+
+@pytest.mark.parametrize("read_bytes", [100, 5_000, MAX_CUT_BYTES, 10**6])
+def test_pipelined_requests_are_told_apart_however_they_come(read_bytes: int) -> None:
+    bodies = [bytes([n % 256]) * (n * 37 % 400) for n in range(300)]
+    raw = b"".join(
+        b"POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b"
+        % (n, len(body), body)
+        for n, body in enumerate(bodies)
+    )
+    assert len(raw) > 3 * MAX_CUT_BYTES
+    reads = [raw[at : at + read_bytes] for at in range(0, len(raw), read_bytes)]
+    server = H1Server()
+
+    def event() -> Event:
+        while isinstance(found := server.next_event(), Signal):
+            assert found is Signal.NEED_DATA
+            server.receive(reads.pop(0))
+        return found
+
+    for n, body in enumerate(bodies):
+        head = event()
+        assert isinstance(head, RequestHead)
+        assert head.target == b"/%d" % n
+        # In one piece where it is here, or piece by piece.
+        seen = server.take_body(10**6) if n % 2 else None
+        if seen is None:
+            seen = b""
+            while isinstance(found := event(), Data):
+                seen += found.data
+            assert isinstance(found, End)
+        assert seen == body
+        assert whole(server, response(200, b"ok")).endswith(b"\r\n\r\nok")
+        server.next_cycle()
+    assert server.leftover() == b""
+    assert not reads
 
 
 @pytest.mark.parametrize(

@@ -174,8 +174,7 @@ class H1Exchange:
         request, body = self._request, self._request.body
         start = codec.head(request)
         if body.content is not None:
-            content = codec.data(body.content)
-            stream.write(b"".join([start, *content, codec.end(body.trailers)]))
+            stream.write(start + codec.whole(body.content, body.trailers))
             self._mark_sent()
         else:
             stream.write(start)
