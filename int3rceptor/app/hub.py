@@ -31,6 +31,7 @@ from int3rceptor.link.messages import (
     hub_decoder,
 )
 from int3rceptor.link.plugin_asks import PluginAsk
+from int3rceptor.net.allocator import keep_freed_memory
 from int3rceptor.net.tasks import Tasks
 from int3rceptor.store.index import Index
 
@@ -185,6 +186,7 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     os.nice(NICENESS)
+    keep_freed_memory()
     sockets = [socket.socket(fileno=int(number)) for number in arguments]
     for one in sockets:
         one.set_inheritable(False)

@@ -23,8 +23,9 @@ from int3rceptor.store.segment import SUFFIX
 from int3rceptor.store.text_index import TextIndex, text_of_flow
 
 BATCH_RECORDS = 1_000
-BATCH_BYTES = 4 * 1024 * 1024
-"""What is taken in by one transaction: enough to pay for it, and some 50 ms at most."""
+BATCH_BYTES = 1024 * 1024
+"""What is taken in by one transaction: enough to pay for it, and some 50 ms at most. It
+is in memory several times over meanwhile."""
 
 SETTLE_FLOWS = 500
 SETTLE_S = 0.1
