@@ -44,6 +44,7 @@ from int3rceptor.proxy.recognise import (
 from int3rceptor.proxy.refusals import SOCKS_REFUSALS, send_answer
 from int3rceptor.proxy.services import Services
 from int3rceptor.proxy.session import Session
+from int3rceptor.tls.client_hello import ClientHello
 from int3rceptor.wire.authority import parse_authority
 from int3rceptor.wire.events import RequestHead
 from int3rceptor.wire.sniff import Speech
@@ -114,7 +115,8 @@ class Connection:
         session = Session(client=self._client)
         match speech:
             case Speech.TLS:
-                await self._intercept(inbound, session)
+                hello = await peek_client_hello(inbound, limits)
+                await self._intercept(inbound, session, hello)
             case Speech.CONNECT:
                 head = await take_connect_head(inbound, limits)
                 await self._connect(head, inbound)
@@ -158,8 +160,9 @@ class Connection:
         finally:
             services.origins.pool.drop_owner(session)
 
-    async def _intercept(self, inbound: Inbound, session: Session) -> None:
-        hello = await peek_client_hello(inbound, self._limits)
+    async def _intercept(
+        self, inbound: Inbound, session: Session, hello: ClientHello
+    ) -> None:
         stream = await intercept(
             inbound, session, hello, self._services, self._own_address
         )
@@ -244,7 +247,7 @@ class Connection:
                 if is_passed_through(patterns, names, flow.request.port):
                     await self._relay(inbound, flow)
                 else:
-                    await self._intercept(inbound, session)
+                    await self._intercept(inbound, session, hello)
             case Speech.CONNECT | Speech.HTTP1 | Speech.HTTP2:
                 stream = await inbound.to_stream()
                 await self._speak(stream, session, is_http2=speech is Speech.HTTP2)

@@ -4,6 +4,7 @@ Bytes in, values out: knows no socket, no ssl module and no policy. It judges on
 structure; whether the handshake can succeed is for the TLS library to say.
 """
 
+import struct
 from dataclasses import dataclass
 
 from int3rceptor.errors import ClientProtocolError
@@ -27,6 +28,8 @@ _EXTENSION_SNI = 0  # RFC 6066, section 3
 _EXTENSION_ALPN = 16  # RFC 7301
 _EXTENSION_VERSIONS = 43  # RFC 8446, section 4.2.1
 _SNI_HOST_NAME = 0
+
+_PAST_ITS_END = "a field of the ClientHello runs past its end"
 
 
 class NotTls(ClientProtocolError):
@@ -165,7 +168,7 @@ class _Reader:
     def take(self, count: int) -> bytes:
         end = self._position + count
         if end > len(self._data):
-            raise BadClientHello("a field of the ClientHello runs past its end")
+            raise BadClientHello(_PAST_ITS_END)
         taken = self._data[self._position : end]
         self._position = end
         return taken
@@ -261,10 +264,11 @@ def _read_versions(reader: _Reader) -> tuple[int, ...]:
     return tuple(version for version in offered if not _is_grease(version))
 
 
-def _read_numbers(reader: _Reader) -> list[int]:
-    numbers: list[int] = []
-    while reader:
-        numbers.append(reader.number(2))
+def _read_numbers(reader: _Reader) -> tuple[int, ...]:
+    content = reader.rest()
+    if len(content) % 2:
+        raise BadClientHello(_PAST_ITS_END)
+    numbers: tuple[int, ...] = struct.unpack(f">{len(content) // 2}H", content)
     return numbers
 
 
