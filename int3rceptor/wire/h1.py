@@ -125,14 +125,16 @@ class H1Server(H1Connection):
         self._empty_lines = 0
 
     def _read_head(self) -> Event | Signal:
-        self._skip_empty_lines()
-        if not self._has_bytes:
+        if not (self._piece or self._buffer):
             return Signal.CLOSED if self._is_eof else Signal.NEED_DATA
+        self._skip_empty_lines()
         raw = self._take_head()
         if raw is None:
-            if self._is_eof:
+            if not self._is_eof:
+                return Signal.NEED_DATA
+            if self._has_bytes:
                 raise self._cut_short("in the middle of a request head")
-            return Signal.NEED_DATA
+            return Signal.CLOSED
         head, framing = judge_request(raw, self._scheme)
         self._request = head
         # RFC 9112, 9.3: a proxy keeps no persistent connection with HTTP/1.0 clients.

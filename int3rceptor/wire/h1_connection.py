@@ -142,12 +142,12 @@ class H1Connection(ABC):
         piece = self._piece
         if piece:
             end = piece.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES) + 4
-            if 3 < end >= len(piece) - MAX_CUT_BYTES:
+            if end > 3 and len(piece) - end <= MAX_CUT_BYTES:
                 self._piece = piece[end:]
                 return piece[:end]
-        buffer = self._joined()
-        if not buffer:
+        elif not self._buffer:
             return None
+        buffer = self._joined()
         end = buffer.find(b"\r\n\r\n", max(self._judged - 3, 0), MAX_HEAD_BYTES) + 4
         if end == 3:
             judge_partial_head(buffer, self._judged, self.peer)
@@ -333,7 +333,12 @@ class H1Connection(ABC):
     @property
     def _is_whole(self) -> bool:
         """Both messages are at their end, and nothing forbids another exchange."""
-        return not self._must_close and self._is_sent and self._is_read
+        if self._must_close:
+            return False
+        if self._engine is None:
+            done = Stage.DONE
+            return self._ours.stage is done and self._theirs.stage is done
+        return self._is_sent and self._is_read
 
     @property
     def _is_sent(self) -> bool:
