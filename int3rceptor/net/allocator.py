@@ -3,7 +3,6 @@
 It knows glibc's settings and nothing of who allocates.
 """
 
-import ctypes
 import sys
 
 KEPT_BYTES = 4 * 1024 * 1024
@@ -31,6 +30,9 @@ def keep_freed_memory() -> None:
     """
     if not sys.platform.startswith("linux"):
         return
+    # Takes some milliseconds: not for who imports this file.
+    import ctypes
+
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:  # musl frees by other rules, and has no such function
         return
