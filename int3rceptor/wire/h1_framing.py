@@ -132,9 +132,7 @@ def judge_request(head: bytes, scheme: str) -> tuple[RequestHead, Framing]:
         raise refusal(
             Peer.CLIENT, f"{number[:20].decode()} is not spoken here in clear text", 505
         )
-    raw, steering, host, framing = _judge_block(
-        head, line.end(), version, Peer.CLIENT, _requests
-    )
+    raw, steering, host, framing = _judge_block(head, line.end(), version, Peer.CLIENT)
     has_body = framing.is_chunked or bool(framing.length)
     if has_body and method == b"CONNECT":
         # RFC 9110, 9.3.6: no defined meaning; the bytes after it are the tunnel's.
@@ -162,9 +160,7 @@ def judge_response(head: bytes, method: str) -> tuple[ResponseHead, Framing]:
     """
     end = head.find(b"\r\n") + 2
     version, status, reason = _judge_status_line(head[:end])
-    raw, steering, _, framing = _judge_block(
-        head, end, version, Peer.ORIGIN, _responses
-    )
+    raw, steering, _, framing = _judge_block(head, end, version, Peer.ORIGIN)
     response = ResponseHead(
         status,
         reason,
@@ -250,14 +246,9 @@ def judge_fields(
         _refuse_fields(block, start, peer, "trailers" if is_trailer else "head")
 
 
-def _judge_block(
-    head: bytes,
-    start: int,
-    version: str,
-    peer: Peer,
-    known: KnownBlocks[tuple[str, bytes], _Block],
-) -> _Block:
+def _judge_block(head: bytes, start: int, version: str, peer: Peer) -> _Block:
     """Judge all fields of a head; the same bytes of the same version say the same."""
+    known = _requests if peer is Peer.CLIENT else _responses
     key = version, head[start:]
     block = known.get(key)
     if block is None:
