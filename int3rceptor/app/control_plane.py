@@ -21,6 +21,7 @@ from int3rceptor.control.kept import KeptFlows, NoFlows
 from int3rceptor.control.server import serve
 from int3rceptor.control.state import HubState, Trouble
 from int3rceptor.control.token import load_or_create
+from int3rceptor.control.trials import Trials
 from int3rceptor.link.messages import Began, Ended, Gap, Hello, Stats
 from int3rceptor.link.plugin_asks import PluginAsk, PluginTold, PluginWrote
 from int3rceptor.model.message import format_authority
@@ -91,6 +92,7 @@ class ControlPlane:
             events=self._events,
             plugins=self._questions,
             uploads=config.data_dir / UPLOADS_FOLDER,
+            trials=Trials(config.data_dir),
             proxy=lambda: format_authority(*hello.listen, "proxy"),
             troubles=self._troubles,
             shown_settings=lambda: settings,

@@ -79,7 +79,7 @@ def _add_routes(app: FastAPI, state: HubState, counts: Counts) -> None:
     info.add_to(app)
     FlowRoutes(state.flows, threads).add_to(app)
     BodyRoutes(state.flows, threads).add_to(app)
-    PluginRoutes(state.plugins, state.uploads).add_to(app)
+    PluginRoutes(state.plugins, state.uploads, state.trials).add_to(app)
     app.add_api_route(EVENTS_PATH, event_route.get, include_in_schema=False)
     app.add_api_route(OPENAPI_PATH, openapi, include_in_schema=False)
     app.add_api_websocket_route(EVENTS_PATH, event_route.connect)

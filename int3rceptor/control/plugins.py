@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from int3rceptor.control.asking import once_each
 from int3rceptor.control.described import Described, documented
 from int3rceptor.control.failures import ApiError
+from int3rceptor.control.schemas import MAX_ID
 from int3rceptor.control.uploads import kept_upload
 from int3rceptor.link.plugin_asks import PluginAct, PluginFailure
 from int3rceptor.link.plugin_reports import LogLine, PluginDetails, PluginSummary
@@ -73,6 +74,14 @@ class Plugins(Protocol):
         ...
 
 
+class Trials(Protocol):
+    """Tries modules on kept flows."""
+
+    async def run(self, module: FilePath, flow_id: int) -> str:
+        """What the module does with the flow; ApiError when it cannot be tried."""
+        ...
+
+
 class PluginPage(msgspec.Struct, frozen=True):
     """All plugins, by name."""
 
@@ -94,6 +103,21 @@ class Enabled(_Body):
     """Whether a plugin is to be asked."""
 
     is_enabled: bool
+
+
+class TrialBody(_Body):
+    """A kept flow that a plugin is tried on."""
+
+    # 1.0 is a whole number in JSON, too.
+    flow: int = Field(
+        ge=1, le=MAX_ID, strict=False, description="The flow's id.", examples=[1]
+    )
+
+
+class TrialReport(_Body):
+    """What a plugin did with a flow, as `int3rceptor plugins test` prints it."""
+
+    report: str
 
 
 class GrantBody(_Body):
@@ -122,8 +146,9 @@ def shown(kind: type[msgspec.Struct], status: int = 200) -> Described:
 class PluginRoutes:
     """/api/plugins. `uploads` is where a module waits for the proxy to look at it."""
 
-    def __init__(self, plugins: Plugins, uploads: FilePath) -> None:
+    def __init__(self, plugins: Plugins, uploads: FilePath, trials: Trials) -> None:
         self._plugins = plugins
+        self._trials = trials
         self._uploads = uploads
 
     def add_to(self, app: FastAPI) -> None:
@@ -198,6 +223,14 @@ class PluginRoutes:
             summary="Load a plugin's file anew",
             responses={**documented(404, 409, 422, 503), **shown(PluginDetails)},
         )
+        app.add_api_route(
+            f"{_ONE}/trial",
+            self.post_trial,
+            methods=["POST"],
+            tags=["plugins"],
+            summary="Try a plugin on a kept flow",
+            responses=documented(404, 409, 422, 503),
+        )
 
     def _add_settings(self, app: FastAPI) -> None:
         app.add_api_route(
@@ -266,6 +299,15 @@ class PluginRoutes:
     async def post_reload(self, name: Name) -> Response:
         """A version that cannot be used leaves the one that serves."""
         return await self._answer(PluginAct.RELOAD, name)
+
+    async def post_trial(self, name: Name, body: TrialBody) -> TrialReport:
+        """In a process of its own, without network: nothing that passes is touched.
+        Granted for it is what the module asks for, but network and files."""
+        details = msgspec.json.decode(
+            await self._ask(PluginAct.SHOW, name), type=PluginDetails
+        )
+        module = FilePath(details.summary.source)
+        return TrialReport(report=await self._trials.run(module, body.flow))
 
     async def post_grant(self, name: Name, body: GrantBody) -> Response:
         """It counts at once, and over restarts."""

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from int3rceptor.config.model import ControlConfig
 from int3rceptor.control.events import Events
 from int3rceptor.control.exposition import Family
-from int3rceptor.control.plugins import Plugins
+from int3rceptor.control.plugins import Plugins, Trials
 from int3rceptor.link.messages import CaForms
 from int3rceptor.store.filters import FlowFilter
 from int3rceptor.store.records import FlowRecord
@@ -87,6 +87,7 @@ class HubState:
     events: Events
     plugins: Plugins
     uploads: Path
+    trials: Trials
     proxy: Callable[[], str]
     troubles: Callable[[], Sequence[Trouble]]
     shown_settings: Callable[[], Mapping[str, JsonValue]]

@@ -72,6 +72,7 @@ def test_every_operation_is_there() -> None:
         "GET /metrics",
         "POST /api/plugins/{name}/grants",
         "POST /api/plugins/{name}/reload",
+        "POST /api/plugins/{name}/trial",
         "PUT /api/flows/{flow_id}/mark",
         "PUT /api/plugins/{name}",
         "PUT /api/plugins/{name}/config",

@@ -132,6 +132,18 @@ async def test_what_the_proxy_does_not_do_is_told(
     assert (response.status_code, message_of(response)) == (status, "because")
 
 
+async def test_a_plugin_is_tried_on_a_flow() -> None:
+    async with control_port() as control:
+        url = "/api/plugins/demo/trial"
+        tried = await control.client.post(url, json={"flow": 7})
+        no_flow = await control.client.post(url, json={"flow": 2_000})
+        no_plugin = await control.client.post(
+            "/api/plugins/none/trial", json={"flow": 7}
+        )
+    assert tried.json() == {"report": "plugins/demo.wasm on 7"}
+    assert [no_flow.status_code, no_plugin.status_code] == [404, 404]
+
+
 def test_an_upload_is_this_users_alone(tmp_path: Path) -> None:
     folder = tmp_path / "uploads"
     with kept_upload(folder, MODULE) as path:

@@ -16,6 +16,7 @@ from int3rceptor.config.model import ControlConfig
 from int3rceptor.control.application import build
 from int3rceptor.control.events import Events
 from int3rceptor.control.exposition import Family, gauge
+from int3rceptor.control.failures import ApiError
 from int3rceptor.control.plugins import PluginLog, PluginPage, PluginRefused
 from int3rceptor.control.server import serve
 from int3rceptor.control.state import Flows, HubState, Trouble
@@ -219,6 +220,15 @@ class PluginsInMemory:
         return msgspec.json.encode(details)
 
 
+class TrialsInMemory:
+    """Tells what it was asked to try; flows above 1,000 are not there."""
+
+    async def run(self, module: Path, flow_id: int) -> str:
+        if flow_id > 1_000:
+            raise ApiError(404, f"no flow {flow_id} is kept")
+        return f"{module} on {flow_id}"
+
+
 class Hub:
     """What a hub would know; tests change it as they go."""
 
@@ -226,6 +236,7 @@ class Hub:
         self.watched: list[bool] = []
         self.events = Events(self.watched.append)
         self.plugins = PluginsInMemory()
+        self.trials = TrialsInMemory()
         # Nothing is there between requests, and so nothing is left behind.
         self.uploads = Path(tempfile.gettempdir())
         self.troubles: list[Trouble] = []
@@ -243,6 +254,7 @@ class Hub:
             events=self.events,
             plugins=self.plugins,
             uploads=self.uploads,
+            trials=self.trials,
             proxy=lambda: "127.0.0.1:8080",
             troubles=lambda: self.troubles,
             shown_settings=lambda: self.settings,
