@@ -125,8 +125,8 @@ async def test_a_manifest_that_breaks_is_a_broken_version(
     manager: PluginManager, dispatcher: Dispatcher, tmp_path: Path
 ) -> None:
     slot = await manager.load(put(tmp_path, "one", stamper("1")))
-    put(tmp_path, "one", stamper("1"), "priorty = 5")
-    with pytest.raises(PluginError, match="priorty: no such key"):
+    put(tmp_path, "one", stamper("1"), "urgency = 5")
+    with pytest.raises(PluginError, match="urgency: no such key"):
         await manager.reload(slot)
     put(tmp_path, "one", stamper("2"), 'name = "two"')
     with pytest.raises(PluginError, match="its name was one and is now two"):

@@ -167,7 +167,7 @@ def test_the_file_goes_over_the_section_and_the_config_over_both(
     ("manifest", "why"),
     [
         ('grant = ["respond"]', "grant: a manifest cannot grant permissions"),
-        ("priorty = 1", "priorty: no such key"),
+        ("urgency = 1", "urgency: no such key"),
         ("= 1", "not valid TOML"),
         ("[limits]\nfuel = 0", "fuel"),
         ("#" * (MAX_MANIFEST_BYTES + 1), "larger than"),
