@@ -6,8 +6,8 @@
 #![no_std]
 
 use int3rceptor_guest::{
-    config, connect_host, host, log, request_header, respond, sni, Failure, Level, List, State,
-    CONTINUE, ERROR, RESPOND,
+    get_config, get_connect_host, get_host, get_request_header, get_sni, log, respond, Failure,
+    Level, List, State, CONTINUE, ERROR, RESPOND,
 };
 
 const MAX_LIST: usize = 48 * 1024;
@@ -76,8 +76,8 @@ fn judge(list: &[u8], name: Result<&[u8], Failure>) -> Option<bool> {
 
 fn answer() -> i32 {
     let mut headers = List::<64>::new();
-    headers.push(b"content-type");
-    headers.push(b"text/plain; charset=utf-8");
+    headers.push("content-type");
+    headers.push("text/plain; charset=utf-8");
     let body = b"This host is on the proxy's block list.\n";
     match respond(403, &headers, body) {
         Ok(()) => RESPOND,
@@ -88,7 +88,7 @@ fn answer() -> i32 {
 #[no_mangle]
 pub extern "C" fn plugin_init() -> i32 {
     HOSTS.with(|hosts| {
-        hosts.length = match config("hosts", &mut hosts.text) {
+        hosts.length = match get_config("hosts", &mut hosts.text) {
             Ok(list) => list.len(),
             Err(Failure::NotFound) => {
                 log(Level::Warn, "no hosts are configured: nothing is blocked");
@@ -109,10 +109,10 @@ pub extern "C" fn on_request() -> i32 {
     HOSTS.with(|hosts| {
         let list = hosts.text.get(..hosts.length).unwrap_or(&[]);
         let verdicts = [
-            judge(list, host(&mut buffer)),
-            judge(list, connect_host(&mut buffer)),
-            judge(list, sni(&mut buffer)),
-            judge(list, request_header("host", &mut buffer)),
+            judge(list, get_host(&mut buffer)),
+            judge(list, get_connect_host(&mut buffer)),
+            judge(list, get_sni(&mut buffer)),
+            judge(list, get_request_header("host", &mut buffer)),
         ];
         if verdicts.contains(&Some(true)) {
             answer()

@@ -3,15 +3,15 @@
 //! `[config]`: `header` (default `x-int3rceptor`) and `value` (default `header-stamp`).
 #![no_std]
 
-use int3rceptor_guest::{config, log, set_header, Level, CONTINUE, ERROR};
+use int3rceptor_guest::{get_config, log, set_header, Level, CONTINUE, ERROR};
 
 const MAX_NAME: usize = 128;
 const MAX_VALUE: usize = 512;
 
 fn stamp() -> i32 {
     let (mut name, mut value) = ([0; MAX_NAME], [0; MAX_VALUE]);
-    let name = config("header", &mut name).unwrap_or(b"x-int3rceptor");
-    let value = config("value", &mut value).unwrap_or(b"header-stamp");
+    let name = get_config("header", &mut name).unwrap_or(b"x-int3rceptor");
+    let value = get_config("value", &mut value).unwrap_or(b"header-stamp");
     match set_header(name, value) {
         Ok(()) => CONTINUE,
         Err(_) => {

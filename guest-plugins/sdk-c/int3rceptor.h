@@ -1,0 +1,328 @@
+/* INT3RCEPTOR's plugin ABI for C. Written by int3rceptor.plugins.authoring.bindings.
+ *
+ * A hook is a function without parameters that returns one of the I3_ codes:
+ *
+ *     I3_HOOK(on_request) { host_set_header(I3("x-seen"), I3("yes")); return I3_CONTINUE; }
+ *
+ * Functions that fill a buffer return the length of the value. More than the buffer's
+ * size means that nothing was written: ask again with a buffer of that size. */
+#ifndef INT3RCEPTOR_H
+#define INT3RCEPTOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Defines one exported hook, or plugin_init. */
+#define I3_HOOK(name) __attribute__((export_name(#name))) int32_t name(void)
+
+/* A text literal as the two arguments, address and length, that the functions take. */
+#define I3(text) (text), (sizeof(text) - 1)
+
+/* What a hook returns. */
+enum {
+    I3_CONTINUE = 0,
+    I3_RESPOND = 1,
+    I3_DROP = 2,
+    I3_ERROR = -1,
+};
+
+/* What a host function answers. */
+enum {
+    I3_STATUS_OK = 0,
+    I3_STATUS_NOT_FOUND = -1,
+    I3_STATUS_BAD_POINTER = -2,
+    I3_STATUS_BAD_ARGUMENT = -3,
+    I3_STATUS_WRONG_HOOK = -4,
+    I3_STATUS_NO_PERMISSION = -5,
+    I3_STATUS_PROTECTED = -6,
+    I3_STATUS_TOO_LARGE = -7,
+};
+
+/* The levels of host_log. */
+enum {
+    I3_LOG_DEBUG = 0,
+    I3_LOG_INFO = 1,
+    I3_LOG_WARN = 2,
+    I3_LOG_ERROR = 3,
+};
+
+#define I3_IMPORT(name) __attribute__((import_module("env"), import_name(#name))) extern
+
+/* Writes one UTF-8 log line; a level outside 0 to 3 counts as INFO.
+ * Answers: OK.
+ * In: every hook, and plugin_init. */
+I3_IMPORT(host_log) int32_t host_log(int32_t level, const void *ptr, uint32_t len);
+
+/* Tells the size of the module's memory.
+ * Answers: pages of 64 KiB.
+ * In: every hook, and plugin_init. */
+I3_IMPORT(host_get_memory_size) int32_t host_get_memory_size(void);
+
+/* Writes an ABORT line to the log; it stops nothing.
+ * Answers: OK.
+ * In: every hook, and plugin_init. */
+I3_IMPORT(host_abort) int32_t host_abort(const void *ptr, uint32_t len);
+
+/* Reads the first value of a header of the hook's message.
+ * Answers: the length; more than val_max means that nothing was written: ask again.
+ * Errors: NOT_FOUND.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+I3_IMPORT(host_get_header) int32_t host_get_header(const void *name_ptr, uint32_t name_len, void *val_ptr, uint32_t val_max);
+
+/* Sets a header: replaces the first of this name and drops the others.
+ * Answers: OK.
+ * Errors: NOT_FOUND.
+ * In: on_request, on_rule_match, on_response. */
+I3_IMPORT(host_set_header) int32_t host_set_header(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
+
+/* Reads the request's method.
+ * Answers: the length; more than max_len means that nothing was written: ask again.
+ * Errors: NOT_FOUND.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+I3_IMPORT(host_get_method) int32_t host_get_method(void *buf_ptr, uint32_t max_len);
+
+/* Reads the request's URL.
+ * Answers: the length; more than buf_len means that nothing was written: ask again.
+ * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+I3_IMPORT(host_get_url) int32_t host_get_url(void *buf_ptr, uint32_t buf_len);
+
+/* Reads http or https.
+ * Answers: the length; more than buf_len means that nothing was written: ask again.
+ * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+I3_IMPORT(host_get_scheme) int32_t host_get_scheme(void *buf_ptr, uint32_t buf_len);
+
+/* Reads the host that the request goes to.
+ * Answers: the length; more than buf_len means that nothing was written: ask again.
+ * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+I3_IMPORT(host_get_host) int32_t host_get_host(void *buf_ptr, uint32_t buf_len);
+
+/* Tells the port that the request goes to.
+ * Answers: the port.
+ * Errors: WRONG_HOOK, NO_PERMISSION.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+I3_IMPORT(host_get_port) int32_t host_get_port(void);
+
+/* Reads path and query, byte for byte as received.
+ * Answers: the length; more than buf_len means that nothing was written: ask again.
+ * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+I3_IMPORT(host_get_path) int32_t host_get_path(void *buf_ptr, uint32_t buf_len);
+
+/* Reads the HTTP version of the hook's message.
+ * Answers: the length; more than buf_len means that nothing was written: ask again.
+ * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+I3_IMPORT(host_get_version) int32_t host_get_version(void *buf_ptr, uint32_t buf_len);
+
+/* Reads the client's ADDRESS:PORT.
+ * Answers: the length; more than buf_len means that nothing was written: ask again.
+ * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+I3_IMPORT(host_get_client_addr) int32_t host_get_client_addr(void *buf_ptr, uint32_t buf_len);
+
+/* Reads the server name of the client's TLS hello.
+ * Answers: the length; more than buf_len means that nothing was written: ask again.
+ * Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+I3_IMPORT(host_get_sni) int32_t host_get_sni(void *buf_ptr, uint32_t buf_len);
+
+/* Reads the host that CONNECT named.
+ * Answers: the length; more than buf_len means that nothing was written: ask again.
+ * Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+I3_IMPORT(host_get_connect_host) int32_t host_get_connect_host(void *buf_ptr, uint32_t buf_len);
+
+/* Reads the name of the rule that matched.
+ * Answers: the length; more than buf_len means that nothing was written: ask again.
+ * Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+I3_IMPORT(host_get_rule) int32_t host_get_rule(void *buf_ptr, uint32_t buf_len);
+
+/* Reads the first value of a header of the request, in any hook.
+ * Answers: the length; more than buf_len means that nothing was written: ask again.
+ * Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+I3_IMPORT(host_get_request_header) int32_t host_get_request_header(const void *name_ptr, uint32_t name_len, void *buf_ptr, uint32_t buf_len);
+
+/* Reads every value of a header of the hook's message.
+ * Answers: a list; the length; more than buf_len means that nothing was written: ask again.
+ * Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+I3_IMPORT(host_get_header_values) int32_t host_get_header_values(const void *name_ptr, uint32_t name_len, void *buf_ptr, uint32_t buf_len);
+
+/* Reads all headers of the hook's message: name, value, name, value.
+ * Answers: a list; the length; more than buf_len means that nothing was written: ask again.
+ * Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+I3_IMPORT(host_list_headers) int32_t host_list_headers(void *buf_ptr, uint32_t buf_len);
+
+/* Reads all headers of the request, in any hook.
+ * Answers: a list; the length; more than buf_len means that nothing was written: ask again.
+ * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+I3_IMPORT(host_list_request_headers) int32_t host_list_request_headers(void *buf_ptr, uint32_t buf_len);
+
+/* Tells the response's status.
+ * Answers: the status.
+ * Errors: NOT_FOUND, WRONG_HOOK, NO_PERMISSION.
+ * In: on_response, on_capture. */
+I3_IMPORT(host_get_status) int32_t host_get_status(void);
+
+/* Reads the whole body of the hook's message, as it is on the wire.
+ * Answers: the length; more than buf_len means that nothing was written: ask again.
+ * Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ * In: on_request, on_response. */
+I3_IMPORT(host_get_body) int32_t host_get_body(void *buf_ptr, uint32_t buf_len);
+
+/* Reads the first value of a trailer.
+ * Answers: the length; more than buf_len means that nothing was written: ask again.
+ * Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ * In: on_request, on_response. */
+I3_IMPORT(host_get_trailer) int32_t host_get_trailer(const void *name_ptr, uint32_t name_len, void *buf_ptr, uint32_t buf_len);
+
+/* Reads all trailers: name, value, name, value.
+ * Answers: a list; the length; more than buf_len means that nothing was written: ask again.
+ * Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ * In: on_request, on_response. */
+I3_IMPORT(host_list_trailers) int32_t host_list_trailers(void *buf_ptr, uint32_t buf_len);
+
+/* Appends a header, keeping those of the same name.
+ * Answers: OK.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+ * In: on_request, on_rule_match, on_response. */
+I3_IMPORT(host_add_header) int32_t host_add_header(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
+
+/* Drops every header of this name.
+ * Answers: the number dropped.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+ * In: on_request, on_rule_match, on_response. */
+I3_IMPORT(host_remove_header) int32_t host_remove_header(const void *name_ptr, uint32_t name_len);
+
+/* Sets the method; never from or to CONNECT or HEAD.
+ * Answers: OK.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+ * In: on_request, on_rule_match. */
+I3_IMPORT(host_set_method) int32_t host_set_method(const void *val_ptr, uint32_t val_len);
+
+/* Sets path and query; begins with /.
+ * Answers: OK.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+ * In: on_request, on_rule_match. */
+I3_IMPORT(host_set_path) int32_t host_set_path(const void *val_ptr, uint32_t val_len);
+
+/* Sets the status (200 to 599); never from or to one that has no body.
+ * Answers: OK.
+ * Errors: BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+ * In: on_response. */
+I3_IMPORT(host_set_status) int32_t host_set_status(int32_t status);
+
+/* Replaces the body of the hook's message.
+ * Answers: OK.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ * In: on_request, on_response. */
+I3_IMPORT(host_set_body) int32_t host_set_body(const void *val_ptr, uint32_t val_len);
+
+/* Adds a UTF-8 tag to the flow.
+ * Answers: OK.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+I3_IMPORT(host_tag) int32_t host_tag(const void *val_ptr, uint32_t val_len);
+
+/* Answers the client (200 to 599); headers are a list: name, value, ….
+ * Answers: OK.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+ * In: on_connect, on_request, on_rule_match, on_response. */
+I3_IMPORT(host_respond) int32_t host_respond(int32_t status, const void *headers_ptr, uint32_t headers_len, const void *body_ptr, uint32_t body_len);
+
+/* Closes without an answer; in on_capture: does not keep the flow.
+ * Answers: OK.
+ * Errors: WRONG_HOOK, NO_PERMISSION.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+I3_IMPORT(host_drop) int32_t host_drop(void);
+
+/* Waits after the hook, 5 minutes at most, then goes on.
+ * Answers: OK.
+ * Errors: BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+ * In: on_connect, on_request, on_rule_match, on_response. */
+I3_IMPORT(host_delay) int32_t host_delay(int32_t ms);
+
+/* Relays this connection unread.
+ * Answers: OK.
+ * Errors: WRONG_HOOK, NO_PERMISSION.
+ * In: on_connect. */
+I3_IMPORT(host_pass_through) int32_t host_pass_through(void);
+
+/* Reads a key of the plugin's configuration; an empty key: all as JSON.
+ * Answers: the length; more than buf_len means that nothing was written: ask again.
+ * Errors: NOT_FOUND, BAD_POINTER.
+ * In: every hook, and plugin_init. */
+I3_IMPORT(host_get_config) int32_t host_get_config(const void *key_ptr, uint32_t key_len, void *buf_ptr, uint32_t buf_len);
+
+/* Tells the time.
+ * Answers: milliseconds since 1970-01-01 UTC.
+ * Errors: NO_PERMISSION.
+ * In: every hook, and plugin_init. */
+I3_IMPORT(host_now_ms) int64_t host_now_ms(void);
+
+/* Fills the buffer with random bytes.
+ * Answers: OK.
+ * Errors: BAD_POINTER, NO_PERMISSION.
+ * In: every hook, and plugin_init. */
+I3_IMPORT(host_random) int32_t host_random(void *buf_ptr, uint32_t buf_len);
+
+/* Bytes somewhere: a value that was read, an item of a list. */
+typedef struct {
+    const uint8_t *data;
+    uint32_t size;
+} i3_bytes;
+
+/* What a function that fills `buffer` answered, as the bytes that it wrote; size 0 when
+ * it failed or the buffer was too small. */
+static inline i3_bytes i3_filled(const void *buffer, uint32_t room, int32_t answer) {
+    i3_bytes value = {buffer, answer > 0 && (uint32_t)answer <= room ? (uint32_t)answer : 0};
+    return value;
+}
+
+/* Log a literal. */
+#define i3_log(level, text) ((void)host_log((level), I3(text)))
+
+/* A list in the ABI's form, built in memory that the caller brings. */
+typedef struct {
+    uint8_t *data;
+    uint32_t room;
+    uint32_t size;
+} i3_list;
+
+/* Append an item; 0, and nothing appended, when there is no room for it. */
+static inline int i3_push(i3_list *list, const void *item, uint32_t size) {
+    uint32_t left = list->room - list->size;
+    if (left < 4 || left - 4 < size)
+        return 0;
+    uint8_t *to = list->data + list->size;
+    for (int byte = 0; byte < 4; byte++)
+        to[byte] = (uint8_t)(size >> (8 * byte));
+    for (uint32_t at = 0; at < size; at++)
+        to[4 + at] = ((const uint8_t *)item)[at];
+    list->size += 4 + size;
+    return 1;
+}
+
+/* Take the next item off the front of a list; 0 at its end. */
+static inline int i3_next(i3_bytes *list, i3_bytes *item) {
+    if (list->size < 4)
+        return 0;
+    const uint8_t *from = list->data;
+    uint32_t size = from[0] | from[1] << 8 | from[2] << 16 | (uint32_t)from[3] << 24;
+    if (list->size - 4 < size)
+        return 0;
+    item->data = from + 4;
+    item->size = size;
+    list->data += 4 + size;
+    list->size -= 4 + size;
+    return 1;
+}
+
+#endif

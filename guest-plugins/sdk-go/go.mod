@@ -1,0 +1,3 @@
+module int3rceptor
+
+go 1.24

@@ -1,0 +1,560 @@
+// Package int3rceptor has INT3RCEPTOR's host functions for Go (1.24 or newer), built with
+// GOOS=wasip1 GOARCH=wasm and -buildmode=c-shared.
+// Written by int3rceptor.plugins.authoring.bindings.
+//
+//	//go:wasmexport on_request
+//	func onRequest() int32 {
+//		if host.SetHeader("x-seen", "yes") != nil {
+//			return host.HookError
+//		}
+//		return host.HookContinue
+//	}
+//
+// Strings carry bytes as they are: nothing is checked or converted on the way.
+package int3rceptor
+
+import (
+	"encoding/binary"
+	"strconv"
+	"unsafe"
+)
+
+// What a hook returns.
+const (
+	HookContinue int32 = 0
+	HookRespond  int32 = 1
+	HookDrop     int32 = 2
+	HookError    int32 = -1
+)
+
+// Level is a level of Log.
+type Level int32
+
+// The levels of Log.
+const (
+	LevelDebug Level = 0
+	LevelInfo  Level = 1
+	LevelWarn  Level = 2
+	LevelError Level = 3
+)
+
+// Why a host function did not do it.
+const (
+	NotFound     Status = -1
+	BadPointer   Status = -2
+	BadArgument  Status = -3
+	WrongHook    Status = -4
+	NoPermission Status = -5
+	Protected    Status = -6
+	TooLarge     Status = -7
+)
+
+var statusNames = map[Status]string{
+	NotFound:     "not found",
+	BadPointer:   "bad pointer",
+	BadArgument:  "bad argument",
+	WrongHook:    "wrong hook",
+	NoPermission: "no permission",
+	Protected:    "protected",
+	TooLarge:     "too large",
+}
+
+// Status is why a host function did not do it.
+type Status int32
+
+func (s Status) Error() string {
+	if name, ok := statusNames[s]; ok {
+		return name
+	}
+	return "status " + strconv.Itoa(int(s))
+}
+
+//go:wasmimport env host_log
+func hostLog(level int32, text string) int32
+
+//go:wasmimport env host_get_memory_size
+func hostGetMemorySize() int32
+
+//go:wasmimport env host_abort
+func hostAbort(text string) int32
+
+//go:wasmimport env host_get_header
+func hostGetHeader(name string, valPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_set_header
+func hostSetHeader(name string, val string) int32
+
+//go:wasmimport env host_get_method
+func hostGetMethod(bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_get_url
+func hostGetUrl(bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_get_scheme
+func hostGetScheme(bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_get_host
+func hostGetHost(bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_get_port
+func hostGetPort() int32
+
+//go:wasmimport env host_get_path
+func hostGetPath(bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_get_version
+func hostGetVersion(bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_get_client_addr
+func hostGetClientAddr(bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_get_sni
+func hostGetSni(bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_get_connect_host
+func hostGetConnectHost(bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_get_rule
+func hostGetRule(bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_get_request_header
+func hostGetRequestHeader(name string, bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_get_header_values
+func hostGetHeaderValues(name string, bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_list_headers
+func hostListHeaders(bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_list_request_headers
+func hostListRequestHeaders(bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_get_status
+func hostGetStatus() int32
+
+//go:wasmimport env host_get_body
+func hostGetBody(bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_get_trailer
+func hostGetTrailer(name string, bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_list_trailers
+func hostListTrailers(bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_add_header
+func hostAddHeader(name string, val string) int32
+
+//go:wasmimport env host_remove_header
+func hostRemoveHeader(name string) int32
+
+//go:wasmimport env host_set_method
+func hostSetMethod(val string) int32
+
+//go:wasmimport env host_set_path
+func hostSetPath(val string) int32
+
+//go:wasmimport env host_set_status
+func hostSetStatus(status int32) int32
+
+//go:wasmimport env host_set_body
+func hostSetBody(val string) int32
+
+//go:wasmimport env host_tag
+func hostTag(val string) int32
+
+//go:wasmimport env host_respond
+func hostRespond(status int32, headers string, body string) int32
+
+//go:wasmimport env host_drop
+func hostDrop() int32
+
+//go:wasmimport env host_delay
+func hostDelay(ms int32) int32
+
+//go:wasmimport env host_pass_through
+func hostPassThrough() int32
+
+//go:wasmimport env host_get_config
+func hostGetConfig(key string, bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_now_ms
+func hostNowMs() int64
+
+//go:wasmimport env host_random
+func hostRandom(bufPtr unsafe.Pointer, size uint32) int32
+
+// fill asks again with a larger buffer when the first was too small.
+func fill(ask func(at unsafe.Pointer, size uint32) int32) (string, error) {
+	buffer := make([]byte, 256)
+	for {
+		answer := ask(unsafe.Pointer(unsafe.SliceData(buffer)), uint32(len(buffer)))
+		if answer < 0 {
+			return "", Status(answer)
+		}
+		if int(answer) <= len(buffer) {
+			return string(buffer[:answer]), nil
+		}
+		buffer = make([]byte, answer)
+	}
+}
+
+func number(answer int32) (int, error) {
+	if answer < 0 {
+		return 0, Status(answer)
+	}
+	return int(answer), nil
+}
+
+func done(answer int32) error {
+	_, err := number(answer)
+	return err
+}
+
+// Log writes one UTF-8 log line; a level outside 0 to 3 counts as INFO.
+// In: every hook, and plugin_init.
+func Log(level Level, text string) {
+	hostLog(int32(level), text)
+}
+
+// GetMemorySize tells the size of the module's memory.
+// Answers: pages of 64 KiB.
+// In: every hook, and plugin_init.
+func GetMemorySize() (int, error) {
+	return number(hostGetMemorySize())
+}
+
+// Abort writes an ABORT line to the log; it stops nothing.
+// In: every hook, and plugin_init.
+func Abort(text string) {
+	hostAbort(text)
+}
+
+// GetHeader reads the first value of a header of the hook's message.
+// Answers: the value.
+// Errors: NOT_FOUND.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+func GetHeader(name string) (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostGetHeader(name, at, size)
+	})
+}
+
+// SetHeader sets a header: replaces the first of this name and drops the others.
+// Errors: NOT_FOUND.
+// In: on_request, on_rule_match, on_response.
+func SetHeader(name string, val string) error {
+	return done(hostSetHeader(name, val))
+}
+
+// GetMethod reads the request's method.
+// Answers: the value.
+// Errors: NOT_FOUND.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+func GetMethod() (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostGetMethod(at, size)
+	})
+}
+
+// GetUrl reads the request's URL.
+// Answers: the value.
+// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+func GetUrl() (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostGetUrl(at, size)
+	})
+}
+
+// GetScheme reads http or https.
+// Answers: the value.
+// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+func GetScheme() (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostGetScheme(at, size)
+	})
+}
+
+// GetHost reads the host that the request goes to.
+// Answers: the value.
+// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+func GetHost() (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostGetHost(at, size)
+	})
+}
+
+// GetPort tells the port that the request goes to.
+// Answers: the port.
+// Errors: WRONG_HOOK, NO_PERMISSION.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+func GetPort() (int, error) {
+	return number(hostGetPort())
+}
+
+// GetPath reads path and query, byte for byte as received.
+// Answers: the value.
+// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+func GetPath() (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostGetPath(at, size)
+	})
+}
+
+// GetVersion reads the HTTP version of the hook's message.
+// Answers: the value.
+// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+func GetVersion() (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostGetVersion(at, size)
+	})
+}
+
+// GetClientAddr reads the client's ADDRESS:PORT.
+// Answers: the value.
+// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+func GetClientAddr() (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostGetClientAddr(at, size)
+	})
+}
+
+// GetSni reads the server name of the client's TLS hello.
+// Answers: the value.
+// Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+func GetSni() (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostGetSni(at, size)
+	})
+}
+
+// GetConnectHost reads the host that CONNECT named.
+// Answers: the value.
+// Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+func GetConnectHost() (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostGetConnectHost(at, size)
+	})
+}
+
+// GetRule reads the name of the rule that matched.
+// Answers: the value.
+// Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+func GetRule() (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostGetRule(at, size)
+	})
+}
+
+// GetRequestHeader reads the first value of a header of the request, in any hook.
+// Answers: the value.
+// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+func GetRequestHeader(name string) (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostGetRequestHeader(name, at, size)
+	})
+}
+
+// GetHeaderValues reads every value of a header of the hook's message.
+// Answers: a list.
+// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+func GetHeaderValues(name string) (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostGetHeaderValues(name, at, size)
+	})
+}
+
+// ListHeaders reads all headers of the hook's message: name, value, name, value.
+// Answers: a list.
+// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+func ListHeaders() (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostListHeaders(at, size)
+	})
+}
+
+// ListRequestHeaders reads all headers of the request, in any hook.
+// Answers: a list.
+// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+func ListRequestHeaders() (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostListRequestHeaders(at, size)
+	})
+}
+
+// GetStatus tells the response's status.
+// Answers: the status.
+// Errors: NOT_FOUND, WRONG_HOOK, NO_PERMISSION.
+// In: on_response, on_capture.
+func GetStatus() (int, error) {
+	return number(hostGetStatus())
+}
+
+// GetBody reads the whole body of the hook's message, as it is on the wire.
+// Answers: the value.
+// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+// In: on_request, on_response.
+func GetBody() (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostGetBody(at, size)
+	})
+}
+
+// GetTrailer reads the first value of a trailer.
+// Answers: the value.
+// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+// In: on_request, on_response.
+func GetTrailer(name string) (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostGetTrailer(name, at, size)
+	})
+}
+
+// ListTrailers reads all trailers: name, value, name, value.
+// Answers: a list.
+// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+// In: on_request, on_response.
+func ListTrailers() (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostListTrailers(at, size)
+	})
+}
+
+// AddHeader appends a header, keeping those of the same name.
+// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+// In: on_request, on_rule_match, on_response.
+func AddHeader(name string, val string) error {
+	return done(hostAddHeader(name, val))
+}
+
+// RemoveHeader drops every header of this name.
+// Answers: the number dropped.
+// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+// In: on_request, on_rule_match, on_response.
+func RemoveHeader(name string) (int, error) {
+	return number(hostRemoveHeader(name))
+}
+
+// SetMethod sets the method; never from or to CONNECT or HEAD.
+// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+// In: on_request, on_rule_match.
+func SetMethod(val string) error {
+	return done(hostSetMethod(val))
+}
+
+// SetPath sets path and query; begins with /.
+// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+// In: on_request, on_rule_match.
+func SetPath(val string) error {
+	return done(hostSetPath(val))
+}
+
+// SetStatus sets the status (200 to 599); never from or to one that has no body.
+// Errors: BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+// In: on_response.
+func SetStatus(status int) error {
+	return done(hostSetStatus(int32(status)))
+}
+
+// SetBody replaces the body of the hook's message.
+// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+// In: on_request, on_response.
+func SetBody(val string) error {
+	return done(hostSetBody(val))
+}
+
+// Tag adds a UTF-8 tag to the flow.
+// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+func Tag(val string) error {
+	return done(hostTag(val))
+}
+
+// Respond answers the client (200 to 599); headers are a list: name, value, ….
+// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+// In: on_connect, on_request, on_rule_match, on_response.
+func Respond(status int, headers string, body string) error {
+	return done(hostRespond(int32(status), headers, body))
+}
+
+// Drop closes without an answer; in on_capture: does not keep the flow.
+// Errors: WRONG_HOOK, NO_PERMISSION.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+func Drop() error {
+	return done(hostDrop())
+}
+
+// Delay waits after the hook, 5 minutes at most, then goes on.
+// Errors: BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+// In: on_connect, on_request, on_rule_match, on_response.
+func Delay(ms int) error {
+	return done(hostDelay(int32(ms)))
+}
+
+// PassThrough relays this connection unread.
+// Errors: WRONG_HOOK, NO_PERMISSION.
+// In: on_connect.
+func PassThrough() error {
+	return done(hostPassThrough())
+}
+
+// GetConfig reads a key of the plugin's configuration; an empty key: all as JSON.
+// Answers: the value.
+// Errors: NOT_FOUND, BAD_POINTER.
+// In: every hook, and plugin_init.
+func GetConfig(key string) (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostGetConfig(key, at, size)
+	})
+}
+
+// NowMs tells the time.
+// Answers: milliseconds since 1970-01-01 UTC.
+// Errors: NO_PERMISSION.
+// In: every hook, and plugin_init.
+func NowMs() int64 {
+	return hostNowMs()
+}
+
+// Random fills the buffer with random bytes.
+// Errors: BAD_POINTER, NO_PERMISSION.
+// In: every hook, and plugin_init.
+func Random(buffer []byte) error {
+	return done(hostRandom(unsafe.Pointer(unsafe.SliceData(buffer)), uint32(len(buffer))))
+}
+
+// List is a list in the ABI's form: headers are name, value, name, value.
+func List(items ...string) string {
+	var made []byte
+	for _, item := range items {
+		made = binary.LittleEndian.AppendUint32(made, uint32(len(item)))
+		made = append(made, item...)
+	}
+	return string(made)
+}
+
+// Items are the items of a list that a host function gave.
+func Items(list string) []string {
+	var found []string
+	for len(list) >= 4 {
+		size := int(binary.LittleEndian.Uint32([]byte(list[:4])))
+		if size > len(list)-4 {
+			break
+		}
+		found = append(found, list[4:4+size])
+		list = list[4+size:]
+	}
+	return found
+}

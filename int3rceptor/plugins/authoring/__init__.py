@@ -1,0 +1,1 @@
+"""What plugin authors use: bindings, new plugins, trials over recorded flows."""

@@ -1,0 +1,1 @@
+"""How each guest language writes the host functions: one file a language."""

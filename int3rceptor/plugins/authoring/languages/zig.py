@@ -1,0 +1,85 @@
+"""The host functions as Zig writes them."""
+
+from collections.abc import Sequence
+
+from int3rceptor.plugins.authoring.languages.text import (
+    Lines,
+    camel,
+    commented,
+    failures,
+    indented,
+    is_level,
+    pascal,
+    raw_params,
+    separated,
+)
+from int3rceptor.plugins.authoring.shapes import Answer, Kind, Shape
+from int3rceptor.plugins.codes import HookCode, LogLevel
+
+
+def sections(shapes: Sequence[Shape]) -> dict[str, Lines]:
+    """What fills the places of the prelude."""
+    failed = failures()
+    # A parameter cannot have the name of a declaration of the file.
+    taken = {camel(one.name) for one in shapes}
+    return {
+        "codes": [
+            "/// What a hook returns.",
+            *(f"pub const {one.name}: i32 = {one.value};" for one in HookCode),
+            "",
+            "/// The levels of `log`.",
+            "pub const Level = enum(i32) {",
+            *(f"    {_LEVELS[one]} = {one.value}," for one in LogLevel),
+            "};",
+        ],
+        "failures": [f"    {pascal(one.name)}," for one in failed],
+        "statuses": [
+            f"        {one.value} => Failure.{pascal(one.name)}," for one in failed
+        ],
+        "imports": indented(map(_import, shapes)),
+        "wrappers": separated(_wrapper(one, taken) for one in shapes),
+    }
+
+
+def _import(shape: Shape) -> str:
+    params = raw_params(shape, "[*]const u8", "[*]u8", "{}: {}")
+    params = params.replace("level: i32", "level: Level")
+    return f'pub extern "env" fn {shape.row.name}({params}) {shape.row.result};'
+
+
+# As in std.log; `error` is a word of the language.
+_LEVELS = {
+    LogLevel.DEBUG: "debug",
+    LogLevel.INFO: "info",
+    LogLevel.WARN: "warn",
+    LogLevel.ERROR: "err",
+}
+
+_RESULTS = {
+    Answer.DONE: ("Failure!void", "return done({})"),
+    Answer.SAID: ("void", "_ = {}"),
+    Answer.NUMBER: ("Failure!u32", "return number({})"),
+    Answer.FILLED: ("Failure![]u8", "return filled(buffer, {})"),
+    Answer.WIDE: ("i64", "return {}"),
+}
+
+
+def _wrapper(shape: Shape, taken: set[str]) -> Lines:
+    params, values = [], []
+    for one in shape.parameters:
+        name = f"the_{one.name}" if one.name in taken else one.name
+        if one.kind is Kind.NUMBER:
+            params.append(f"{name}: {'Level' if is_level(one) else 'i32'}")
+            values.append(name)
+            continue
+        constant = "const " if one.kind is Kind.BYTES else ""
+        params.append(f"{name}: []{constant}u8")
+        values += [f"{name}.ptr", f"{name}.len"]
+    result, given = _RESULTS[shape.answer]
+    call = given.format(f"raw.{shape.row.name}({', '.join(values)})")
+    return [
+        *commented(shape, "///"),
+        f"pub fn {camel(shape.name)}({', '.join(params)}) {result} {{",
+        f"    {call};",
+        "}",
+    ]
