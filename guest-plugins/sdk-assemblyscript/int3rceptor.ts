@@ -151,6 +151,30 @@ export namespace raw {
 
   @external("env", "host_random")
   export declare function host_random(buf_ptr: usize, buf_len: usize): i32;
+
+  @external("env", "host_kv_get")
+  export declare function host_kv_get(key_ptr: usize, key_len: usize, buf_ptr: usize, buf_len: usize): i32;
+
+  @external("env", "host_kv_set")
+  export declare function host_kv_set(key_ptr: usize, key_len: usize, val_ptr: usize, val_len: usize): i32;
+
+  @external("env", "host_kv_add")
+  export declare function host_kv_add(key_ptr: usize, key_len: usize, delta: i32): i64;
+
+  @external("env", "host_kv_expire")
+  export declare function host_kv_expire(key_ptr: usize, key_len: usize, ms: i32): i32;
+
+  @external("env", "host_kv_delete")
+  export declare function host_kv_delete(key_ptr: usize, key_len: usize): i32;
+
+  @external("env", "host_kv_list")
+  export declare function host_kv_list(prefix_ptr: usize, prefix_len: usize, buf_ptr: usize, buf_len: usize): i32;
+
+  @external("env", "host_context_get")
+  export declare function host_context_get(key_ptr: usize, key_len: usize, buf_ptr: usize, buf_len: usize): i32;
+
+  @external("env", "host_context_set")
+  export declare function host_context_set(key_ptr: usize, key_len: usize, val_ptr: usize, val_len: usize): i32;
 }
 
 let room = new ArrayBuffer(256);
@@ -205,7 +229,7 @@ export function abort<T0>(text: T0): void {
 /** Reads the first value of a header of the hook's message.
  *  Answers: the value.
  *  Errors: NOT_FOUND.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 export function getHeader<T0>(name: T0): ArrayBuffer | null {
   const nameBytes = bytes(name);
   let answer = raw.host_get_header(address(nameBytes), nameBytes.byteLength, address(room), room.byteLength);
@@ -225,7 +249,7 @@ export function setHeader<T0, T1>(name: T0, val: T1): i32 {
 /** Reads the request's method.
  *  Answers: the value.
  *  Errors: NOT_FOUND.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 export function getMethod(): ArrayBuffer | null {
   let answer = raw.host_get_method(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_method(address(room), room.byteLength);
@@ -235,7 +259,7 @@ export function getMethod(): ArrayBuffer | null {
 /** Reads the request's URL.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 export function getUrl(): ArrayBuffer | null {
   let answer = raw.host_get_url(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_url(address(room), room.byteLength);
@@ -245,7 +269,7 @@ export function getUrl(): ArrayBuffer | null {
 /** Reads http or https.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 export function getScheme(): ArrayBuffer | null {
   let answer = raw.host_get_scheme(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_scheme(address(room), room.byteLength);
@@ -255,7 +279,7 @@ export function getScheme(): ArrayBuffer | null {
 /** Reads the host that the request goes to.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 export function getHost(): ArrayBuffer | null {
   let answer = raw.host_get_host(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_host(address(room), room.byteLength);
@@ -265,7 +289,7 @@ export function getHost(): ArrayBuffer | null {
 /** Tells the port that the request goes to.
  *  Answers: the port.
  *  Errors: WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 export function getPort(): i32 {
   return raw.host_get_port();
 }
@@ -273,7 +297,7 @@ export function getPort(): i32 {
 /** Reads path and query, byte for byte as received.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 export function getPath(): ArrayBuffer | null {
   let answer = raw.host_get_path(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_path(address(room), room.byteLength);
@@ -283,7 +307,7 @@ export function getPath(): ArrayBuffer | null {
 /** Reads the HTTP version of the hook's message.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 export function getVersion(): ArrayBuffer | null {
   let answer = raw.host_get_version(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_version(address(room), room.byteLength);
@@ -293,7 +317,7 @@ export function getVersion(): ArrayBuffer | null {
 /** Reads the client's ADDRESS:PORT.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 export function getClientAddr(): ArrayBuffer | null {
   let answer = raw.host_get_client_addr(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_client_addr(address(room), room.byteLength);
@@ -303,7 +327,7 @@ export function getClientAddr(): ArrayBuffer | null {
 /** Reads the server name of the client's TLS hello.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 export function getSni(): ArrayBuffer | null {
   let answer = raw.host_get_sni(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_sni(address(room), room.byteLength);
@@ -313,7 +337,7 @@ export function getSni(): ArrayBuffer | null {
 /** Reads the host that CONNECT named.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 export function getConnectHost(): ArrayBuffer | null {
   let answer = raw.host_get_connect_host(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_connect_host(address(room), room.byteLength);
@@ -323,7 +347,7 @@ export function getConnectHost(): ArrayBuffer | null {
 /** Reads the name of the rule that matched.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 export function getRule(): ArrayBuffer | null {
   let answer = raw.host_get_rule(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_rule(address(room), room.byteLength);
@@ -333,7 +357,7 @@ export function getRule(): ArrayBuffer | null {
 /** Reads the first value of a header of the request, in any hook.
  *  Answers: the value.
  *  Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 export function getRequestHeader<T0>(name: T0): ArrayBuffer | null {
   const nameBytes = bytes(name);
   let answer = raw.host_get_request_header(address(nameBytes), nameBytes.byteLength, address(room), room.byteLength);
@@ -344,7 +368,7 @@ export function getRequestHeader<T0>(name: T0): ArrayBuffer | null {
 /** Reads every value of a header of the hook's message.
  *  Answers: a list.
  *  Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 export function getHeaderValues<T0>(name: T0): ArrayBuffer | null {
   const nameBytes = bytes(name);
   let answer = raw.host_get_header_values(address(nameBytes), nameBytes.byteLength, address(room), room.byteLength);
@@ -355,7 +379,7 @@ export function getHeaderValues<T0>(name: T0): ArrayBuffer | null {
 /** Reads all headers of the hook's message: name, value, name, value.
  *  Answers: a list.
  *  Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 export function listHeaders(): ArrayBuffer | null {
   let answer = raw.host_list_headers(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_list_headers(address(room), room.byteLength);
@@ -365,7 +389,7 @@ export function listHeaders(): ArrayBuffer | null {
 /** Reads all headers of the request, in any hook.
  *  Answers: a list.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 export function listRequestHeaders(): ArrayBuffer | null {
   let answer = raw.host_list_request_headers(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_list_request_headers(address(room), room.byteLength);
@@ -375,7 +399,7 @@ export function listRequestHeaders(): ArrayBuffer | null {
 /** Tells the response's status.
  *  Answers: the status.
  *  Errors: NOT_FOUND, WRONG_HOOK, NO_PERMISSION.
- *  In: on_response, on_capture. */
+ *  In: on_response, on_capture, on_response_chunk. */
 export function getStatus(): i32 {
   return raw.host_get_status();
 }
@@ -462,7 +486,7 @@ export function setBody<T0>(val: T0): i32 {
 
 /** Adds a UTF-8 tag to the flow.
  *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 export function tag<T0>(val: T0): i32 {
   const valBytes = bytes(val);
   return raw.host_tag(address(valBytes), valBytes.byteLength);
@@ -479,7 +503,7 @@ export function respond<T0, T1>(status: i32, headers: T0, body: T1): i32 {
 
 /** Closes without an answer; in on_capture: does not keep the flow.
  *  Errors: WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 export function drop(): i32 {
   return raw.host_drop();
 }
@@ -522,6 +546,82 @@ export function nowMs(): i64 {
  *  In: every hook, and plugin_init. */
 export function random(buffer: ArrayBuffer): i32 {
   return raw.host_random(address(buffer), buffer.byteLength);
+}
+
+/** Reads a key of the plugin's state.
+ *  Answers: the value.
+ *  Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+ *  In: every hook, and plugin_init. */
+export function kvGet<T0>(key: T0): ArrayBuffer | null {
+  const keyBytes = bytes(key);
+  let answer = raw.host_kv_get(address(keyBytes), keyBytes.byteLength, address(room), room.byteLength);
+  if (grown(answer)) answer = raw.host_kv_get(address(keyBytes), keyBytes.byteLength, address(room), room.byteLength);
+  return taken(answer);
+}
+
+/** Keeps a value under a key, without an end.
+ *  Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+ *  In: every hook, and plugin_init. */
+export function kvSet<T0, T1>(key: T0, val: T1): i32 {
+  const keyBytes = bytes(key);
+  const valBytes = bytes(val);
+  return raw.host_kv_set(address(keyBytes), keyBytes.byteLength, address(valBytes), valBytes.byteLength);
+}
+
+/** Adds to a number, which begins at 0 and never falls below it.
+ *  Answers: the number.
+ *  Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+ *  In: every hook, and plugin_init. */
+export function kvAdd<T0>(key: T0, delta: i32): i64 {
+  const keyBytes = bytes(key);
+  return raw.host_kv_add(address(keyBytes), keyBytes.byteLength, delta);
+}
+
+/** Lets a key end that long from now.
+ *  Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+ *  In: every hook, and plugin_init. */
+export function kvExpire<T0>(key: T0, ms: i32): i32 {
+  const keyBytes = bytes(key);
+  return raw.host_kv_expire(address(keyBytes), keyBytes.byteLength, ms);
+}
+
+/** Forgets a key.
+ *  Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+ *  In: every hook, and plugin_init. */
+export function kvDelete<T0>(key: T0): i32 {
+  const keyBytes = bytes(key);
+  return raw.host_kv_delete(address(keyBytes), keyBytes.byteLength);
+}
+
+/** Reads the keys that begin with a prefix, in order.
+ *  Answers: a list.
+ *  Errors: BAD_POINTER, NO_PERMISSION.
+ *  In: every hook, and plugin_init. */
+export function kvList<T0>(prefix: T0): ArrayBuffer | null {
+  const prefixBytes = bytes(prefix);
+  let answer = raw.host_kv_list(address(prefixBytes), prefixBytes.byteLength, address(room), room.byteLength);
+  if (grown(answer)) answer = raw.host_kv_list(address(prefixBytes), prefixBytes.byteLength, address(room), room.byteLength);
+  return taken(answer);
+}
+
+/** Reads what a plugin left on this flow under a key.
+ *  Answers: the value.
+ *  Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+export function contextGet<T0>(key: T0): ArrayBuffer | null {
+  const keyBytes = bytes(key);
+  let answer = raw.host_context_get(address(keyBytes), keyBytes.byteLength, address(room), room.byteLength);
+  if (grown(answer)) answer = raw.host_context_get(address(keyBytes), keyBytes.byteLength, address(room), room.byteLength);
+  return taken(answer);
+}
+
+/** Leaves a value on this flow, for later hooks and plugins.
+ *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+export function contextSet<T0, T1>(key: T0, val: T1): i32 {
+  const keyBytes = bytes(key);
+  const valBytes = bytes(val);
+  return raw.host_context_set(address(keyBytes), keyBytes.byteLength, address(valBytes), valBytes.byteLength);
 }
 
 /** A list in the ABI's form: headers are name, value, name, value. */

@@ -66,7 +66,7 @@ I3_IMPORT(host_abort) int32_t host_abort(const void *ptr, uint32_t len);
 /* Reads the first value of a header of the hook's message.
  * Answers: the length; more than val_max means that nothing was written: ask again.
  * Errors: NOT_FOUND.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 I3_IMPORT(host_get_header) int32_t host_get_header(const void *name_ptr, uint32_t name_len, void *val_ptr, uint32_t val_max);
 
 /* Sets a header: replaces the first of this name and drops the others.
@@ -78,97 +78,97 @@ I3_IMPORT(host_set_header) int32_t host_set_header(const void *name_ptr, uint32_
 /* Reads the request's method.
  * Answers: the length; more than max_len means that nothing was written: ask again.
  * Errors: NOT_FOUND.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 I3_IMPORT(host_get_method) int32_t host_get_method(void *buf_ptr, uint32_t max_len);
 
 /* Reads the request's URL.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 I3_IMPORT(host_get_url) int32_t host_get_url(void *buf_ptr, uint32_t buf_len);
 
 /* Reads http or https.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 I3_IMPORT(host_get_scheme) int32_t host_get_scheme(void *buf_ptr, uint32_t buf_len);
 
 /* Reads the host that the request goes to.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 I3_IMPORT(host_get_host) int32_t host_get_host(void *buf_ptr, uint32_t buf_len);
 
 /* Tells the port that the request goes to.
  * Answers: the port.
  * Errors: WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 I3_IMPORT(host_get_port) int32_t host_get_port(void);
 
 /* Reads path and query, byte for byte as received.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 I3_IMPORT(host_get_path) int32_t host_get_path(void *buf_ptr, uint32_t buf_len);
 
 /* Reads the HTTP version of the hook's message.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 I3_IMPORT(host_get_version) int32_t host_get_version(void *buf_ptr, uint32_t buf_len);
 
 /* Reads the client's ADDRESS:PORT.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 I3_IMPORT(host_get_client_addr) int32_t host_get_client_addr(void *buf_ptr, uint32_t buf_len);
 
 /* Reads the server name of the client's TLS hello.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 I3_IMPORT(host_get_sni) int32_t host_get_sni(void *buf_ptr, uint32_t buf_len);
 
 /* Reads the host that CONNECT named.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 I3_IMPORT(host_get_connect_host) int32_t host_get_connect_host(void *buf_ptr, uint32_t buf_len);
 
 /* Reads the name of the rule that matched.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 I3_IMPORT(host_get_rule) int32_t host_get_rule(void *buf_ptr, uint32_t buf_len);
 
 /* Reads the first value of a header of the request, in any hook.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 I3_IMPORT(host_get_request_header) int32_t host_get_request_header(const void *name_ptr, uint32_t name_len, void *buf_ptr, uint32_t buf_len);
 
 /* Reads every value of a header of the hook's message.
  * Answers: a list; the length; more than buf_len means that nothing was written: ask again.
  * Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 I3_IMPORT(host_get_header_values) int32_t host_get_header_values(const void *name_ptr, uint32_t name_len, void *buf_ptr, uint32_t buf_len);
 
 /* Reads all headers of the hook's message: name, value, name, value.
  * Answers: a list; the length; more than buf_len means that nothing was written: ask again.
  * Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 I3_IMPORT(host_list_headers) int32_t host_list_headers(void *buf_ptr, uint32_t buf_len);
 
 /* Reads all headers of the request, in any hook.
  * Answers: a list; the length; more than buf_len means that nothing was written: ask again.
  * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 I3_IMPORT(host_list_request_headers) int32_t host_list_request_headers(void *buf_ptr, uint32_t buf_len);
 
 /* Tells the response's status.
  * Answers: the status.
  * Errors: NOT_FOUND, WRONG_HOOK, NO_PERMISSION.
- * In: on_response, on_capture. */
+ * In: on_response, on_capture, on_response_chunk. */
 I3_IMPORT(host_get_status) int32_t host_get_status(void);
 
 /* Reads the whole body of the hook's message, as it is on the wire.
@@ -228,7 +228,7 @@ I3_IMPORT(host_set_body) int32_t host_set_body(const void *val_ptr, uint32_t val
 /* Adds a UTF-8 tag to the flow.
  * Answers: OK.
  * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 I3_IMPORT(host_tag) int32_t host_tag(const void *val_ptr, uint32_t val_len);
 
 /* Answers the client (200 to 599); headers are a list: name, value, ….
@@ -240,7 +240,7 @@ I3_IMPORT(host_respond) int32_t host_respond(int32_t status, const void *headers
 /* Closes without an answer; in on_capture: does not keep the flow.
  * Answers: OK.
  * Errors: WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 I3_IMPORT(host_drop) int32_t host_drop(void);
 
 /* Waits after the hook, 5 minutes at most, then goes on.
@@ -272,6 +272,54 @@ I3_IMPORT(host_now_ms) int64_t host_now_ms(void);
  * Errors: BAD_POINTER, NO_PERMISSION.
  * In: every hook, and plugin_init. */
 I3_IMPORT(host_random) int32_t host_random(void *buf_ptr, uint32_t buf_len);
+
+/* Reads a key of the plugin's state.
+ * Answers: the length; more than buf_len means that nothing was written: ask again.
+ * Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+ * In: every hook, and plugin_init. */
+I3_IMPORT(host_kv_get) int32_t host_kv_get(const void *key_ptr, uint32_t key_len, void *buf_ptr, uint32_t buf_len);
+
+/* Keeps a value under a key, without an end.
+ * Answers: OK.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+ * In: every hook, and plugin_init. */
+I3_IMPORT(host_kv_set) int32_t host_kv_set(const void *key_ptr, uint32_t key_len, const void *val_ptr, uint32_t val_len);
+
+/* Adds to a number, which begins at 0 and never falls below it.
+ * Answers: the number.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+ * In: every hook, and plugin_init. */
+I3_IMPORT(host_kv_add) int64_t host_kv_add(const void *key_ptr, uint32_t key_len, int32_t delta);
+
+/* Lets a key end that long from now.
+ * Answers: OK.
+ * Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+ * In: every hook, and plugin_init. */
+I3_IMPORT(host_kv_expire) int32_t host_kv_expire(const void *key_ptr, uint32_t key_len, int32_t ms);
+
+/* Forgets a key.
+ * Answers: OK.
+ * Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+ * In: every hook, and plugin_init. */
+I3_IMPORT(host_kv_delete) int32_t host_kv_delete(const void *key_ptr, uint32_t key_len);
+
+/* Reads the keys that begin with a prefix, in order.
+ * Answers: a list; the length; more than buf_len means that nothing was written: ask again.
+ * Errors: BAD_POINTER, NO_PERMISSION.
+ * In: every hook, and plugin_init. */
+I3_IMPORT(host_kv_list) int32_t host_kv_list(const void *prefix_ptr, uint32_t prefix_len, void *buf_ptr, uint32_t buf_len);
+
+/* Reads what a plugin left on this flow under a key.
+ * Answers: the length; more than buf_len means that nothing was written: ask again.
+ * Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+I3_IMPORT(host_context_get) int32_t host_context_get(const void *key_ptr, uint32_t key_len, void *buf_ptr, uint32_t buf_len);
+
+/* Leaves a value on this flow, for later hooks and plugins.
+ * Answers: OK.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+I3_IMPORT(host_context_set) int32_t host_context_set(const void *key_ptr, uint32_t key_len, const void *val_ptr, uint32_t val_len);
 
 /* Bytes somewhere: a value that was read, an item of a list. */
 typedef struct {

@@ -183,6 +183,30 @@ func hostNowMs() int64
 //go:wasmimport env host_random
 func hostRandom(bufPtr unsafe.Pointer, size uint32) int32
 
+//go:wasmimport env host_kv_get
+func hostKvGet(key string, bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_kv_set
+func hostKvSet(key string, val string) int32
+
+//go:wasmimport env host_kv_add
+func hostKvAdd(key string, delta int32) int64
+
+//go:wasmimport env host_kv_expire
+func hostKvExpire(key string, ms int32) int32
+
+//go:wasmimport env host_kv_delete
+func hostKvDelete(key string) int32
+
+//go:wasmimport env host_kv_list
+func hostKvList(prefix string, bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_context_get
+func hostContextGet(key string, bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_context_set
+func hostContextSet(key string, val string) int32
+
 // fill asks again with a larger buffer when the first was too small.
 func fill(ask func(at unsafe.Pointer, size uint32) int32) (string, error) {
 	buffer := make([]byte, 256)
@@ -203,6 +227,13 @@ func number(answer int32) (int, error) {
 		return 0, Status(answer)
 	}
 	return int(answer), nil
+}
+
+func wide(answer int64) (int64, error) {
+	if answer < 0 {
+		return 0, Status(answer)
+	}
+	return answer, nil
 }
 
 func done(answer int32) error {
@@ -232,7 +263,7 @@ func Abort(text string) {
 // GetHeader reads the first value of a header of the hook's message.
 // Answers: the value.
 // Errors: NOT_FOUND.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 func GetHeader(name string) (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetHeader(name, at, size)
@@ -249,7 +280,7 @@ func SetHeader(name string, val string) error {
 // GetMethod reads the request's method.
 // Answers: the value.
 // Errors: NOT_FOUND.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 func GetMethod() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetMethod(at, size)
@@ -259,7 +290,7 @@ func GetMethod() (string, error) {
 // GetUrl reads the request's URL.
 // Answers: the value.
 // Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 func GetUrl() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetUrl(at, size)
@@ -269,7 +300,7 @@ func GetUrl() (string, error) {
 // GetScheme reads http or https.
 // Answers: the value.
 // Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 func GetScheme() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetScheme(at, size)
@@ -279,7 +310,7 @@ func GetScheme() (string, error) {
 // GetHost reads the host that the request goes to.
 // Answers: the value.
 // Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 func GetHost() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetHost(at, size)
@@ -289,7 +320,7 @@ func GetHost() (string, error) {
 // GetPort tells the port that the request goes to.
 // Answers: the port.
 // Errors: WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 func GetPort() (int, error) {
 	return number(hostGetPort())
 }
@@ -297,7 +328,7 @@ func GetPort() (int, error) {
 // GetPath reads path and query, byte for byte as received.
 // Answers: the value.
 // Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 func GetPath() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetPath(at, size)
@@ -307,7 +338,7 @@ func GetPath() (string, error) {
 // GetVersion reads the HTTP version of the hook's message.
 // Answers: the value.
 // Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 func GetVersion() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetVersion(at, size)
@@ -317,7 +348,7 @@ func GetVersion() (string, error) {
 // GetClientAddr reads the client's ADDRESS:PORT.
 // Answers: the value.
 // Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 func GetClientAddr() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetClientAddr(at, size)
@@ -327,7 +358,7 @@ func GetClientAddr() (string, error) {
 // GetSni reads the server name of the client's TLS hello.
 // Answers: the value.
 // Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 func GetSni() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetSni(at, size)
@@ -337,7 +368,7 @@ func GetSni() (string, error) {
 // GetConnectHost reads the host that CONNECT named.
 // Answers: the value.
 // Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 func GetConnectHost() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetConnectHost(at, size)
@@ -347,7 +378,7 @@ func GetConnectHost() (string, error) {
 // GetRule reads the name of the rule that matched.
 // Answers: the value.
 // Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 func GetRule() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetRule(at, size)
@@ -357,7 +388,7 @@ func GetRule() (string, error) {
 // GetRequestHeader reads the first value of a header of the request, in any hook.
 // Answers: the value.
 // Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 func GetRequestHeader(name string) (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetRequestHeader(name, at, size)
@@ -367,7 +398,7 @@ func GetRequestHeader(name string) (string, error) {
 // GetHeaderValues reads every value of a header of the hook's message.
 // Answers: a list.
 // Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 func GetHeaderValues(name string) (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetHeaderValues(name, at, size)
@@ -377,7 +408,7 @@ func GetHeaderValues(name string) (string, error) {
 // ListHeaders reads all headers of the hook's message: name, value, name, value.
 // Answers: a list.
 // Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 func ListHeaders() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostListHeaders(at, size)
@@ -387,7 +418,7 @@ func ListHeaders() (string, error) {
 // ListRequestHeaders reads all headers of the request, in any hook.
 // Answers: a list.
 // Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 func ListRequestHeaders() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostListRequestHeaders(at, size)
@@ -397,7 +428,7 @@ func ListRequestHeaders() (string, error) {
 // GetStatus tells the response's status.
 // Answers: the status.
 // Errors: NOT_FOUND, WRONG_HOOK, NO_PERMISSION.
-// In: on_response, on_capture.
+// In: on_response, on_capture, on_response_chunk.
 func GetStatus() (int, error) {
 	return number(hostGetStatus())
 }
@@ -477,7 +508,7 @@ func SetBody(val string) error {
 
 // Tag adds a UTF-8 tag to the flow.
 // Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 func Tag(val string) error {
 	return done(hostTag(val))
 }
@@ -491,7 +522,7 @@ func Respond(status int, headers string, body string) error {
 
 // Drop closes without an answer; in on_capture: does not keep the flow.
 // Errors: WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 func Drop() error {
 	return done(hostDrop())
 }
@@ -524,8 +555,8 @@ func GetConfig(key string) (string, error) {
 // Answers: milliseconds since 1970-01-01 UTC.
 // Errors: NO_PERMISSION.
 // In: every hook, and plugin_init.
-func NowMs() int64 {
-	return hostNowMs()
+func NowMs() (int64, error) {
+	return wide(hostNowMs())
 }
 
 // Random fills the buffer with random bytes.
@@ -533,6 +564,72 @@ func NowMs() int64 {
 // In: every hook, and plugin_init.
 func Random(buffer []byte) error {
 	return done(hostRandom(unsafe.Pointer(unsafe.SliceData(buffer)), uint32(len(buffer))))
+}
+
+// KvGet reads a key of the plugin's state.
+// Answers: the value.
+// Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+// In: every hook, and plugin_init.
+func KvGet(key string) (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostKvGet(key, at, size)
+	})
+}
+
+// KvSet keeps a value under a key, without an end.
+// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+// In: every hook, and plugin_init.
+func KvSet(key string, val string) error {
+	return done(hostKvSet(key, val))
+}
+
+// KvAdd adds to a number, which begins at 0 and never falls below it.
+// Answers: the number.
+// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+// In: every hook, and plugin_init.
+func KvAdd(key string, delta int) (int64, error) {
+	return wide(hostKvAdd(key, int32(delta)))
+}
+
+// KvExpire lets a key end that long from now.
+// Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+// In: every hook, and plugin_init.
+func KvExpire(key string, ms int) error {
+	return done(hostKvExpire(key, int32(ms)))
+}
+
+// KvDelete forgets a key.
+// Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+// In: every hook, and plugin_init.
+func KvDelete(key string) error {
+	return done(hostKvDelete(key))
+}
+
+// KvList reads the keys that begin with a prefix, in order.
+// Answers: a list.
+// Errors: BAD_POINTER, NO_PERMISSION.
+// In: every hook, and plugin_init.
+func KvList(prefix string) (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostKvList(prefix, at, size)
+	})
+}
+
+// ContextGet reads what a plugin left on this flow under a key.
+// Answers: the value.
+// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+func ContextGet(key string) (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostContextGet(key, at, size)
+	})
+}
+
+// ContextSet leaves a value on this flow, for later hooks and plugins.
+// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+func ContextSet(key string, val string) error {
+	return done(hostContextSet(key, val))
 }
 
 // List is a list in the ABI's form: headers are name, value, name, value.

@@ -77,9 +77,17 @@ pub const raw = struct {
     pub extern "env" fn host_get_config(key_ptr: [*]const u8, key_len: usize, buf_ptr: [*]u8, buf_len: usize) i32;
     pub extern "env" fn host_now_ms() i64;
     pub extern "env" fn host_random(buf_ptr: [*]u8, buf_len: usize) i32;
+    pub extern "env" fn host_kv_get(key_ptr: [*]const u8, key_len: usize, buf_ptr: [*]u8, buf_len: usize) i32;
+    pub extern "env" fn host_kv_set(key_ptr: [*]const u8, key_len: usize, val_ptr: [*]const u8, val_len: usize) i32;
+    pub extern "env" fn host_kv_add(key_ptr: [*]const u8, key_len: usize, delta: i32) i64;
+    pub extern "env" fn host_kv_expire(key_ptr: [*]const u8, key_len: usize, ms: i32) i32;
+    pub extern "env" fn host_kv_delete(key_ptr: [*]const u8, key_len: usize) i32;
+    pub extern "env" fn host_kv_list(prefix_ptr: [*]const u8, prefix_len: usize, buf_ptr: [*]u8, buf_len: usize) i32;
+    pub extern "env" fn host_context_get(key_ptr: [*]const u8, key_len: usize, buf_ptr: [*]u8, buf_len: usize) i32;
+    pub extern "env" fn host_context_set(key_ptr: [*]const u8, key_len: usize, val_ptr: [*]const u8, val_len: usize) i32;
 };
 
-fn number(answer: i32) Failure!u32 {
+fn wide(answer: i64) Failure!u64 {
     return switch (answer) {
         -1 => Failure.NotFound,
         -2 => Failure.BadPointer,
@@ -90,6 +98,10 @@ fn number(answer: i32) Failure!u32 {
         -7 => Failure.TooLarge,
         else => if (answer < 0) Failure.Unknown else @intCast(answer),
     };
+}
+
+fn number(answer: i32) Failure!u32 {
+    return @intCast(try wide(answer));
 }
 
 fn filled(buffer: []u8, answer: i32) Failure![]u8 {
@@ -123,7 +135,7 @@ pub fn abort(text: []const u8) void {
 /// Reads the first value of a header of the hook's message.
 /// Answers: the value.
 /// Errors: NOT_FOUND.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn getHeader(name: []const u8, buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_header(name.ptr, name.len, buffer.ptr, buffer.len));
 }
@@ -138,7 +150,7 @@ pub fn setHeader(name: []const u8, val: []const u8) Failure!void {
 /// Reads the request's method.
 /// Answers: the value.
 /// Errors: NOT_FOUND.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn getMethod(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_method(buffer.ptr, buffer.len));
 }
@@ -146,7 +158,7 @@ pub fn getMethod(buffer: []u8) Failure![]u8 {
 /// Reads the request's URL.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn getUrl(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_url(buffer.ptr, buffer.len));
 }
@@ -154,7 +166,7 @@ pub fn getUrl(buffer: []u8) Failure![]u8 {
 /// Reads http or https.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn getScheme(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_scheme(buffer.ptr, buffer.len));
 }
@@ -162,7 +174,7 @@ pub fn getScheme(buffer: []u8) Failure![]u8 {
 /// Reads the host that the request goes to.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn getHost(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_host(buffer.ptr, buffer.len));
 }
@@ -170,7 +182,7 @@ pub fn getHost(buffer: []u8) Failure![]u8 {
 /// Tells the port that the request goes to.
 /// Answers: the port.
 /// Errors: WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn getPort() Failure!u32 {
     return number(raw.host_get_port());
 }
@@ -178,7 +190,7 @@ pub fn getPort() Failure!u32 {
 /// Reads path and query, byte for byte as received.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn getPath(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_path(buffer.ptr, buffer.len));
 }
@@ -186,7 +198,7 @@ pub fn getPath(buffer: []u8) Failure![]u8 {
 /// Reads the HTTP version of the hook's message.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn getVersion(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_version(buffer.ptr, buffer.len));
 }
@@ -194,7 +206,7 @@ pub fn getVersion(buffer: []u8) Failure![]u8 {
 /// Reads the client's ADDRESS:PORT.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn getClientAddr(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_client_addr(buffer.ptr, buffer.len));
 }
@@ -202,7 +214,7 @@ pub fn getClientAddr(buffer: []u8) Failure![]u8 {
 /// Reads the server name of the client's TLS hello.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn getSni(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_sni(buffer.ptr, buffer.len));
 }
@@ -210,7 +222,7 @@ pub fn getSni(buffer: []u8) Failure![]u8 {
 /// Reads the host that CONNECT named.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn getConnectHost(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_connect_host(buffer.ptr, buffer.len));
 }
@@ -218,7 +230,7 @@ pub fn getConnectHost(buffer: []u8) Failure![]u8 {
 /// Reads the name of the rule that matched.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn getRule(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_rule(buffer.ptr, buffer.len));
 }
@@ -226,7 +238,7 @@ pub fn getRule(buffer: []u8) Failure![]u8 {
 /// Reads the first value of a header of the request, in any hook.
 /// Answers: the value.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn getRequestHeader(name: []const u8, buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_request_header(name.ptr, name.len, buffer.ptr, buffer.len));
 }
@@ -234,7 +246,7 @@ pub fn getRequestHeader(name: []const u8, buffer: []u8) Failure![]u8 {
 /// Reads every value of a header of the hook's message.
 /// Answers: a list.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn getHeaderValues(name: []const u8, buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_header_values(name.ptr, name.len, buffer.ptr, buffer.len));
 }
@@ -242,7 +254,7 @@ pub fn getHeaderValues(name: []const u8, buffer: []u8) Failure![]u8 {
 /// Reads all headers of the hook's message: name, value, name, value.
 /// Answers: a list.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn listHeaders(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_list_headers(buffer.ptr, buffer.len));
 }
@@ -250,7 +262,7 @@ pub fn listHeaders(buffer: []u8) Failure![]u8 {
 /// Reads all headers of the request, in any hook.
 /// Answers: a list.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn listRequestHeaders(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_list_request_headers(buffer.ptr, buffer.len));
 }
@@ -258,7 +270,7 @@ pub fn listRequestHeaders(buffer: []u8) Failure![]u8 {
 /// Tells the response's status.
 /// Answers: the status.
 /// Errors: NOT_FOUND, WRONG_HOOK, NO_PERMISSION.
-/// In: on_response, on_capture.
+/// In: on_response, on_capture, on_response_chunk.
 pub fn getStatus() Failure!u32 {
     return number(raw.host_get_status());
 }
@@ -332,7 +344,7 @@ pub fn setBody(val: []const u8) Failure!void {
 
 /// Adds a UTF-8 tag to the flow.
 /// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn tag(val: []const u8) Failure!void {
     return done(raw.host_tag(val.ptr, val.len));
 }
@@ -346,7 +358,7 @@ pub fn respond(status: i32, headers: []const u8, body: []const u8) Failure!void 
 
 /// Closes without an answer; in on_capture: does not keep the flow.
 /// Errors: WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn drop() Failure!void {
     return done(raw.host_drop());
 }
@@ -377,8 +389,8 @@ pub fn getConfig(key: []const u8, buffer: []u8) Failure![]u8 {
 /// Answers: milliseconds since 1970-01-01 UTC.
 /// Errors: NO_PERMISSION.
 /// In: every hook, and plugin_init.
-pub fn nowMs() i64 {
-    return raw.host_now_ms();
+pub fn nowMs() Failure!u64 {
+    return wide(raw.host_now_ms());
 }
 
 /// Fills the buffer with random bytes.
@@ -386,6 +398,66 @@ pub fn nowMs() i64 {
 /// In: every hook, and plugin_init.
 pub fn random(buffer: []u8) Failure!void {
     return done(raw.host_random(buffer.ptr, buffer.len));
+}
+
+/// Reads a key of the plugin's state.
+/// Answers: the value.
+/// Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+/// In: every hook, and plugin_init.
+pub fn kvGet(key: []const u8, buffer: []u8) Failure![]u8 {
+    return filled(buffer, raw.host_kv_get(key.ptr, key.len, buffer.ptr, buffer.len));
+}
+
+/// Keeps a value under a key, without an end.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+/// In: every hook, and plugin_init.
+pub fn kvSet(key: []const u8, val: []const u8) Failure!void {
+    return done(raw.host_kv_set(key.ptr, key.len, val.ptr, val.len));
+}
+
+/// Adds to a number, which begins at 0 and never falls below it.
+/// Answers: the number.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+/// In: every hook, and plugin_init.
+pub fn kvAdd(key: []const u8, delta: i32) Failure!u64 {
+    return wide(raw.host_kv_add(key.ptr, key.len, delta));
+}
+
+/// Lets a key end that long from now.
+/// Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+/// In: every hook, and plugin_init.
+pub fn kvExpire(key: []const u8, ms: i32) Failure!void {
+    return done(raw.host_kv_expire(key.ptr, key.len, ms));
+}
+
+/// Forgets a key.
+/// Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+/// In: every hook, and plugin_init.
+pub fn kvDelete(key: []const u8) Failure!void {
+    return done(raw.host_kv_delete(key.ptr, key.len));
+}
+
+/// Reads the keys that begin with a prefix, in order.
+/// Answers: a list.
+/// Errors: BAD_POINTER, NO_PERMISSION.
+/// In: every hook, and plugin_init.
+pub fn kvList(prefix: []const u8, buffer: []u8) Failure![]u8 {
+    return filled(buffer, raw.host_kv_list(prefix.ptr, prefix.len, buffer.ptr, buffer.len));
+}
+
+/// Reads what a plugin left on this flow under a key.
+/// Answers: the value.
+/// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+pub fn contextGet(key: []const u8, buffer: []u8) Failure![]u8 {
+    return filled(buffer, raw.host_context_get(key.ptr, key.len, buffer.ptr, buffer.len));
+}
+
+/// Leaves a value on this flow, for later hooks and plugins.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+pub fn contextSet(key: []const u8, val: []const u8) Failure!void {
+    return done(raw.host_context_set(key.ptr, key.len, val.ptr, val.len));
 }
 
 /// A list in the ABI's form, built in `buffer`: headers are name, value, name, value.

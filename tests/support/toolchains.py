@@ -4,12 +4,13 @@ installs all but Rust's; without one the test that needs it is skipped, in CI it
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.support.tools import find, missing, require
 
 ROOT = Path(__file__).resolve().parents[2]
+Command = list[str | Path]
+
 BIN = ROOT / ".toolchains" / "bin"
 RUST_TARGET = "wasm32-unknown-unknown"
 
@@ -39,7 +40,7 @@ def rustc() -> Path:
 
 
 def _has_target(rustc: Path) -> bool:
-    asked = [rustc, "--print", "target-libdir", "--target", RUST_TARGET]
+    asked: Command = [rustc, "--print", "target-libdir", "--target", RUST_TARGET]
     answer = subprocess.run(asked, capture_output=True, text=True, check=False)
     return any(Path(answer.stdout.strip() or "/nowhere").glob("libcore-*.rlib"))
 
@@ -51,7 +52,7 @@ def path_with_toolchains() -> str:
 
 def compile_guest(language: str, source: Path, module: Path) -> Path:
     """Compile one source file, with its SDK beside it, into `module`."""
-    extra: Mapping[str, str] = OFFLINE if language == "go" else {}
+    extra = OFFLINE if language == "go" else {}
     ran = subprocess.run(
         _command(language, source, module),
         cwd=source.parent,
@@ -65,7 +66,7 @@ def compile_guest(language: str, source: Path, module: Path) -> Path:
     return module
 
 
-def _command(language: str, source: Path, module: Path) -> Sequence[str | Path]:
+def _command(language: str, source: Path, module: Path) -> Command:
     match language:
         case "c":
             kind = ["-target", "wasm32-freestanding", "-Oz", "-nostdlib"]

@@ -95,6 +95,14 @@ pub mod raw {
         pub fn host_get_config(key_ptr: *const u8, key_len: usize, buf_ptr: *mut u8, buf_len: usize) -> i32;
         pub fn host_now_ms() -> i64;
         pub fn host_random(buf_ptr: *mut u8, buf_len: usize) -> i32;
+        pub fn host_kv_get(key_ptr: *const u8, key_len: usize, buf_ptr: *mut u8, buf_len: usize) -> i32;
+        pub fn host_kv_set(key_ptr: *const u8, key_len: usize, val_ptr: *const u8, val_len: usize) -> i32;
+        pub fn host_kv_add(key_ptr: *const u8, key_len: usize, delta: i32) -> i64;
+        pub fn host_kv_expire(key_ptr: *const u8, key_len: usize, ms: i32) -> i32;
+        pub fn host_kv_delete(key_ptr: *const u8, key_len: usize) -> i32;
+        pub fn host_kv_list(prefix_ptr: *const u8, prefix_len: usize, buf_ptr: *mut u8, buf_len: usize) -> i32;
+        pub fn host_context_get(key_ptr: *const u8, key_len: usize, buf_ptr: *mut u8, buf_len: usize) -> i32;
+        pub fn host_context_set(key_ptr: *const u8, key_len: usize, val_ptr: *const u8, val_len: usize) -> i32;
     }
 }
 
@@ -110,6 +118,10 @@ fn filled(buffer: &mut [u8], answer: i32) -> Result<&[u8], Failure> {
 
 fn number(answer: i32) -> Result<u32, Failure> {
     if answer < 0 { Err(Failure::of(answer)) } else { Ok(answer as u32) }
+}
+
+fn wide(answer: i64) -> Result<u64, Failure> {
+    if answer < 0 { Err(Failure::of(answer as i32)) } else { Ok(answer as u64) }
 }
 
 fn done(answer: i32) -> Result<(), Failure> {
@@ -143,7 +155,7 @@ pub fn abort(text: impl AsRef<[u8]>) {
 /// Reads the first value of a header of the hook's message.
 /// Answers: the value.
 /// Errors: NOT_FOUND.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn get_header<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let name = name.as_ref();
     let answer = unsafe { raw::host_get_header(name.as_ptr(), name.len(), buffer.as_mut_ptr(), buffer.len()) };
@@ -162,7 +174,7 @@ pub fn set_header(name: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), F
 /// Reads the request's method.
 /// Answers: the value.
 /// Errors: NOT_FOUND.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn get_method<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_method(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -171,7 +183,7 @@ pub fn get_method<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the request's URL.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn get_url<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_url(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -180,7 +192,7 @@ pub fn get_url<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads http or https.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn get_scheme<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_scheme(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -189,7 +201,7 @@ pub fn get_scheme<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the host that the request goes to.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn get_host<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_host(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -198,7 +210,7 @@ pub fn get_host<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Tells the port that the request goes to.
 /// Answers: the port.
 /// Errors: WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn get_port() -> Result<u32, Failure> {
     number(unsafe { raw::host_get_port() })
 }
@@ -206,7 +218,7 @@ pub fn get_port() -> Result<u32, Failure> {
 /// Reads path and query, byte for byte as received.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn get_path<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_path(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -215,7 +227,7 @@ pub fn get_path<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the HTTP version of the hook's message.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn get_version<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_version(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -224,7 +236,7 @@ pub fn get_version<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the client's ADDRESS:PORT.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn get_client_addr<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_client_addr(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -233,7 +245,7 @@ pub fn get_client_addr<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the server name of the client's TLS hello.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn get_sni<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_sni(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -242,7 +254,7 @@ pub fn get_sni<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the host that CONNECT named.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn get_connect_host<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_connect_host(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -251,7 +263,7 @@ pub fn get_connect_host<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the name of the rule that matched.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn get_rule<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_rule(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -260,7 +272,7 @@ pub fn get_rule<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the first value of a header of the request, in any hook.
 /// Answers: the value.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn get_request_header<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let name = name.as_ref();
     let answer = unsafe { raw::host_get_request_header(name.as_ptr(), name.len(), buffer.as_mut_ptr(), buffer.len()) };
@@ -270,7 +282,7 @@ pub fn get_request_header<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> R
 /// Reads every value of a header of the hook's message.
 /// Answers: a list.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn get_header_values<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let name = name.as_ref();
     let answer = unsafe { raw::host_get_header_values(name.as_ptr(), name.len(), buffer.as_mut_ptr(), buffer.len()) };
@@ -280,7 +292,7 @@ pub fn get_header_values<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Re
 /// Reads all headers of the hook's message: name, value, name, value.
 /// Answers: a list.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn list_headers<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_list_headers(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -289,7 +301,7 @@ pub fn list_headers<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads all headers of the request, in any hook.
 /// Answers: a list.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn list_request_headers<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_list_request_headers(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -298,7 +310,7 @@ pub fn list_request_headers<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failur
 /// Tells the response's status.
 /// Answers: the status.
 /// Errors: NOT_FOUND, WRONG_HOOK, NO_PERMISSION.
-/// In: on_response, on_capture.
+/// In: on_response, on_capture, on_response_chunk.
 pub fn get_status() -> Result<u32, Failure> {
     number(unsafe { raw::host_get_status() })
 }
@@ -382,7 +394,7 @@ pub fn set_body(val: impl AsRef<[u8]>) -> Result<(), Failure> {
 
 /// Adds a UTF-8 tag to the flow.
 /// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn tag(val: impl AsRef<[u8]>) -> Result<(), Failure> {
     let val = val.as_ref();
     done(unsafe { raw::host_tag(val.as_ptr(), val.len()) })
@@ -399,7 +411,7 @@ pub fn respond(status: i32, headers: impl AsRef<[u8]>, body: impl AsRef<[u8]>) -
 
 /// Closes without an answer; in on_capture: does not keep the flow.
 /// Errors: WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn drop() -> Result<(), Failure> {
     done(unsafe { raw::host_drop() })
 }
@@ -432,8 +444,8 @@ pub fn get_config<'b>(key: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b
 /// Answers: milliseconds since 1970-01-01 UTC.
 /// Errors: NO_PERMISSION.
 /// In: every hook, and plugin_init.
-pub fn now_ms() -> i64 {
-    unsafe { raw::host_now_ms() }
+pub fn now_ms() -> Result<u64, Failure> {
+    wide(unsafe { raw::host_now_ms() })
 }
 
 /// Fills the buffer with random bytes.
@@ -441,6 +453,79 @@ pub fn now_ms() -> i64 {
 /// In: every hook, and plugin_init.
 pub fn random(buffer: &mut [u8]) -> Result<(), Failure> {
     done(unsafe { raw::host_random(buffer.as_mut_ptr(), buffer.len()) })
+}
+
+/// Reads a key of the plugin's state.
+/// Answers: the value.
+/// Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+/// In: every hook, and plugin_init.
+pub fn kv_get<'b>(key: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
+    let key = key.as_ref();
+    let answer = unsafe { raw::host_kv_get(key.as_ptr(), key.len(), buffer.as_mut_ptr(), buffer.len()) };
+    filled(buffer, answer)
+}
+
+/// Keeps a value under a key, without an end.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+/// In: every hook, and plugin_init.
+pub fn kv_set(key: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let key = key.as_ref();
+    let val = val.as_ref();
+    done(unsafe { raw::host_kv_set(key.as_ptr(), key.len(), val.as_ptr(), val.len()) })
+}
+
+/// Adds to a number, which begins at 0 and never falls below it.
+/// Answers: the number.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+/// In: every hook, and plugin_init.
+pub fn kv_add(key: impl AsRef<[u8]>, delta: i32) -> Result<u64, Failure> {
+    let key = key.as_ref();
+    wide(unsafe { raw::host_kv_add(key.as_ptr(), key.len(), delta) })
+}
+
+/// Lets a key end that long from now.
+/// Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+/// In: every hook, and plugin_init.
+pub fn kv_expire(key: impl AsRef<[u8]>, ms: i32) -> Result<(), Failure> {
+    let key = key.as_ref();
+    done(unsafe { raw::host_kv_expire(key.as_ptr(), key.len(), ms) })
+}
+
+/// Forgets a key.
+/// Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+/// In: every hook, and plugin_init.
+pub fn kv_delete(key: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let key = key.as_ref();
+    done(unsafe { raw::host_kv_delete(key.as_ptr(), key.len()) })
+}
+
+/// Reads the keys that begin with a prefix, in order.
+/// Answers: a list.
+/// Errors: BAD_POINTER, NO_PERMISSION.
+/// In: every hook, and plugin_init.
+pub fn kv_list<'b>(prefix: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
+    let prefix = prefix.as_ref();
+    let answer = unsafe { raw::host_kv_list(prefix.as_ptr(), prefix.len(), buffer.as_mut_ptr(), buffer.len()) };
+    filled(buffer, answer)
+}
+
+/// Reads what a plugin left on this flow under a key.
+/// Answers: the value.
+/// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+pub fn context_get<'b>(key: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
+    let key = key.as_ref();
+    let answer = unsafe { raw::host_context_get(key.as_ptr(), key.len(), buffer.as_mut_ptr(), buffer.len()) };
+    filled(buffer, answer)
+}
+
+/// Leaves a value on this flow, for later hooks and plugins.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+pub fn context_set(key: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let key = key.as_ref();
+    let val = val.as_ref();
+    done(unsafe { raw::host_context_set(key.as_ptr(), key.len(), val.as_ptr(), val.len()) })
 }
 
 /// A list in the ABI's form, in `N` bytes: headers are name, value, name, value.

@@ -27,7 +27,7 @@ class Answer(Enum):
     SAID = "nothing: there is nothing to do about a line that was not logged"
     NUMBER = "a number, or why it failed"
     FILLED = "the filled part of the room, or why it failed"
-    WIDE = "a 64-bit number as it came"
+    WIDE = "a 64-bit number, or why it failed"
 
 
 @dataclass(slots=True, frozen=True)

@@ -106,9 +106,8 @@ def zig_source(shapes: list[Shape]) -> tuple[str, str]:
     calls = []
     for shape in shapes:
         given = arguments(shape, level=".info", number="1", text='"x"', room="&room")
-        is_plain = shape.answer in (Answer.SAID, Answer.WIDE)
-        discard = "" if shape.answer is Answer.SAID else "_ = "
-        caught = "" if is_plain else " catch return host.ERROR"
+        is_said = shape.answer is Answer.SAID
+        discard, caught = ("", "") if is_said else ("_ = ", " catch return host.ERROR")
         calls.append(f"{discard}host.{camel(shape.name)}({given}){caught};")
     body = "\n".join(calls)
     return "all.zig", (

@@ -64,7 +64,7 @@ _RESULTS = {
     Answer.SAID: "",
     Answer.NUMBER: " (int, error)",
     Answer.FILLED: " (string, error)",
-    Answer.WIDE: " int64",
+    Answer.WIDE: " (int64, error)",
 }
 
 
@@ -120,7 +120,7 @@ def _body(shape: Shape, call: str) -> Lines:
         case Answer.NUMBER:
             return [f"return number({call})"]
         case Answer.WIDE:
-            return [f"return {call}"]
+            return [f"return wide({call})"]
         case Answer.FILLED:
             return [
                 "return fill(func(at unsafe.Pointer, size uint32) int32 {",

@@ -49,7 +49,7 @@ _RESULTS = {
     Answer.SAID: ("", "let _ = {};"),
     Answer.NUMBER: (" -> Result<u32, Failure>", "number({})"),
     Answer.FILLED: (" -> Result<&'b [u8], Failure>", "filled(buffer, answer)"),
-    Answer.WIDE: (" -> i64", "{}"),
+    Answer.WIDE: (" -> Result<u64, Failure>", "wide({})"),
 }
 
 

@@ -60,7 +60,7 @@ _RESULTS = {
     Answer.SAID: ("void", "_ = {}"),
     Answer.NUMBER: ("Failure!u32", "return number({})"),
     Answer.FILLED: ("Failure![]u8", "return filled(buffer, {})"),
-    Answer.WIDE: ("i64", "return {}"),
+    Answer.WIDE: ("Failure!u64", "return wide({})"),
 }
 
 

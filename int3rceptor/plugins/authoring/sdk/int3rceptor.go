@@ -55,6 +55,13 @@ func number(answer int32) (int, error) {
 	return int(answer), nil
 }
 
+func wide(answer int64) (int64, error) {
+	if answer < 0 {
+		return 0, Status(answer)
+	}
+	return answer, nil
+}
+
 func done(answer int32) error {
 	_, err := number(answer)
 	return err

@@ -50,6 +50,10 @@ fn number(answer: i32) -> Result<u32, Failure> {
     if answer < 0 { Err(Failure::of(answer)) } else { Ok(answer as u32) }
 }
 
+fn wide(answer: i64) -> Result<u64, Failure> {
+    if answer < 0 { Err(Failure::of(answer as i32)) } else { Ok(answer as u64) }
+}
+
 fn done(answer: i32) -> Result<(), Failure> {
     number(answer).map(|_| ())
 }

@@ -24,11 +24,15 @@ pub const raw = struct {
 @imports@
 };
 
-fn number(answer: i32) Failure!u32 {
+fn wide(answer: i64) Failure!u64 {
     return switch (answer) {
 @statuses@
         else => if (answer < 0) Failure.Unknown else @intCast(answer),
     };
+}
+
+fn number(answer: i32) Failure!u32 {
+    return @intCast(try wide(answer));
 }
 
 fn filled(buffer: []u8, answer: i32) Failure![]u8 {
