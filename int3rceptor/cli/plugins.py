@@ -1,20 +1,20 @@
-"""`plugins`: what a module would be able to do, before it is loaded."""
+"""`plugins`: what a module would be able to do, and tools for those who write one."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from int3rceptor.cli import plugin_running
+from int3rceptor.cli import plugin_authoring, plugin_running
 from int3rceptor.cli.escaping import printable
 from int3rceptor.errors import PluginError
 
-commands = typer.Typer(help="Look at plugin modules.")
+commands = typer.Typer(help="Look at plugins, write and try them.")
 
 
 @commands.callback()
 def plugins() -> None:
-    """Look at plugin modules without running them."""
+    """Look at plugins, write and try them."""
 
 
 @commands.command()
@@ -43,3 +43,6 @@ commands.command("upload")(plugin_running.upload)
 commands.command("delete")(plugin_running.delete)
 commands.command("log")(plugin_running.log)
 commands.command("config")(plugin_running.config)
+commands.command("new")(plugin_authoring.new)
+commands.command("test")(plugin_authoring.try_on)
+commands.command("bench")(plugin_authoring.bench)

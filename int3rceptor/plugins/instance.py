@@ -188,8 +188,9 @@ class PluginInstance:
         self._guest, self.is_up = None, False
 
     def fuel_used(self) -> int:
-        """By the last call; 0 when its guest is gone."""
-        return 0 if self._guest is None else self._guest.fuel_used()
+        """By the last call, however it ended."""
+        guest = self._host.guest
+        return 0 if guest is None else guest.fuel_used()
 
     def take_before(self) -> tuple[Look, ...]:
         """The messages before the last call's first change; () if it made none."""

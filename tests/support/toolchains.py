@@ -14,7 +14,7 @@ Command = list[str | Path]
 BIN = ROOT / ".toolchains" / "bin"
 RUST_TARGET = "wasm32-unknown-unknown"
 
-OFFLINE = {
+GO_OFFLINE = {
     "GOFLAGS": "-mod=mod",
     "GOPROXY": "off",
     "GOTOOLCHAIN": "local",
@@ -52,7 +52,7 @@ def path_with_toolchains() -> str:
 
 def compile_guest(language: str, source: Path, module: Path) -> Path:
     """Compile one source file, with its SDK beside it, into `module`."""
-    extra = OFFLINE if language == "go" else {}
+    extra = GO_OFFLINE if language == "go" else {}
     ran = subprocess.run(
         _command(language, source, module),
         cwd=source.parent,

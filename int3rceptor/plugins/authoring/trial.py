@@ -1,0 +1,236 @@
+"""Runs a module over recorded flows, hook by hook, as the proxy would: without network.
+
+It tells what each call changed, decided, logged and cost. One instance lives through
+all flows, so that a plugin may count. Delays are told and not waited for.
+"""
+
+import re
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from int3rceptor.errors import PluginError
+from int3rceptor.hooks.changes import Look, differences, look
+from int3rceptor.hooks.points import HookPoint
+from int3rceptor.hooks.verdicts import Drop, Respond, Verdict, describe
+from int3rceptor.model.flow import Flow
+from int3rceptor.model.message import Request, Response
+from int3rceptor.plugins.authoring.recorded import Recording
+from int3rceptor.plugins.boundary import Fault
+from int3rceptor.plugins.callers import maker_factory
+from int3rceptor.plugins.codes import Entry, LogLevel
+from int3rceptor.plugins.engine import compile_module, shared_ticker
+from int3rceptor.plugins.host import Surroundings
+from int3rceptor.plugins.inspection import inspect_module, require_loadable
+from int3rceptor.plugins.instance import PluginCode, PluginInstance
+from int3rceptor.plugins.listener import scope_test
+from int3rceptor.plugins.manager import asked_for, read_module
+from int3rceptor.plugins.manifest import read_manifest
+
+NEVER_GRANTED = frozenset({"network", "files"})
+"""What a trial grants nobody: it is run on a module before it is trusted."""
+
+Line = tuple[LogLevel, str]
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class MessageState:
+    """A message at one moment; `start` is its method and target, or its status."""
+
+    start: tuple[str, ...]
+    fields: tuple[tuple[bytes, bytes], ...]
+    content: bytes
+
+    def values(self, name: str) -> list[str]:
+        """All values of a field."""
+        wanted = name.lower().encode()
+        return [
+            value.decode("utf-8", "replace")
+            for key, value in self.fields
+            if key.lower() == wanted
+        ]
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class HookRun:
+    """One call. `decision` is a word, `said` the same with its details."""
+
+    entry: Entry
+    decision: str
+    said: str
+    is_fault: bool
+    changes: tuple[str, ...]
+    lines: tuple[Line, ...]
+    tags: tuple[str, ...]
+    fuel: int
+    seconds: float
+    request: MessageState
+    response: MessageState | None
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class FlowRun:
+    """All calls about one flow; none when it is not in the plugin's scope."""
+
+    name: str
+    url: str
+    notes: tuple[str, ...]
+    is_in_scope: bool
+    runs: tuple[HookRun, ...]
+
+
+class Trial(AbstractContextManager["Trial"]):
+    """One module on trial. PluginError when it cannot be loaded or started."""
+
+    def __init__(self, path: Path) -> None:
+        module = compile_module(read_module(path), str(path))
+        self.info = inspect_module(module)
+        require_loadable(self.info, str(path))
+        manifest = self.manifest = read_manifest(path, {})
+        self.withheld = sorted(
+            one
+            for one in asked_for(self.info, manifest)
+            if one.permission.value in NEVER_GRANTED
+        )
+        granted = asked_for(self.info, manifest).difference(self.withheld)
+        self._instance = PluginInstance(
+            PluginCode(module=module, info=self.info, granted=granted),
+            manifest.limits,
+            Surroundings(config=manifest.guest_config()),
+            maker_factory(),
+        )
+        hosts, is_guard = manifest.scope.hosts, manifest.on_error == "block"
+        self._applies = scope_test(hosts, is_guard=is_guard)
+        self.first_lines: tuple[Line, ...] = ()
+
+    def __enter__(self) -> Self:
+        shared_ticker().acquire()
+        started = self._instance.start()
+        self.first_lines = tuple(self._instance.take_lines())
+        if isinstance(started, Fault):
+            shared_ticker().release()
+            said = "".join(f"\n  {text}" for _, text in self.first_lines)
+            raise PluginError(f"plugin {self.manifest.name}: {started}{said}")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        shared_ticker().release()
+
+    def run(self, recording: Recording) -> FlowRun:
+        """Ask the module about one flow, hook by hook."""
+        flow = recording.make()
+        url = flow.request.url
+        is_in_scope = self._applies is None or self._applies(flow)
+        return FlowRun(
+            name=recording.name,
+            url=f"{flow.request.method} {url}",
+            notes=recording.notes,
+            is_in_scope=is_in_scope,
+            runs=tuple(self._hooks(flow)) if is_in_scope else (),
+        )
+
+    def _hooks(self, flow: Flow) -> Iterable[HookRun]:
+        """The hooks in the order of an exchange, as far as the verdicts let it go."""
+        answer, flow.response = flow.response, None
+        for point in (HookPoint.CONNECT, HookPoint.RULE_MATCH, HookPoint.REQUEST):
+            if point is HookPoint.RULE_MATCH and not flow.rule:
+                continue
+            run, verdict = self.ask(point, flow)
+            if run is not None:
+                yield run
+            if ends(verdict):
+                answer = verdict.response if isinstance(verdict, Respond) else None
+                break
+        flow.response = answer
+        if flow.response is not None:
+            run, verdict = self.ask(HookPoint.RESPONSE, flow)
+            if run is not None:
+                yield run
+            if isinstance(verdict, Respond):
+                flow.response = verdict.response
+        run, _ = self.ask(HookPoint.CAPTURE, flow)
+        if run is not None:
+            yield run
+
+    def ask(self, entry: Entry, flow: Flow) -> tuple[HookRun | None, Verdict | None]:
+        """Call one entry; None when the module does not have it."""
+        if entry not in self.info.entries:
+            return None, None
+        before, tags = _looks(flow), len(flow.tags)
+        started = time.perf_counter()
+        result = self._instance.run(entry, flow)
+        seconds = time.perf_counter() - started
+        self._instance.take_before()
+        verdict = None if isinstance(result, Fault) else result
+        answered = verdict.response if isinstance(verdict, Respond) else flow.response
+        run = HookRun(
+            entry=entry,
+            decision=_decision(result),
+            said=_said(result),
+            is_fault=isinstance(result, Fault),
+            changes=tuple(_changes(before, flow, tags)),
+            lines=tuple(self._instance.take_lines()),
+            tags=tuple(flow.tags),
+            fuel=self._instance.fuel_used(),
+            seconds=seconds,
+            request=_state(flow.request),
+            response=None if answered is None else _state(answered),
+        )
+        return run, verdict
+
+
+def ends(verdict: Verdict | None) -> bool:
+    """Whether the exchange does not reach its origin."""
+    return isinstance(verdict, Respond | Drop)
+
+
+def decision_of(kind: type) -> str:
+    """A verdict's class in a word: PassThrough is pass_through."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+
+
+def _decision(result: Verdict | Fault | None) -> str:
+    return "continue" if result is None else decision_of(type(result))
+
+
+def _said(result: Verdict | Fault | None) -> str:
+    if result is None:
+        return "continued"
+    return f"failed: {result}" if isinstance(result, Fault) else describe(result)
+
+
+def _looks(flow: Flow) -> Mapping[str, Look]:
+    looks = {"request": look(flow.request)}
+    if flow.response is not None:
+        looks["response"] = look(flow.response)
+    return looks
+
+
+def _changes(before: Mapping[str, Look], flow: Flow, tags: int) -> Iterable[str]:
+    for side, after in _looks(flow).items():
+        if side in before:
+            for what in differences(before[side], after):
+                yield f"{side}: {what}"
+    yield from (f"tag: {tag}" for tag in flow.tags[tags:])
+
+
+def _state(message: Request | Response) -> MessageState:
+    start: tuple[str, ...]
+    if isinstance(message, Request):
+        start = (message.method, message.path)
+    else:
+        start = (str(message.status),)
+    return MessageState(
+        start=start,
+        fields=tuple(message.headers.raw),
+        content=message.body.content or b"",
+    )
