@@ -76,7 +76,7 @@ def read_har(path: Path) -> list[Recording]:
     return [
         _har_recording(path, number, one)
         for number, one in numbered
-        if urlsplit(one.request.url).scheme in DEFAULT_PORTS
+        if one.request.url.partition(":")[0].lower() in DEFAULT_PORTS
     ]
 
 
@@ -105,13 +105,13 @@ def _har_recording(path: Path, number: int, one: _HarEntry) -> Recording:
 
 
 def _har_request(one: _HarRequest, where: str) -> Request:
-    parts = urlsplit(one.url)
     try:
+        parts = urlsplit(one.url)
         host, port = parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme]
-    except ValueError:
-        host, port = None, 0
+    except ValueError as error:
+        raise PluginError(f"{where}: {one.url[:100]!r} is no URL: {error}") from None
     if not host:
-        raise PluginError(f"{where}: the URL names no host: {one.url[:100]!r}")
+        raise PluginError(f"{where}: {one.url[:100]!r} names no host")
     posted = one.post_data or _HarPosted()
     content = content_of(posted.text, posted.encoding or "text", where)
     target = parts.path or "/"

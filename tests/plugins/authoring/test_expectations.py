@@ -1,0 +1,189 @@
+"""Expectations: each key can hold and can fail, and says which, where and what."""
+
+from pathlib import Path
+
+import pytest
+
+from int3rceptor.errors import PluginError
+from int3rceptor.plugins.authoring import expectations
+from int3rceptor.plugins.authoring.expectations import (
+    DECISIONS,
+    judge,
+    read_expectations,
+)
+from int3rceptor.plugins.authoring.recorded import Recording
+from int3rceptor.plugins.authoring.trial import FlowRun, Trial
+from tests.plugins.support import EXAMPLES, guest, make_flow
+
+STAMP = EXAMPLES / "header-stamp" / "header_stamp.wasm"
+LOGGER = EXAMPLES / "example-logger" / "example_logger.wasm"
+
+
+def flows(path: Path, count: int = 1) -> list[FlowRun]:
+    with Trial(path) as trial:
+        return [
+            trial.run(Recording(name=f"flow {number}", make=make_flow))
+            for number in range(1, count + 1)
+        ]
+
+
+@pytest.fixture(scope="module")
+def stamped() -> list[FlowRun]:
+    return flows(STAMP)
+
+
+def failures(folder: Path, text: str, ran: list[FlowRun]) -> list[str]:
+    path = folder / "expect.toml"
+    path.write_text(text)
+    return list(judge(read_expectations(path), ran))
+
+
+HOLDS = """
+[[expect]]
+hook = "on_request"
+verdict = "continue"
+method = "POST"
+path = "/path?q=\\udcff"
+fuel_below = 100_000
+request.headers = { X-Int3rceptor = "header-stamp" }
+request.absent = ["cookie"]
+request.body_contains = ["bo", "dy"]
+request.body_lacks = ["secret"]
+[[expect]]
+status = 200
+response.headers = { x-int3rceptor = "header-stamp" }
+"""
+
+
+def test_what_holds_gives_no_line(tmp_path: Path, stamped: list[FlowRun]) -> None:
+    text = HOLDS.replace('path = "/path?q=\\udcff"\n', "")
+    assert failures(tmp_path, text, stamped) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ('verdict = "drop"', "the verdict is continue, continue, not drop"),
+        ("status = 404", "the status is 200, not 404"),
+        ('method = "GET"', "the method is POST, not GET"),
+        ('path = "/"', "the path is /path?q=\udcff, not /"),
+        (
+            'request.headers = { accept = "x" }',
+            "request header accept is 'text/html', 'text/plain', not 'x'",
+        ),
+        (
+            'response.headers = { x-no = "x" }',
+            "response header x-no is absent, not 'x'",
+        ),
+        ('response.absent = ["Set-Cookie"]', "response header Set-Cookie is there"),
+        (
+            'request.body_contains = ["x"]',
+            "the request's body does not contain 'x'",
+        ),
+        ('response.body_lacks = ["od"]', "the response's body contains 'od'"),
+        ('tags = ["t"]', "the flow is not tagged 't'"),
+        ('log = ["t"]', "no log line contains 't'"),
+    ],
+)
+def test_what_does_not_hold_is_told(
+    key: str, said: str, tmp_path: Path, stamped: list[FlowRun]
+) -> None:
+    (line,) = failures(tmp_path, f"[[expect]]\n{key}", stamped)
+    assert line == f"expect 1, flow 1: {said}"
+
+
+def test_fuel_is_judged_for_each_call(tmp_path: Path, stamped: list[FlowRun]) -> None:
+    lines = failures(tmp_path, "[[expect]]\nfuel_below = 1", stamped)
+    assert [line.split()[4] for line in lines] == ["on_request", "on_response"]
+
+
+def test_flows_are_chosen_by_their_place(tmp_path: Path) -> None:
+    ran = flows(LOGGER, 2)
+    every = failures(tmp_path, '[[expect]]\nlog = ["nope"]', ran)
+    second = failures(tmp_path, '[[expect]]\nflow = 2\nlog = ["nope"]', ran)
+    third = failures(tmp_path, '[[expect]]\nflow = 3\nlog = ["on_request"]', ran)
+    assert [line.split(":")[0] for line in every] == [
+        "expect 1, flow 1",
+        "expect 1, flow 2",
+    ]
+    assert second == ["expect 1, flow 2: no log line contains 'nope'"]
+    assert third == ["expect 1: there is no flow 3"]
+
+
+def test_a_hook_that_was_not_called_cannot_hold(
+    tmp_path: Path, stamped: list[FlowRun]
+) -> None:
+    text = '[[expect]]\nhook = "on_capture"'
+    assert failures(tmp_path, text, stamped) == [
+        "expect 1, flow 1, after on_capture: on_capture was not called"
+    ]
+
+
+def test_what_is_expected_of_no_response_fails(tmp_path: Path) -> None:
+    def make() -> object:
+        return make_flow(has_response=False)
+
+    with Trial(LOGGER) as trial:
+        ran = [trial.run(Recording(name="flow 1", make=make))]  # type: ignore[arg-type]
+    text = '[[expect]]\nstatus = 200\nresponse.absent = ["x"]'
+    assert failures(tmp_path, text, ran) == [
+        "expect 1, flow 1: the status is none, not 200",
+        "expect 1, flow 1: there is no response",
+    ]
+
+
+def test_a_fault_fails_unless_it_is_expected(tmp_path: Path) -> None:
+    path = tmp_path / "a.wat"
+    path.write_bytes(guest("unreachable"))
+    ran = flows(path)
+    assert failures(tmp_path, "expect = []", ran) == [
+        "flow 1, on_request: failed: trap: unreachable"
+    ]
+    for text in (
+        '[[expect]]\nverdict = "fault"',
+        '[[expect]]\nflow = 1\nhook = "on_request"\nverdict = "fault"',
+    ):
+        assert failures(tmp_path, text, ran) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("expect = 1", "expect: Input should be a valid tuple"),
+        ("[[expect]]\nwrong = 1", "expect.0.wrong: no such key"),
+        ("[[expect]]\nrequest.hedaers = {}", "expect.0.request.hedaers: no such key"),
+        ('[[expect]]\nhook = "on_x"', "expect.0.hook: no hook 'on_x'; there are on_co"),
+        ('[[expect]]\nverdict = "x"', "expect.0.verdict: no verdict 'x'; there are c"),
+        ("[[expect]]\nflow = 0", "expect.0.flow: Input should be greater than"),
+        ("[[expect]", "not valid TOML"),
+        ("", "expect: Field required"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_line(
+    text: str, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "e.toml"
+    path.write_text(text)
+    with pytest.raises(PluginError) as caught:
+        read_expectations(path)
+    assert str(caught.value).startswith(f"{path}: {said}")
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(PluginError, match="cannot be read"):
+        read_expectations(tmp_path / "missing")
+    path = tmp_path / "e.toml"
+    path.write_text("[[expect]]")
+    monkeypatch.setattr(expectations, "MAX_EXPECTATIONS_BYTES", 3)
+    with pytest.raises(PluginError, match="larger than 3 bytes"):
+        read_expectations(path)
+
+
+def test_the_decisions_are_those_that_a_plugin_can_give() -> None:
+    assert {"continue", "respond", "drop", "delay", "pass_through", "fault"} <= set(
+        DECISIONS
+    )
+    assert {"hold", "fail"}.isdisjoint(DECISIONS)
