@@ -124,12 +124,24 @@ const Object = struct {
     }
 };
 
-/// The text of a JSON string without escapes; other values are not shown.
-fn text_of(value: []const u8) ?[]const u8 {
+/// The beginning of a JSON string's text; null for other values, and for escapes of
+/// characters that no name of an issuer or a key holds.
+fn text_of(value: []const u8, room: []u8) ?[]const u8 {
     if (value.len < 2 or value[0] != '"') return null;
-    const text = value[1 .. value.len - 1];
-    if (std.mem.indexOfScalar(u8, text, '\\') != null) return null;
-    return text;
+    var size: usize = 0;
+    var at: usize = 1;
+    while (at < value.len - 1 and size < room.len) : (at += 1) {
+        if (value[at] == '\\') {
+            at += 1;
+            switch (value[at]) {
+                '/', '\\', '"' => {},
+                else => return null,
+            }
+        }
+        room[size] = value[at];
+        size += 1;
+    }
+    return room[0..size];
 }
 
 /// Seconds since 1970, without a fraction.
@@ -146,11 +158,9 @@ fn seconds_of(value: []const u8) ?u64 {
 }
 
 fn tag_value(comptime name: []const u8, value: []const u8) void {
-    const text = text_of(value) orelse return;
     var room: [name.len + max_shown]u8 = undefined;
-    const shown = text[0..@min(text.len, max_shown)];
+    const shown = text_of(value, room[name.len..]) orelse return;
     @memcpy(room[0..name.len], name);
-    @memcpy(room[name.len..][0..shown.len], shown);
     // A value with control characters, or cut inside a character, is no tag.
     host.tag(room[0 .. name.len + shown.len]) catch {};
 }

@@ -140,7 +140,9 @@ def test_the_committed_modules_are_what_the_sources_give() -> None:
         timeout=280,
         check=False,
     )
-    if lacking := re.search("^no (rustc with the target|zig:|asc:).*", built.stdout, re.M):
+    if lacking := re.search(
+        "^no (rustc with the target|zig:|asc:).*", built.stdout, re.M
+    ):
         missing(lacking[0])
     assert built.returncode == 0, built.stdout + built.stderr
     if other := re.search("^built, not compared.*", built.stdout, re.M):

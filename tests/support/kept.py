@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from int3rceptor.store.queries import open_store
+from int3rceptor.store.records import FlowRecord
 
 PAGE_ROWS = 5_000
 
@@ -22,3 +23,10 @@ def kept_targets(data_dir: Path) -> Counter[bytes]:
 def journal_files(data_dir: Path) -> list[Path]:
     """Segments that have not been taken in to their end."""
     return sorted((data_dir / "flows" / "journal").glob("*.journal"))
+
+
+def kept_flows(data_dir: Path) -> list[FlowRecord]:
+    """All flows that were kept, oldest first."""
+    with open_store(data_dir / "flows") as store:
+        numbers = sorted(row.id for row in store.rows(before=None, limit=PAGE_ROWS))
+        return [record for one in numbers if (record := store.get(one)) is not None]
