@@ -24,6 +24,7 @@ export enum Status {
   NO_PERMISSION = -5,
   PROTECTED = -6,
   TOO_LARGE = -7,
+  TOO_DEEP = -8,
 }
 
 /** The levels of `log`. */
@@ -175,6 +176,21 @@ export namespace raw {
 
   @external("env", "host_context_set")
   export declare function host_context_set(key_ptr: usize, key_len: usize, val_ptr: usize, val_len: usize): i32;
+
+  @external("env", "host_subscribe")
+  export declare function host_subscribe(topic_ptr: usize, topic_len: usize): i32;
+
+  @external("env", "host_publish")
+  export declare function host_publish(topic_ptr: usize, topic_len: usize, val_ptr: usize, val_len: usize): i32;
+
+  @external("env", "host_get_topic")
+  export declare function host_get_topic(buf_ptr: usize, buf_len: usize): i32;
+
+  @external("env", "host_get_message")
+  export declare function host_get_message(buf_ptr: usize, buf_len: usize): i32;
+
+  @external("env", "host_get_sender")
+  export declare function host_get_sender(buf_ptr: usize, buf_len: usize): i32;
 }
 
 let room = new ArrayBuffer(256);
@@ -622,6 +638,54 @@ export function contextSet<T0, T1>(key: T0, val: T1): i32 {
   const keyBytes = bytes(key);
   const valBytes = bytes(val);
   return raw.host_context_set(address(keyBytes), keyBytes.byteLength, address(valBytes), valBytes.byteLength);
+}
+
+/** Listens to a topic: its messages come to on_message.
+ *  Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+ *  In: every hook, and plugin_init. */
+export function subscribe<T0>(topic: T0): i32 {
+  const topicBytes = bytes(topic);
+  return raw.host_subscribe(address(topicBytes), topicBytes.byteLength);
+}
+
+/** Sends a message to the plugins that listen, after this call.
+ *  Answers: the number of plugins that will get it.
+ *  Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, TOO_DEEP, NO_PERMISSION.
+ *  In: every hook, and plugin_init. */
+export function publish<T0, T1>(topic: T0, val: T1): i32 {
+  const topicBytes = bytes(topic);
+  const valBytes = bytes(val);
+  return raw.host_publish(address(topicBytes), topicBytes.byteLength, address(valBytes), valBytes.byteLength);
+}
+
+/** Reads the topic of the message.
+ *  Answers: the value.
+ *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+ *  In: on_message. */
+export function getTopic(): ArrayBuffer | null {
+  let answer = raw.host_get_topic(address(room), room.byteLength);
+  if (grown(answer)) answer = raw.host_get_topic(address(room), room.byteLength);
+  return taken(answer);
+}
+
+/** Reads the message.
+ *  Answers: the value.
+ *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+ *  In: on_message. */
+export function getMessage(): ArrayBuffer | null {
+  let answer = raw.host_get_message(address(room), room.byteLength);
+  if (grown(answer)) answer = raw.host_get_message(address(room), room.byteLength);
+  return taken(answer);
+}
+
+/** Reads the name of the plugin that sent the message.
+ *  Answers: the value.
+ *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+ *  In: on_message. */
+export function getSender(): ArrayBuffer | null {
+  let answer = raw.host_get_sender(address(room), room.byteLength);
+  if (grown(answer)) answer = raw.host_get_sender(address(room), room.byteLength);
+  return taken(answer);
 }
 
 /** A list in the ABI's form: headers are name, value, name, value. */

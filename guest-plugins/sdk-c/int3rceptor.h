@@ -36,6 +36,7 @@ enum {
     I3_STATUS_NO_PERMISSION = -5,
     I3_STATUS_PROTECTED = -6,
     I3_STATUS_TOO_LARGE = -7,
+    I3_STATUS_TOO_DEEP = -8,
 };
 
 /* The levels of host_log. */
@@ -320,6 +321,36 @@ I3_IMPORT(host_context_get) int32_t host_context_get(const void *key_ptr, uint32
  * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
  * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
 I3_IMPORT(host_context_set) int32_t host_context_set(const void *key_ptr, uint32_t key_len, const void *val_ptr, uint32_t val_len);
+
+/* Listens to a topic: its messages come to on_message.
+ * Answers: OK.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+ * In: every hook, and plugin_init. */
+I3_IMPORT(host_subscribe) int32_t host_subscribe(const void *topic_ptr, uint32_t topic_len);
+
+/* Sends a message to the plugins that listen, after this call.
+ * Answers: the number of plugins that will get it.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, TOO_DEEP, NO_PERMISSION.
+ * In: every hook, and plugin_init. */
+I3_IMPORT(host_publish) int32_t host_publish(const void *topic_ptr, uint32_t topic_len, const void *val_ptr, uint32_t val_len);
+
+/* Reads the topic of the message.
+ * Answers: the length; more than buf_len means that nothing was written: ask again.
+ * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+ * In: on_message. */
+I3_IMPORT(host_get_topic) int32_t host_get_topic(void *buf_ptr, uint32_t buf_len);
+
+/* Reads the message.
+ * Answers: the length; more than buf_len means that nothing was written: ask again.
+ * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+ * In: on_message. */
+I3_IMPORT(host_get_message) int32_t host_get_message(void *buf_ptr, uint32_t buf_len);
+
+/* Reads the name of the plugin that sent the message.
+ * Answers: the length; more than buf_len means that nothing was written: ask again.
+ * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+ * In: on_message. */
+I3_IMPORT(host_get_sender) int32_t host_get_sender(void *buf_ptr, uint32_t buf_len);
 
 /* Bytes somewhere: a value that was read, an item of a list. */
 typedef struct {

@@ -47,6 +47,7 @@ const (
 	NoPermission Status = -5
 	Protected    Status = -6
 	TooLarge     Status = -7
+	TooDeep      Status = -8
 )
 
 var statusNames = map[Status]string{
@@ -57,6 +58,7 @@ var statusNames = map[Status]string{
 	NoPermission: "no permission",
 	Protected:    "protected",
 	TooLarge:     "too large",
+	TooDeep:      "too deep",
 }
 
 // Status is why a host function did not do it.
@@ -206,6 +208,21 @@ func hostContextGet(key string, bufPtr unsafe.Pointer, size uint32) int32
 
 //go:wasmimport env host_context_set
 func hostContextSet(key string, val string) int32
+
+//go:wasmimport env host_subscribe
+func hostSubscribe(topic string) int32
+
+//go:wasmimport env host_publish
+func hostPublish(topic string, val string) int32
+
+//go:wasmimport env host_get_topic
+func hostGetTopic(bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_get_message
+func hostGetMessage(bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_get_sender
+func hostGetSender(bufPtr unsafe.Pointer, size uint32) int32
 
 // fill asks again with a larger buffer when the first was too small.
 func fill(ask func(at unsafe.Pointer, size uint32) int32) (string, error) {
@@ -630,6 +647,51 @@ func ContextGet(key string) (string, error) {
 // In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 func ContextSet(key string, val string) error {
 	return done(hostContextSet(key, val))
+}
+
+// Subscribe listens to a topic: its messages come to on_message.
+// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+// In: every hook, and plugin_init.
+func Subscribe(topic string) error {
+	return done(hostSubscribe(topic))
+}
+
+// Publish sends a message to the plugins that listen, after this call.
+// Answers: the number of plugins that will get it.
+// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, TOO_DEEP, NO_PERMISSION.
+// In: every hook, and plugin_init.
+func Publish(topic string, val string) (int, error) {
+	return number(hostPublish(topic, val))
+}
+
+// GetTopic reads the topic of the message.
+// Answers: the value.
+// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+// In: on_message.
+func GetTopic() (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostGetTopic(at, size)
+	})
+}
+
+// GetMessage reads the message.
+// Answers: the value.
+// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+// In: on_message.
+func GetMessage() (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostGetMessage(at, size)
+	})
+}
+
+// GetSender reads the name of the plugin that sent the message.
+// Answers: the value.
+// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+// In: on_message.
+func GetSender() (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostGetSender(at, size)
+	})
 }
 
 // List is a list in the ABI's form: headers are name, value, name, value.

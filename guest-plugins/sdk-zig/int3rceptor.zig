@@ -31,6 +31,7 @@ pub const Failure = error{
     NoPermission,
     Protected,
     TooLarge,
+    TooDeep,
     /// The buffer: ask `raw` for the length that is needed.
     TooSmall,
     /// A status code that this file does not know.
@@ -85,6 +86,11 @@ pub const raw = struct {
     pub extern "env" fn host_kv_list(prefix_ptr: [*]const u8, prefix_len: usize, buf_ptr: [*]u8, buf_len: usize) i32;
     pub extern "env" fn host_context_get(key_ptr: [*]const u8, key_len: usize, buf_ptr: [*]u8, buf_len: usize) i32;
     pub extern "env" fn host_context_set(key_ptr: [*]const u8, key_len: usize, val_ptr: [*]const u8, val_len: usize) i32;
+    pub extern "env" fn host_subscribe(topic_ptr: [*]const u8, topic_len: usize) i32;
+    pub extern "env" fn host_publish(topic_ptr: [*]const u8, topic_len: usize, val_ptr: [*]const u8, val_len: usize) i32;
+    pub extern "env" fn host_get_topic(buf_ptr: [*]u8, buf_len: usize) i32;
+    pub extern "env" fn host_get_message(buf_ptr: [*]u8, buf_len: usize) i32;
+    pub extern "env" fn host_get_sender(buf_ptr: [*]u8, buf_len: usize) i32;
 };
 
 fn wide(answer: i64) Failure!u64 {
@@ -96,6 +102,7 @@ fn wide(answer: i64) Failure!u64 {
         -5 => Failure.NoPermission,
         -6 => Failure.Protected,
         -7 => Failure.TooLarge,
+        -8 => Failure.TooDeep,
         else => if (answer < 0) Failure.Unknown else @intCast(answer),
     };
 }
@@ -458,6 +465,45 @@ pub fn contextGet(key: []const u8, buffer: []u8) Failure![]u8 {
 /// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
 pub fn contextSet(key: []const u8, val: []const u8) Failure!void {
     return done(raw.host_context_set(key.ptr, key.len, val.ptr, val.len));
+}
+
+/// Listens to a topic: its messages come to on_message.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+/// In: every hook, and plugin_init.
+pub fn subscribe(topic: []const u8) Failure!void {
+    return done(raw.host_subscribe(topic.ptr, topic.len));
+}
+
+/// Sends a message to the plugins that listen, after this call.
+/// Answers: the number of plugins that will get it.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, TOO_DEEP, NO_PERMISSION.
+/// In: every hook, and plugin_init.
+pub fn publish(topic: []const u8, val: []const u8) Failure!u32 {
+    return number(raw.host_publish(topic.ptr, topic.len, val.ptr, val.len));
+}
+
+/// Reads the topic of the message.
+/// Answers: the value.
+/// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+/// In: on_message.
+pub fn getTopic(buffer: []u8) Failure![]u8 {
+    return filled(buffer, raw.host_get_topic(buffer.ptr, buffer.len));
+}
+
+/// Reads the message.
+/// Answers: the value.
+/// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+/// In: on_message.
+pub fn getMessage(buffer: []u8) Failure![]u8 {
+    return filled(buffer, raw.host_get_message(buffer.ptr, buffer.len));
+}
+
+/// Reads the name of the plugin that sent the message.
+/// Answers: the value.
+/// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+/// In: on_message.
+pub fn getSender(buffer: []u8) Failure![]u8 {
+    return filled(buffer, raw.host_get_sender(buffer.ptr, buffer.len));
 }
 
 /// A list in the ABI's form, built in `buffer`: headers are name, value, name, value.

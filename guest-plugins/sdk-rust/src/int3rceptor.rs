@@ -34,6 +34,7 @@ pub enum Failure {
     NoPermission,
     Protected,
     TooLarge,
+    TooDeep,
     /// A status code that this file does not know.
     Status(i32),
 }
@@ -48,6 +49,7 @@ impl Failure {
             -5 => Failure::NoPermission,
             -6 => Failure::Protected,
             -7 => Failure::TooLarge,
+            -8 => Failure::TooDeep,
             other => Failure::Status(other),
         }
     }
@@ -103,6 +105,11 @@ pub mod raw {
         pub fn host_kv_list(prefix_ptr: *const u8, prefix_len: usize, buf_ptr: *mut u8, buf_len: usize) -> i32;
         pub fn host_context_get(key_ptr: *const u8, key_len: usize, buf_ptr: *mut u8, buf_len: usize) -> i32;
         pub fn host_context_set(key_ptr: *const u8, key_len: usize, val_ptr: *const u8, val_len: usize) -> i32;
+        pub fn host_subscribe(topic_ptr: *const u8, topic_len: usize) -> i32;
+        pub fn host_publish(topic_ptr: *const u8, topic_len: usize, val_ptr: *const u8, val_len: usize) -> i32;
+        pub fn host_get_topic(buf_ptr: *mut u8, buf_len: usize) -> i32;
+        pub fn host_get_message(buf_ptr: *mut u8, buf_len: usize) -> i32;
+        pub fn host_get_sender(buf_ptr: *mut u8, buf_len: usize) -> i32;
     }
 }
 
@@ -526,6 +533,51 @@ pub fn context_set(key: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), F
     let key = key.as_ref();
     let val = val.as_ref();
     done(unsafe { raw::host_context_set(key.as_ptr(), key.len(), val.as_ptr(), val.len()) })
+}
+
+/// Listens to a topic: its messages come to on_message.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+/// In: every hook, and plugin_init.
+pub fn subscribe(topic: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let topic = topic.as_ref();
+    done(unsafe { raw::host_subscribe(topic.as_ptr(), topic.len()) })
+}
+
+/// Sends a message to the plugins that listen, after this call.
+/// Answers: the number of plugins that will get it.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, TOO_DEEP, NO_PERMISSION.
+/// In: every hook, and plugin_init.
+pub fn publish(topic: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<u32, Failure> {
+    let topic = topic.as_ref();
+    let val = val.as_ref();
+    number(unsafe { raw::host_publish(topic.as_ptr(), topic.len(), val.as_ptr(), val.len()) })
+}
+
+/// Reads the topic of the message.
+/// Answers: the value.
+/// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+/// In: on_message.
+pub fn get_topic<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
+    let answer = unsafe { raw::host_get_topic(buffer.as_mut_ptr(), buffer.len()) };
+    filled(buffer, answer)
+}
+
+/// Reads the message.
+/// Answers: the value.
+/// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+/// In: on_message.
+pub fn get_message<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
+    let answer = unsafe { raw::host_get_message(buffer.as_mut_ptr(), buffer.len()) };
+    filled(buffer, answer)
+}
+
+/// Reads the name of the plugin that sent the message.
+/// Answers: the value.
+/// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+/// In: on_message.
+pub fn get_sender<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
+    let answer = unsafe { raw::host_get_sender(buffer.as_mut_ptr(), buffer.len()) };
+    filled(buffer, answer)
 }
 
 /// A list in the ABI's form, in `N` bytes: headers are name, value, name, value.

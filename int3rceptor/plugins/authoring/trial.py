@@ -23,12 +23,14 @@ from int3rceptor.plugins.authoring.recorded import Recording
 from int3rceptor.plugins.boundary import Fault
 from int3rceptor.plugins.callers import maker_factory
 from int3rceptor.plugins.codes import Entry, LogLevel
-from int3rceptor.plugins.engine import compile_module, shared_ticker
-from int3rceptor.plugins.host import Surroundings
+from int3rceptor.plugins.compiling import compiled
+from int3rceptor.plugins.engine import shared_ticker
+from int3rceptor.plugins.host import Surroundings, wall_ms
 from int3rceptor.plugins.inspection import inspect_module, require_loadable
 from int3rceptor.plugins.instance import PluginCode, PluginInstance
+from int3rceptor.plugins.keyvalues import KeyValues
 from int3rceptor.plugins.listener import scope_test
-from int3rceptor.plugins.manager import asked_for, read_module
+from int3rceptor.plugins.loading import asked_for, read_module
 from int3rceptor.plugins.manifest import read_manifest
 
 NEVER_GRANTED = frozenset({"network", "files"})
@@ -87,10 +89,11 @@ class Trial(AbstractContextManager["Trial"]):
     """One module on trial. PluginError when it cannot be loaded or started."""
 
     def __init__(self, path: Path) -> None:
-        module = compile_module(read_module(path), str(path))
+        manifest = self.manifest = read_manifest(path, {})
+        data = read_module(path, manifest.limits.module_bytes)
+        module = compiled(data, str(path))
         self.info = inspect_module(module)
         require_loadable(self.info, str(path))
-        manifest = self.manifest = read_manifest(path, {})
         self.withheld = sorted(
             one
             for one in asked_for(self.info, manifest)
@@ -100,7 +103,10 @@ class Trial(AbstractContextManager["Trial"]):
         self._instance = PluginInstance(
             PluginCode(module=module, info=self.info, granted=granted),
             manifest.limits,
-            Surroundings(config=manifest.guest_config()),
+            Surroundings(
+                config=manifest.guest_config(),
+                state=KeyValues(manifest.state.quota_bytes, wall_ms),
+            ),
             maker_factory(),
         )
         hosts, is_guard = manifest.scope.hosts, manifest.on_error == "block"
@@ -112,7 +118,7 @@ class Trial(AbstractContextManager["Trial"]):
         started = self._instance.start()
         self.first_lines = tuple(self._instance.take_lines())
         if isinstance(started, Fault):
-            shared_ticker().release()
+            self._close()
             said = "".join(f"\n  {text}" for _, text in self.first_lines)
             raise PluginError(f"plugin {self.manifest.name}: {started}{said}")
         return self
@@ -123,6 +129,10 @@ class Trial(AbstractContextManager["Trial"]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        self._instance.close()
         shared_ticker().release()
 
     def run(self, recording: Recording) -> FlowRun:
