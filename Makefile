@@ -21,15 +21,16 @@ SOURCES := int3rceptor tests examples $(wildcard benchmarks) .ci
 TYPED := int3rceptor tests/support examples .ci/smoke.py $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix guests lock bench bench-quick bench-peers bench-lock clean
+.PHONY: help run test check fix guests toolchains toolchains-lock lock bench bench-quick \
+	bench-peers bench-lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 run: $(RUN_STAMP) ## start the proxy with the example plugin (more flags: ARGS="--listen ...")
 	@$(PY) -m int3rceptor --plugin $(PLUGIN) $(ARGS)
 
-test: check ## every check that CI runs: `check`, then the tests with coverage
+test: check toolchains ## every check that CI runs: `check`, then the tests with coverage
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope --cov --cov-report=term \
 		$(PYTEST_ARGS)
 
@@ -44,8 +45,20 @@ fix: $(DEV_STAMP) ## format, and repair what ruff can repair
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
-guests: ## rebuild the example plugins' .wasm
+guests: $(RUN_STAMP) toolchains ## rewrite the SDKs' bindings, rebuild the example plugins' .wasm
+	$(PY) -m int3rceptor.plugins.authoring.bindings guest-plugins
 	$(MAKE) -C guest-plugins
+
+toolchains: | $(PY) ## install the compilers of guest plugins that tests and `guests` use
+	@PYTHON=$(PY) guest-plugins/toolchains/install.sh
+
+toolchains-lock: $(DEV_STAMP) ## resolve the locks of those compilers anew
+	$(BIN)/uv pip compile --quiet requirements/toolchains.in --universal --upgrade \
+		--python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make toolchains-lock" \
+		--output-file requirements/toolchains.txt
+	cd guest-plugins/toolchains && npm install --package-lock-only --ignore-scripts \
+		--no-audit --no-fund --omit-lockfile-registry-resolved
 
 # uv only resolves here; run.txt follows dev.txt, so that tests run what users run.
 COMPILE = $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 \
@@ -73,7 +86,7 @@ bench-lock: $(DEV_STAMP) ## resolve the locks of those peers anew
 		--no-fund --omit-lockfile-registry-resolved
 
 clean: ## remove everything made here, the virtual environment too
-	rm -rf $(VENV) benchmarks/.venv-* benchmarks/.node-peers build dist .coverage .coverage.* \
+	rm -rf $(VENV) .toolchains benchmarks/.venv-* benchmarks/.node-peers build dist .coverage .coverage.* \
 		.mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +
 

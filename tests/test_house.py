@@ -122,7 +122,7 @@ def test_no_file_names_a_path_of_one_machine() -> None:
     assert not found
 
 
-@pytest.mark.parametrize("lock", ["run.txt", "dev.txt"])
+@pytest.mark.parametrize("lock", ["run.txt", "dev.txt", "toolchains.txt"])
 def test_lock_holds_versions_and_hashes_and_no_host(lock: str) -> None:
     lines = (ROOT / "requirements" / lock).read_text().splitlines()
 

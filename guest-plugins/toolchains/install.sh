@@ -28,7 +28,7 @@ fi
 
 if ! cmp -s $node/package-lock.json $at/node/installed.json; then
     if ! command -v npm >/dev/null; then
-        warn "AssemblyScript needs Node.js 20 or newer, with npm"
+        warn "AssemblyScript needs Node.js with npm"
     else
         echo "installing AssemblyScript ($node/package-lock.json)"
         mkdir -p $at/node && cp $node/package.json $node/package-lock.json $at/node/ &&

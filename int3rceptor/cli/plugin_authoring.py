@@ -114,7 +114,7 @@ def bench(
     for one in timings:
         for line in _timing_lines(one):
             _echo(line)
-    _echo("Fuel is exact. Times are this machine's, now: the least is disturbed least.")
+    _echo("Fuel is exact. Times are this machine's processor: trust the least most.")
 
 
 def _recordings(

@@ -1,6 +1,6 @@
 """Times a module's entries: many calls on fresh copies of one flow.
 
-Fuel is exact and the same everywhere; microseconds are this machine's, now.
+Fuel is exact and the same everywhere; microseconds are this machine's processor, now.
 """
 
 from collections.abc import Sequence

@@ -59,7 +59,8 @@ class MessageState:
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class HookRun:
-    """One call. `decision` is a word, `said` the same with its details."""
+    """One call. `decision` is a word, `said` the same with its details; `seconds` is
+    what the processor worked, not what passed by while others had it."""
 
     entry: Entry
     decision: str
@@ -176,9 +177,9 @@ class Trial(AbstractContextManager["Trial"]):
         if entry not in self.info.entries:
             return None, None
         before, tags = _looks(flow), len(flow.tags)
-        started = time.perf_counter()
+        started = time.thread_time()
         result = self._instance.run(entry, flow)
-        seconds = time.perf_counter() - started
+        seconds = time.thread_time() - started
         self._instance.take_before()
         verdict = None if isinstance(result, Fault) else result
         answered = verdict.response if isinstance(verdict, Respond) else flow.response
