@@ -1,10 +1,11 @@
 """The example plugins on live traffic: what origin, client and store received."""
 
 import asyncio
+import gzip
 import json
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,10 @@ import pytest
 from tests.e2e.conftest import StartProxy
 from tests.e2e.test_plugins import EXAMPLES
 from tests.support.clients import Proxy, raw
-from tests.support.h1_peer import Message
+from tests.support.h1_peer import H1Peer, Message
 from tests.support.kept import kept_flows
 from tests.support.origin_tls import OriginTls
-from tests.support.origins import AnsweringOrigin, echo
+from tests.support.origins import AnsweringOrigin, ScriptedOrigin, echo
 from tests.support.process import STORE_ALONE, ProxyProcess, run_once
 
 HOUR_S = 3600
@@ -33,18 +34,19 @@ def table(name: str, **config: object) -> str:
 
 async def ask(
     proxy: Proxy,
-    origin: AnsweringOrigin,
+    origin: ScriptedOrigin,
     target: str = "/",
     *,
     method: str = "GET",
     fields: Mapping[str, str] | None = None,
+    body: str = "",
 ) -> Message:
     """One request in plain HTTP."""
     head = "".join(f"{name}: {value}\r\n" for name, value in (fields or {}).items())
     async with raw(proxy) as client:
         await client.send(
             f"{method} {origin.url}{target} HTTP/1.1\r\nHost: {origin.netloc}\r\n"
-            f"{head}\r\n".encode()
+            f"{head}\r\n{body}".encode()
         )
         return await client.read_response(method.encode())
 
@@ -364,3 +366,261 @@ async def test_cors_opener_lets_in_only_whom_it_was_told(
     assert answers[0].value("access-control-max-age") == b"5"
     assert asked == [b"OPTIONS", b"GET"]
     assert other.value("access-control-allow-origin") == b"https://only.test"
+
+
+# --- secret-redactor --------------------------------------------------------------------
+
+SECRET = "s3cr3t-4711"
+
+
+def login(request: Message) -> bytes:
+    """An answer with the secret in header and body."""
+    kind = request.value("x-kind") or b"application/json"
+    body = request.value("x-answer") or b'{"ok": true, "Token" : "%b", "n": 1}'
+    if b"%b" in body:
+        body = body % SECRET.encode()
+    return (
+        b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nSet-Cookie: sid=%b\r\n"
+        b"Content-Length: %d\r\n\r\n%b" % (kind, SECRET.encode(), len(body), body)
+    )
+
+
+def redacting(folder: Path, origin_tls: OriginTls, config: str = "") -> ProxyProcess:
+    plugin = ("--plugin", example("secret-redactor"), "--upstream-ca", origin_tls.ca)
+    return ProxyProcess(folder, *plugin, config=config, planes=STORE_ALONE)
+
+
+async def test_secret_redactor_keeps_no_secret_and_changes_no_traffic(
+    tmp_path: Path, origin_tls: OriginTls
+) -> None:
+    body = json.dumps(
+        {
+            "user": "me",
+            "password": SECRET,
+            "deep": [{"secret": {"a": ["}", SECRET]}}, {"TOKEN": None}],
+            "quoted": 'a "password": b',
+        }
+    )
+    fields = {
+        "Authorization": f"Bearer {SECRET}",
+        "Cookie": f"sid={SECRET}",
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+    }
+    with redacting(tmp_path, origin_tls) as proxy:
+        async with AnsweringOrigin(login) as origin:
+            target = f"/login?a=1&Token={SECRET}&b=token"
+            answer = await ask(
+                proxy, origin, target, method="POST", fields=fields, body=body
+            )
+            (request,) = origin.requests
+        (flow,) = kept_flows(proxy.data_dir)
+        stored = [
+            path
+            for path in proxy.data_dir.rglob("*")
+            if path.is_file() and SECRET.encode() in path.read_bytes()
+        ]
+
+    assert request.target == target.encode()
+    assert request.value("authorization") == f"Bearer {SECRET}".encode()
+    assert request.body == body.encode()
+    assert answer.value("set-cookie") == f"sid={SECRET}".encode()
+    assert answer.body == b'{"ok": true, "Token" : "%b", "n": 1}' % SECRET.encode()
+
+    assert stored == []
+    assert flow.target == b"/login?a=1&Token=***&b=token"
+    assert b"Authorization: ***\r\n" in flow.request_sent
+    assert b"Cookie: ***\r\n" in flow.request_sent
+    assert b"Set-Cookie: ***\r\n" in flow.response_sent
+    assert json.loads(flow.request_body.content) == {
+        "user": "me",
+        "password": "***",
+        "deep": [{"secret": "***"}, {"TOKEN": "***"}],
+        "quoted": 'a "password": b',
+    }
+    assert flow.response_body.content == b'{"ok": true, "Token" : "***", "n": 1}'
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "wanted"),
+    [
+        ("application/x-www-form-urlencoded", f"a=1&password={SECRET}&b", b"a=1&password=***&b"),
+        ("application/json", f'{{"password": "{SECRET}', b"***"),
+        ("application/json", f'{{"password": [{{"a": "{SECRET}"}}', b"***"),
+        ("application/json", '{"password":1.5e3}', b'{"password":"***"}'),
+        ("application/json", f'{{"password":true,"x":"y"}}', b'{"password":"***","x":"y"}'),
+        ("application/json", '["password", 1]', b'["password", 1]'),
+        ("application/problem+json", '{"token":"x"}', b'{"token":"***"}'),
+        ("text/plain", "password=hello", b"password=hello"),
+    ],
+)  # fmt: skip
+async def test_secret_redactor_looks_through_bodies(
+    kind: str, body: str, wanted: bytes, tmp_path: Path, origin_tls: OriginTls
+) -> None:
+    fields = {"Content-Type": kind, "Content-Length": str(len(body))}
+    with redacting(tmp_path, origin_tls) as proxy:
+        async with AnsweringOrigin(login) as origin:
+            await ask(proxy, origin, method="POST", fields=fields, body=body)
+            assert origin.requests[0].body == body.encode()
+        (flow,) = kept_flows(proxy.data_dir)
+    assert flow.request_body.content == wanted
+
+
+@pytest.mark.parametrize("coding", ["gzip", "identity"])
+async def test_secret_redactor_does_not_keep_what_it_cannot_look_through(
+    coding: str, tmp_path: Path, origin_tls: OriginTls
+) -> None:
+    """Encoded, or larger than it takes."""
+    text = json.dumps({"password": SECRET, "rest": "x" * 300_000})
+    body = gzip.compress(text.encode()) if coding == "gzip" else text.encode()
+    head = f"Content-Encoding: {coding}\r\n" if coding == "gzip" else ""
+
+    def answer(_request: Message) -> bytes:
+        return (
+            f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{head}"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        ).encode() + body
+
+    with redacting(tmp_path, origin_tls) as proxy:
+        async with AnsweringOrigin(answer) as origin:
+            received = await ask(proxy, origin)
+        (flow,) = kept_flows(proxy.data_dir)
+    assert received.body == body
+    assert flow.response_body.content == b"***"
+
+
+async def test_secret_redactor_takes_its_settings(
+    tmp_path: Path, origin_tls: OriginTls
+) -> None:
+    config = table(
+        "secret-redactor",
+        headers=["x-mine"],
+        keys=["pin"],
+        parameters=[],
+        mark="(gone)",
+    )
+    body = '{"pin": 1234, "password": "stays"}'
+    fields = {
+        "X-Mine": SECRET,
+        "Authorization": "stays",
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+    }
+    with redacting(tmp_path, origin_tls, config) as proxy:
+        async with AnsweringOrigin(login) as origin:
+            await ask(
+                proxy, origin, "/?token=stays", method="POST", fields=fields, body=body
+            )
+        (flow,) = kept_flows(proxy.data_dir)
+    assert flow.target == b"/?token=stays"
+    assert b"X-Mine: (gone)\r\n" in flow.request_sent
+    assert b"Authorization: stays\r\n" in flow.request_sent
+    assert flow.request_body.content == b'{"pin": "(gone)", "password": "stays"}'
+
+
+# --- json-rewriter ----------------------------------------------------------------------
+
+REWRITING = {
+    "rename": ["userName=user_name", "a=\u00e9"],
+    "set": ["isAdmin=true", 'plan={"name":"free"}', "gone=null"],
+}
+BEFORE = (
+    '{"userName": "userName", "a" :1, "isAdmin": false,\n "plan" : {"x": ["}", "\\"]"]},'
+    ' "deep": [{"gone": "\\\\\\"", "userName": {"a": []}}], "isAdmin":12, "z": "a\\"b"}'
+)
+AFTER = (
+    '{"user_name": "userName", "\u00e9":1, "isAdmin":true,\n "plan" :{"name":"free"},'
+    ' "deep": [{"gone":null, "user_name": {"\u00e9": []}}], "isAdmin":true, "z": "a\\"b"}'
+)
+
+
+def in_pieces(
+    body: bytes, size: int, fields: str = ""
+) -> Callable[[H1Peer], Awaitable[None]]:
+    """An origin's script: the body in chunks of so many bytes."""
+
+    async def script(peer: H1Peer) -> None:
+        while True:
+            await peer.read_request()
+            kind = (
+                "" if "Content-Type" in fields else "Content-Type: application/json\r\n"
+            )
+            await peer.send(
+                f"HTTP/1.1 200 OK\r\n{kind}{fields}Transfer-Encoding: chunked\r\n\r\n".encode()
+            )
+            for at in range(0, len(body), size):
+                piece = body[at : at + size]
+                await peer.send(b"%x\r\n%b\r\n" % (len(piece), piece))
+            await peer.send(b"0\r\n\r\n")
+
+    return script
+
+
+async def rewritten(
+    start_proxy: StartProxy, body: bytes, size: int, fields: str = "", **config: object
+) -> Message:
+    """What a client receives of this body."""
+    plugin = example("json-rewriter")
+    grant = '[plugins.json-rewriter]\ngrant = ["context:json-rewriter.*"]\n' + table(
+        "json-rewriter", **(config or REWRITING)
+    )
+    proxy = start_proxy("--plugin", plugin, config=grant)
+    async with ScriptedOrigin(in_pieces(body, size, fields)) as origin:
+        return await ask(proxy, origin)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+async def test_json_rewriter_finds_keys_across_the_borders_of_chunks(
+    size: int, start_proxy: StartProxy
+) -> None:
+    answer = await rewritten(start_proxy, BEFORE.encode(), size)
+    assert answer.body.decode() == AFTER
+
+
+async def test_json_rewriter_takes_bodies_of_any_size_and_coding(
+    start_proxy: StartProxy,
+) -> None:
+    many = b"[" + b",".join([BEFORE.encode()] * 20_000) + b"]"
+    wanted = b"[" + b",".join([AFTER.encode()] * 20_000) + b"]"
+    answer = await rewritten(
+        start_proxy, gzip.compress(many), 40_000, "Content-Encoding: gzip\r\n"
+    )
+    assert answer.value("content-encoding") is None
+    assert answer.body == wanted
+
+
+@pytest.mark.parametrize(
+    ("body", "fields", "wanted"),
+    [
+        (BEFORE, "Content-Type: text/plain\r\n", BEFORE),
+        ('{"isAdmin": 1', "", '{"isAdmin":true'),
+        ('{"userNa', "", '{"userNa'),
+        ('"isAdmin"', "", '"isAdmin"'),
+        ('{"' + "k" * 600 + '": 1, "isAdmin" : 2}', "", '{"' + "k" * 600 + '": 1, "isAdmin" :true}'),
+        ("", "", ""),
+    ],
+    ids=["no-json", "cut-value", "cut-key", "text", "long-key", "empty"],
+)  # fmt: skip
+async def test_json_rewriter_at_the_edges(
+    body: str, fields: str, wanted: str, start_proxy: StartProxy
+) -> None:
+    answer = await rewritten(start_proxy, body.encode(), 5, fields)
+    assert answer.body.decode() == wanted
+
+
+async def test_json_rewriter_keeps_flows_apart(start_proxy: StartProxy) -> None:
+    """Chunks of many responses come in between each other."""
+    config = '[plugins.json-rewriter]\ngrant = ["context:json-rewriter.*"]\n' + table(
+        "json-rewriter", **REWRITING
+    )
+    proxy = start_proxy("--plugin", example("json-rewriter"), config=config)
+    async with ScriptedOrigin(in_pieces(BEFORE.encode(), 3)) as origin:
+        answers = await asyncio.gather(*(ask(proxy, origin) for _ in range(12)))
+    assert {one.body.decode() for one in answers} == {AFTER}
+
+
+@pytest.mark.parametrize("config", [{"rename": ["x"]}, {"set": ["x"]}])
+def test_json_rewriter_refuses_settings_that_it_cannot_use(
+    config: dict[str, object], tmp_path: Path
+) -> None:
+    assert "rename is a list of OLD=NEW" in refused(tmp_path, "json-rewriter", config)
