@@ -153,6 +153,18 @@ export namespace raw {
   @external("env", "host_random")
   export declare function host_random(buf_ptr: usize, buf_len: usize): i32;
 
+  @external("env", "host_get_chunk")
+  export declare function host_get_chunk(buf_ptr: usize, buf_len: usize): i32;
+
+  @external("env", "host_set_chunk")
+  export declare function host_set_chunk(val_ptr: usize, val_len: usize): i32;
+
+  @external("env", "host_is_last_chunk")
+  export declare function host_is_last_chunk(): i32;
+
+  @external("env", "host_decode_body")
+  export declare function host_decode_body(): i32;
+
   @external("env", "host_kv_get")
   export declare function host_kv_get(key_ptr: usize, key_len: usize, buf_ptr: usize, buf_len: usize): i32;
 
@@ -433,7 +445,7 @@ export function getBody(): ArrayBuffer | null {
 /** Reads the first value of a trailer.
  *  Answers: the value.
  *  Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- *  In: on_request, on_response. */
+ *  In: on_request, on_response, on_request_chunk, on_response_chunk. */
 export function getTrailer<T0>(name: T0): ArrayBuffer | null {
   const nameBytes = bytes(name);
   let answer = raw.host_get_trailer(address(nameBytes), nameBytes.byteLength, address(room), room.byteLength);
@@ -444,7 +456,7 @@ export function getTrailer<T0>(name: T0): ArrayBuffer | null {
 /** Reads all trailers: name, value, name, value.
  *  Answers: a list.
  *  Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- *  In: on_request, on_response. */
+ *  In: on_request, on_response, on_request_chunk, on_response_chunk. */
 export function listTrailers(): ArrayBuffer | null {
   let answer = raw.host_list_trailers(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_list_trailers(address(room), room.byteLength);
@@ -562,6 +574,40 @@ export function nowMs(): i64 {
  *  In: every hook, and plugin_init. */
 export function random(buffer: ArrayBuffer): i32 {
   return raw.host_random(address(buffer), buffer.byteLength);
+}
+
+/** Reads the chunk, 16 KiB at most.
+ *  Answers: the value.
+ *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+ *  In: on_request_chunk, on_response_chunk. */
+export function getChunk(): ArrayBuffer | null {
+  let answer = raw.host_get_chunk(address(room), room.byteLength);
+  if (grown(answer)) answer = raw.host_get_chunk(address(room), room.byteLength);
+  return taken(answer);
+}
+
+/** Sets what goes on in the chunk's place, 1 MiB at most; may be empty.
+ *  Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ *  In: on_request_chunk, on_response_chunk. */
+export function setChunk<T0>(val: T0): i32 {
+  const valBytes = bytes(val);
+  return raw.host_set_chunk(address(valBytes), valBytes.byteLength);
+}
+
+/** Tells whether this is the end of the body: an empty chunk after the others.
+ *  Answers: 1 or 0.
+ *  Errors: WRONG_HOOK, NO_PERMISSION.
+ *  In: on_request_chunk, on_response_chunk. */
+export function isLastChunk(): i32 {
+  return raw.host_is_last_chunk();
+}
+
+/** Takes the content codings off the hook's message, now and further on.
+ *  Answers: the number taken off; 0: it has none.
+ *  Errors: NOT_FOUND, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+ *  In: on_request, on_response. */
+export function decodeBody(): i32 {
+  return raw.host_decode_body();
 }
 
 /** Reads a key of the plugin's state.

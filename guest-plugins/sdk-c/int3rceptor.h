@@ -181,13 +181,13 @@ I3_IMPORT(host_get_body) int32_t host_get_body(void *buf_ptr, uint32_t buf_len);
 /* Reads the first value of a trailer.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- * In: on_request, on_response. */
+ * In: on_request, on_response, on_request_chunk, on_response_chunk. */
 I3_IMPORT(host_get_trailer) int32_t host_get_trailer(const void *name_ptr, uint32_t name_len, void *buf_ptr, uint32_t buf_len);
 
 /* Reads all trailers: name, value, name, value.
  * Answers: a list; the length; more than buf_len means that nothing was written: ask again.
  * Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- * In: on_request, on_response. */
+ * In: on_request, on_response, on_request_chunk, on_response_chunk. */
 I3_IMPORT(host_list_trailers) int32_t host_list_trailers(void *buf_ptr, uint32_t buf_len);
 
 /* Appends a header, keeping those of the same name.
@@ -273,6 +273,30 @@ I3_IMPORT(host_now_ms) int64_t host_now_ms(void);
  * Errors: BAD_POINTER, NO_PERMISSION.
  * In: every hook, and plugin_init. */
 I3_IMPORT(host_random) int32_t host_random(void *buf_ptr, uint32_t buf_len);
+
+/* Reads the chunk, 16 KiB at most.
+ * Answers: the length; more than buf_len means that nothing was written: ask again.
+ * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+ * In: on_request_chunk, on_response_chunk. */
+I3_IMPORT(host_get_chunk) int32_t host_get_chunk(void *buf_ptr, uint32_t buf_len);
+
+/* Sets what goes on in the chunk's place, 1 MiB at most; may be empty.
+ * Answers: OK.
+ * Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ * In: on_request_chunk, on_response_chunk. */
+I3_IMPORT(host_set_chunk) int32_t host_set_chunk(const void *val_ptr, uint32_t val_len);
+
+/* Tells whether this is the end of the body: an empty chunk after the others.
+ * Answers: 1 or 0.
+ * Errors: WRONG_HOOK, NO_PERMISSION.
+ * In: on_request_chunk, on_response_chunk. */
+I3_IMPORT(host_is_last_chunk) int32_t host_is_last_chunk(void);
+
+/* Takes the content codings off the hook's message, now and further on.
+ * Answers: the number taken off; 0: it has none.
+ * Errors: NOT_FOUND, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+ * In: on_request, on_response. */
+I3_IMPORT(host_decode_body) int32_t host_decode_body(void);
 
 /* Reads a key of the plugin's state.
  * Answers: the length; more than buf_len means that nothing was written: ask again.

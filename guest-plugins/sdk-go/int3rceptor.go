@@ -185,6 +185,18 @@ func hostNowMs() int64
 //go:wasmimport env host_random
 func hostRandom(bufPtr unsafe.Pointer, size uint32) int32
 
+//go:wasmimport env host_get_chunk
+func hostGetChunk(bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_set_chunk
+func hostSetChunk(val string) int32
+
+//go:wasmimport env host_is_last_chunk
+func hostIsLastChunk() int32
+
+//go:wasmimport env host_decode_body
+func hostDecodeBody() int32
+
 //go:wasmimport env host_kv_get
 func hostKvGet(key string, bufPtr unsafe.Pointer, size uint32) int32
 
@@ -463,7 +475,7 @@ func GetBody() (string, error) {
 // GetTrailer reads the first value of a trailer.
 // Answers: the value.
 // Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-// In: on_request, on_response.
+// In: on_request, on_response, on_request_chunk, on_response_chunk.
 func GetTrailer(name string) (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetTrailer(name, at, size)
@@ -473,7 +485,7 @@ func GetTrailer(name string) (string, error) {
 // ListTrailers reads all trailers: name, value, name, value.
 // Answers: a list.
 // Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-// In: on_request, on_response.
+// In: on_request, on_response, on_request_chunk, on_response_chunk.
 func ListTrailers() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostListTrailers(at, size)
@@ -581,6 +593,39 @@ func NowMs() (int64, error) {
 // In: every hook, and plugin_init.
 func Random(buffer []byte) error {
 	return done(hostRandom(unsafe.Pointer(unsafe.SliceData(buffer)), uint32(len(buffer))))
+}
+
+// GetChunk reads the chunk, 16 KiB at most.
+// Answers: the value.
+// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+// In: on_request_chunk, on_response_chunk.
+func GetChunk() (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostGetChunk(at, size)
+	})
+}
+
+// SetChunk sets what goes on in the chunk's place, 1 MiB at most; may be empty.
+// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+// In: on_request_chunk, on_response_chunk.
+func SetChunk(val string) error {
+	return done(hostSetChunk(val))
+}
+
+// IsLastChunk tells whether this is the end of the body: an empty chunk after the others.
+// Answers: 1 or 0.
+// Errors: WRONG_HOOK, NO_PERMISSION.
+// In: on_request_chunk, on_response_chunk.
+func IsLastChunk() (int, error) {
+	return number(hostIsLastChunk())
+}
+
+// DecodeBody takes the content codings off the hook's message, now and further on.
+// Answers: the number taken off; 0: it has none.
+// Errors: NOT_FOUND, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+// In: on_request, on_response.
+func DecodeBody() (int, error) {
+	return number(hostDecodeBody())
 }
 
 // KvGet reads a key of the plugin's state.

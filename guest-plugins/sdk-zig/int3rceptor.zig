@@ -78,6 +78,10 @@ pub const raw = struct {
     pub extern "env" fn host_get_config(key_ptr: [*]const u8, key_len: usize, buf_ptr: [*]u8, buf_len: usize) i32;
     pub extern "env" fn host_now_ms() i64;
     pub extern "env" fn host_random(buf_ptr: [*]u8, buf_len: usize) i32;
+    pub extern "env" fn host_get_chunk(buf_ptr: [*]u8, buf_len: usize) i32;
+    pub extern "env" fn host_set_chunk(val_ptr: [*]const u8, val_len: usize) i32;
+    pub extern "env" fn host_is_last_chunk() i32;
+    pub extern "env" fn host_decode_body() i32;
     pub extern "env" fn host_kv_get(key_ptr: [*]const u8, key_len: usize, buf_ptr: [*]u8, buf_len: usize) i32;
     pub extern "env" fn host_kv_set(key_ptr: [*]const u8, key_len: usize, val_ptr: [*]const u8, val_len: usize) i32;
     pub extern "env" fn host_kv_add(key_ptr: [*]const u8, key_len: usize, delta: i32) i64;
@@ -293,7 +297,7 @@ pub fn getBody(buffer: []u8) Failure![]u8 {
 /// Reads the first value of a trailer.
 /// Answers: the value.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_request, on_response.
+/// In: on_request, on_response, on_request_chunk, on_response_chunk.
 pub fn getTrailer(name: []const u8, buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_trailer(name.ptr, name.len, buffer.ptr, buffer.len));
 }
@@ -301,7 +305,7 @@ pub fn getTrailer(name: []const u8, buffer: []u8) Failure![]u8 {
 /// Reads all trailers: name, value, name, value.
 /// Answers: a list.
 /// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_request, on_response.
+/// In: on_request, on_response, on_request_chunk, on_response_chunk.
 pub fn listTrailers(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_list_trailers(buffer.ptr, buffer.len));
 }
@@ -405,6 +409,37 @@ pub fn nowMs() Failure!u64 {
 /// In: every hook, and plugin_init.
 pub fn random(buffer: []u8) Failure!void {
     return done(raw.host_random(buffer.ptr, buffer.len));
+}
+
+/// Reads the chunk, 16 KiB at most.
+/// Answers: the value.
+/// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+/// In: on_request_chunk, on_response_chunk.
+pub fn getChunk(buffer: []u8) Failure![]u8 {
+    return filled(buffer, raw.host_get_chunk(buffer.ptr, buffer.len));
+}
+
+/// Sets what goes on in the chunk's place, 1 MiB at most; may be empty.
+/// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+/// In: on_request_chunk, on_response_chunk.
+pub fn setChunk(val: []const u8) Failure!void {
+    return done(raw.host_set_chunk(val.ptr, val.len));
+}
+
+/// Tells whether this is the end of the body: an empty chunk after the others.
+/// Answers: 1 or 0.
+/// Errors: WRONG_HOOK, NO_PERMISSION.
+/// In: on_request_chunk, on_response_chunk.
+pub fn isLastChunk() Failure!u32 {
+    return number(raw.host_is_last_chunk());
+}
+
+/// Takes the content codings off the hook's message, now and further on.
+/// Answers: the number taken off; 0: it has none.
+/// Errors: NOT_FOUND, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_response.
+pub fn decodeBody() Failure!u32 {
+    return number(raw.host_decode_body());
 }
 
 /// Reads a key of the plugin's state.

@@ -21,25 +21,80 @@ const MAX_OUTPUT: usize = 256 * 1024;
 /// Mode, flag, depth and the pending bytes.
 const MAX_STATE: usize = 6 + MAX_KEY;
 
-struct Rules {
-    text: [u8; MAX_RULES],
-    renames: usize,
-    length: usize,
+/// Of both lists together.
+const MAX_LINES: usize = 256;
+
+/// One line, `KEY=NEW`, by its places in the text.
+#[derive(Clone, Copy)]
+struct Line {
+    start: u16,
+    equals: u16,
+    end: u16,
 }
 
-static RULES: State<Rules> = State::new(Rules { text: [0; MAX_RULES], renames: 0, length: 0 });
+struct Rules {
+    text: [u8; MAX_RULES],
+    lines: [Line; MAX_LINES],
+    /// The lines of `rename` come first.
+    renames: usize,
+    count: usize,
+}
+
+static RULES: State<Rules> = State::new(Rules {
+    text: [0; MAX_RULES],
+    lines: [Line { start: 0, equals: 0, end: 0 }; MAX_LINES],
+    renames: 0,
+    count: 0,
+});
+
+/// Why the settings cannot be used.
+enum Refused {
+    TooLarge,
+    NoRule,
+}
 
 impl Rules {
-    fn lines(&self, is_set: bool) -> &[u8] {
-        let lines = if is_set { self.text.get(self.renames..self.length) } else { self.text.get(..self.renames) };
-        lines.unwrap_or(&[])
+    fn read(&mut self) -> Result<(), Refused> {
+        let end = self.read_list("rename", 0)?;
+        self.renames = self.count;
+        self.read_list("set", end)?;
+        Ok(())
+    }
+
+    /// Take in one list, behind what is there already; where its text ends.
+    fn read_list(&mut self, name: &str, from: usize) -> Result<usize, Refused> {
+        let room = self.text.get_mut(from..).unwrap_or(&mut []);
+        let length = match get_config(name, room) {
+            Ok(list) => list.len(),
+            Err(Failure::NotFound) => 0,
+            Err(_) => return Err(Refused::TooLarge),
+        };
+        let mut start = from;
+        let list = self.text.get(from..from + length).unwrap_or(&[]);
+        for line in list.split(|&byte| byte == b'\n').filter(|_| length > 0) {
+            let equals = line.iter().position(|&byte| byte == b'=').ok_or(Refused::NoRule)?;
+            let place = self.lines.get_mut(self.count).ok_or(Refused::TooLarge)?;
+            *place = Line {
+                start: start as u16,
+                equals: (start + equals) as u16,
+                end: (start + line.len()) as u16,
+            };
+            self.count += 1;
+            start += line.len() + 1;
+        }
+        Ok(from + length)
     }
 
     /// What stands behind `key=` in one of the two lists.
     fn find(&self, is_set: bool, key: &[u8]) -> Option<&[u8]> {
-        self.lines(is_set).split(|&byte| byte == b'\n').find_map(|line| {
-            line.strip_prefix(key)?.strip_prefix(b"=")
-        })
+        let (first, last) = if is_set { (self.renames, self.count) } else { (0, self.renames) };
+        for line in self.lines.get(first..last)? {
+            let (start, equals) = (line.start as usize, line.equals as usize);
+            if equals - start == key.len() && self.text.get(start..equals)? == key {
+                return self.text.get(equals + 1..line.end as usize);
+            }
+        }
+        None
     }
 }
 
@@ -152,6 +207,21 @@ impl Scanner {
         byte == b'"' && !was_escaped
     }
 
+    fn feed(&mut self, chunk: &[u8], rules: &Rules, out: &mut Output) {
+        let mut rest = chunk;
+        while let Some((&byte, behind)) = rest.split_first() {
+            // What lies between strings goes on at once: most of a body does.
+            if self.mode == Mode::Copy && byte != b'"' {
+                let end = rest.iter().position(|&one| one == b'"').unwrap_or(rest.len());
+                out.put(rest.get(..end).unwrap_or(rest));
+                rest = rest.get(end..).unwrap_or(&[]);
+                continue;
+            }
+            self.take(byte, rules, out);
+            rest = behind;
+        }
+    }
+
     fn take(&mut self, byte: u8, rules: &Rules, out: &mut Output) {
         match self.mode {
             Mode::Copy if byte == b'"' => {
@@ -251,42 +321,23 @@ impl Scanner {
     }
 }
 
+static INPUT: State<[u8; MAX_CHUNK]> = State::new([0; MAX_CHUNK]);
 static OUTPUT: State<Output> =
     State::new(Output { bytes: [0; MAX_OUTPUT], length: 0, is_full: false });
 
-fn read_rules(rules: &mut Rules) -> Result<(), Failure> {
-    let mut end = 0;
-    for (name, at) in [("rename", 0), ("set", 1)] {
-        let room = rules.text.get_mut(end..).unwrap_or(&mut []);
-        end += match get_config(name, room) {
-            Ok(lines) => lines.len(),
-            Err(Failure::NotFound) => 0,
-            Err(failure) => return Err(failure),
-        };
-        if at == 0 {
-            rules.renames = end;
-        }
-    }
-    rules.length = end;
-    Ok(())
-}
-
 #[no_mangle]
 pub extern "C" fn plugin_init() -> i32 {
-    RULES.with(|rules| {
-        if read_rules(rules).is_err() {
-            log(Level::Error, "rename and set are larger than 16 KiB together");
-            return ERROR;
+    match RULES.with(Rules::read) {
+        Ok(()) => CONTINUE,
+        Err(Refused::TooLarge) => {
+            log(Level::Error, "rename and set are more than 256 lines, or 16 KiB, together");
+            ERROR
         }
-        let is_rule = |line: &[u8]| line.is_empty() || line.contains(&b'=');
-        for is_set in [false, true] {
-            if !rules.lines(is_set).split(|&byte| byte == b'\n').all(is_rule) {
-                log(Level::Error, "rename is a list of OLD=NEW, and set one of KEY=JSON");
-                return ERROR;
-            }
+        Err(Refused::NoRule) => {
+            log(Level::Error, "rename is a list of OLD=NEW, and set one of KEY=JSON");
+            ERROR
         }
-        CONTINUE
-    })
+    }
 }
 
 fn is_json() -> bool {
@@ -319,16 +370,14 @@ fn rewrite() -> Result<(), Failure> {
         other => other?,
     };
     let mut scanner = Scanner::load(state).ok_or(Failure::BadArgument)?;
-    let mut chunk = [0; MAX_CHUNK];
-    let chunk = get_chunk(&mut chunk)?;
     OUTPUT.with(|out| {
         out.length = 0;
         out.is_full = false;
-        RULES.with(|rules| {
-            for &byte in chunk {
-                scanner.take(byte, rules, out);
-            }
-        });
+        INPUT.with(|chunk| {
+            let chunk = get_chunk(chunk)?;
+            RULES.with(|rules| scanner.feed(chunk, rules, out));
+            Ok(())
+        })?;
         if is_last_chunk()? != 0 {
             scanner.flush(out);
         }

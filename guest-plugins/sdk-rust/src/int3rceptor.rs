@@ -97,6 +97,10 @@ pub mod raw {
         pub fn host_get_config(key_ptr: *const u8, key_len: usize, buf_ptr: *mut u8, buf_len: usize) -> i32;
         pub fn host_now_ms() -> i64;
         pub fn host_random(buf_ptr: *mut u8, buf_len: usize) -> i32;
+        pub fn host_get_chunk(buf_ptr: *mut u8, buf_len: usize) -> i32;
+        pub fn host_set_chunk(val_ptr: *const u8, val_len: usize) -> i32;
+        pub fn host_is_last_chunk() -> i32;
+        pub fn host_decode_body() -> i32;
         pub fn host_kv_get(key_ptr: *const u8, key_len: usize, buf_ptr: *mut u8, buf_len: usize) -> i32;
         pub fn host_kv_set(key_ptr: *const u8, key_len: usize, val_ptr: *const u8, val_len: usize) -> i32;
         pub fn host_kv_add(key_ptr: *const u8, key_len: usize, delta: i32) -> i64;
@@ -334,7 +338,7 @@ pub fn get_body<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the first value of a trailer.
 /// Answers: the value.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_request, on_response.
+/// In: on_request, on_response, on_request_chunk, on_response_chunk.
 pub fn get_trailer<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let name = name.as_ref();
     let answer = unsafe { raw::host_get_trailer(name.as_ptr(), name.len(), buffer.as_mut_ptr(), buffer.len()) };
@@ -344,7 +348,7 @@ pub fn get_trailer<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&
 /// Reads all trailers: name, value, name, value.
 /// Answers: a list.
 /// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_request, on_response.
+/// In: on_request, on_response, on_request_chunk, on_response_chunk.
 pub fn list_trailers<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_list_trailers(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -460,6 +464,39 @@ pub fn now_ms() -> Result<u64, Failure> {
 /// In: every hook, and plugin_init.
 pub fn random(buffer: &mut [u8]) -> Result<(), Failure> {
     done(unsafe { raw::host_random(buffer.as_mut_ptr(), buffer.len()) })
+}
+
+/// Reads the chunk, 16 KiB at most.
+/// Answers: the value.
+/// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+/// In: on_request_chunk, on_response_chunk.
+pub fn get_chunk<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
+    let answer = unsafe { raw::host_get_chunk(buffer.as_mut_ptr(), buffer.len()) };
+    filled(buffer, answer)
+}
+
+/// Sets what goes on in the chunk's place, 1 MiB at most; may be empty.
+/// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+/// In: on_request_chunk, on_response_chunk.
+pub fn set_chunk(val: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let val = val.as_ref();
+    done(unsafe { raw::host_set_chunk(val.as_ptr(), val.len()) })
+}
+
+/// Tells whether this is the end of the body: an empty chunk after the others.
+/// Answers: 1 or 0.
+/// Errors: WRONG_HOOK, NO_PERMISSION.
+/// In: on_request_chunk, on_response_chunk.
+pub fn is_last_chunk() -> Result<u32, Failure> {
+    number(unsafe { raw::host_is_last_chunk() })
+}
+
+/// Takes the content codings off the hook's message, now and further on.
+/// Answers: the number taken off; 0: it has none.
+/// Errors: NOT_FOUND, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_response.
+pub fn decode_body() -> Result<u32, Failure> {
+    number(unsafe { raw::host_decode_body() })
 }
 
 /// Reads a key of the plugin's state.

@@ -4,6 +4,8 @@ It tells what each call changed, decided, logged and cost. One instance lives th
 all flows, so that a plugin may count. Delays are told and not waited for.
 """
 
+import asyncio
+import dataclasses
 import re
 import time
 from collections.abc import Iterable, Mapping
@@ -17,12 +19,14 @@ from int3rceptor.errors import PluginError
 from int3rceptor.hooks.changes import Look, differences, look
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Drop, Respond, Verdict, describe
+from int3rceptor.model.body import Body
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.message import Request, Response
 from int3rceptor.plugins.authoring.recorded import Recording
 from int3rceptor.plugins.boundary import Fault
 from int3rceptor.plugins.callers import maker_factory
-from int3rceptor.plugins.codes import Entry, LogLevel
+from int3rceptor.plugins.chunks import MAX_CHUNK_BYTES, Chunk
+from int3rceptor.plugins.codes import Entry, Extra, LogLevel
 from int3rceptor.plugins.compiling import compiled
 from int3rceptor.plugins.engine import shared_ticker
 from int3rceptor.plugins.host import Surroundings, wall_ms
@@ -35,6 +39,9 @@ from int3rceptor.plugins.manifest import read_manifest
 
 NEVER_GRANTED = frozenset({"network", "files"})
 """What a trial grants nobody: it is run on a module before it is trusted."""
+
+MAX_DECODED_BYTES = 256 * 1024 * 1024
+"""Of a recorded body that a module takes the content coding off."""
 
 Line = tuple[LogLevel, str]
 
@@ -161,6 +168,8 @@ class Trial(AbstractContextManager["Trial"]):
             if ends(verdict):
                 answer = verdict.response if isinstance(verdict, Respond) else None
                 break
+        else:
+            yield from self._chunks(Extra.REQUEST_CHUNK, flow, flow.request.body)
         flow.response = answer
         if flow.response is not None:
             run, verdict = self.ask(HookPoint.RESPONSE, flow)
@@ -168,17 +177,48 @@ class Trial(AbstractContextManager["Trial"]):
                 yield run
             if isinstance(verdict, Respond):
                 flow.response = verdict.response
+            elif not ends(verdict):
+                body = flow.response.body
+                yield from self._chunks(Extra.RESPONSE_CHUNK, flow, body)
         run, _ = self.ask(HookPoint.CAPTURE, flow)
         if run is not None:
             yield run
 
-    def ask(self, entry: Entry, flow: Flow) -> tuple[HookRun | None, Verdict | None]:
+    def _chunks(self, entry: Entry, flow: Flow, body: Body) -> Iterable[HookRun]:
+        """A body on its way, until a call fails: then the rest passes as it is."""
+        content = _whole(body)
+        if entry not in self.info.entries or not content:
+            return
+        rest, gone = content, b""
+        while True:
+            data, rest = rest[:MAX_CHUNK_BYTES], rest[MAX_CHUNK_BYTES:]
+            chunk = Chunk(data=data, is_last=not data)
+            run, _ = self.ask(entry, flow, chunk)
+            assert run is not None
+            given = data if run.is_fault or chunk.given is None else chunk.given
+            gone += given
+            if run.is_fault or chunk.is_last:
+                body.replace(gone + rest)
+            what = f"chunk of {len(data)} bytes: {len(given)} bytes go on"
+            changed = (what,) if given != data else ()
+            yield dataclasses.replace(
+                run,
+                changes=(*run.changes, *changed),
+                request=_state(flow.request),
+                response=None if flow.response is None else _state(flow.response),
+            )
+            if run.is_fault or chunk.is_last:
+                return
+
+    def ask(
+        self, entry: Entry, flow: Flow, chunk: Chunk | None = None
+    ) -> tuple[HookRun | None, Verdict | None]:
         """Call one entry; None when the module does not have it."""
         if entry not in self.info.entries:
             return None, None
         before, tags = _looks(flow), len(flow.tags)
         started = time.thread_time()
-        result = self._instance.run(entry, flow)
+        result = self._instance.run(entry, flow, chunk)
         seconds = time.thread_time() - started
         self._instance.take_before()
         verdict = None if isinstance(result, Fault) else result
@@ -197,6 +237,13 @@ class Trial(AbstractContextManager["Trial"]):
             response=None if answered is None else _state(answered),
         )
         return run, verdict
+
+
+def _whole(body: Body) -> bytes:
+    """All of a body; decoded content may be a stream by now."""
+    if body.content is None:
+        return asyncio.run(body.read(MAX_DECODED_BYTES))
+    return body.content
 
 
 def ends(verdict: Verdict | None) -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from int3rceptor.errors import PluginError
+from int3rceptor.model.flow import Flow
 from int3rceptor.plugins.authoring import expectations
 from int3rceptor.plugins.authoring.expectations import (
     DECISIONS,
@@ -120,11 +121,11 @@ def test_a_hook_that_was_not_called_cannot_hold(
 
 
 def test_what_is_expected_of_no_response_fails(tmp_path: Path) -> None:
-    def make() -> object:
+    def make() -> Flow:
         return make_flow(has_response=False)
 
     with Trial(LOGGER) as trial:
-        ran = [trial.run(Recording(name="flow 1", make=make))]  # type: ignore[arg-type]
+        ran = [trial.run(Recording(name="flow 1", make=make))]
     text = '[[expect]]\nstatus = 200\nresponse.absent = ["x"]'
     assert failures(tmp_path, text, ran) == [
         "expect 1, flow 1: the status is none, not 200",

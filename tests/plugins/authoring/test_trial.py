@@ -1,13 +1,16 @@
 """Trials: hooks in order, what each did and cost, and what is never granted."""
 
+import gzip
 from pathlib import Path
 
 import pytest
 
 from int3rceptor.errors import PluginError
+from int3rceptor.model.flow import Flow
 from int3rceptor.plugins.authoring.recorded import Recording
 from int3rceptor.plugins.authoring.trial import FlowRun, Trial
-from int3rceptor.plugins.codes import LogLevel
+from int3rceptor.plugins.chunks import MAX_CHUNK_BYTES
+from int3rceptor.plugins.codes import Extra, LogLevel
 from tests.plugins.support import EXAMPLES, guest, make_flow
 
 LOGGER = EXAMPLES / "example-logger" / "example_logger.wasm"
@@ -51,12 +54,12 @@ def test_hooks_are_asked_in_the_order_of_an_exchange() -> None:
 
 
 def test_rules_and_responses_that_were_not_there_are_not_asked_about() -> None:
-    def make() -> object:
+    def make() -> Flow:
         flow = make_flow(has_response=False)
         flow.rule = ""
         return flow
 
-    recording = Recording(name="flow 2", make=make)  # type: ignore[arg-type]
+    recording = Recording(name="flow 2", make=make)
     assert hooks(tried(LOGGER, recording)) == ["on_connect", "on_request", "on_capture"]
 
 
@@ -133,3 +136,43 @@ def test_what_cannot_start_is_an_error(name: str, said: str, tmp_path: Path) -> 
 def test_what_cannot_be_loaded_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(PluginError, match=r"imports env\.nope"):
         Trial(module(tmp_path, '(module (import "env" "nope" (func)))'))
+
+
+def test_a_body_passes_chunk_by_chunk(tmp_path: Path) -> None:
+    path = module(tmp_path, guest("chunk_upper"))
+    body = b"a" * (MAX_CHUNK_BYTES + 5)
+    flow = tried(path, Recording(name="flow 1", make=lambda: make_flow(body=body)))
+    chunks = [run for run in flow.runs if run.entry is Extra.RESPONSE_CHUNK]
+    assert [run.changes for run in chunks] == [
+        ("chunk of 16384 bytes: 16384 bytes go on",),
+        ("chunk of 5 bytes: 5 bytes go on",),
+        (),
+    ]
+    last = chunks[-1].response
+    assert last is not None
+    assert last.content == body.upper()
+
+
+def test_after_a_fault_the_rest_of_a_body_passes_as_it_is(tmp_path: Path) -> None:
+    text = """(module (func (export "on_response_chunk") (result i32) unreachable))"""
+    (run,) = tried(module(tmp_path, text)).runs
+    assert run.is_fault
+    assert run.response is not None
+    assert run.response.content == b"body"
+
+
+def test_a_body_that_is_decoded_is_seen_decoded() -> None:
+    def make() -> Flow:
+        text = b'{"isAdmin": 1}' * 1000
+        flow = make_flow(body=gzip.compress(text))
+        assert flow.response is not None
+        flow.response.headers["content-type"] = "application/json"
+        flow.response.headers["content-encoding"] = "gzip"
+        return flow
+
+    rewriter = EXAMPLES / "json-rewriter" / "json_rewriter.wasm"
+    last = tried(rewriter, Recording(name="flow 1", make=make)).runs[-1]
+    assert not last.is_fault
+    assert last.response is not None
+    assert last.response.values("content-encoding") == []
+    assert last.response.content == b'{"isAdmin": 1}' * 1000
