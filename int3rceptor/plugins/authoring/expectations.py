@@ -1,13 +1,14 @@
 """What an author expects of a plugin: a TOML file, judged against a trial."""
 
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-
-from int3rceptor.errors import PluginError
+from int3rceptor.config.tables import Table, made, setting
+from int3rceptor.errors import PluginError, SettingError
 from int3rceptor.hooks.verdicts import Fail, Hold, Verdict
 from int3rceptor.plugins.authoring.trial import (
     FlowRun,
@@ -26,17 +27,14 @@ DECISIONS = ("continue", *sorted(map(decision_of, _KINDS)))
 """What `verdict` may be."""
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class MessageExpectation(_Table):
+@dataclass(slots=True, frozen=True, kw_only=True)
+class MessageExpectation(Table):
     """[expect.request] or [expect.response]."""
 
-    headers: dict[str, str] = {}
-    absent: tuple[str, ...] = ()
-    body_contains: tuple[str, ...] = ()
-    body_lacks: tuple[str, ...] = ()
+    headers: Mapping[str, str] = made(dict)
+    absent: Sequence[str] = ()
+    body_contains: Sequence[str] = ()
+    body_lacks: Sequence[str] = ()
 
     def failures(self, side: str, state: MessageState | None) -> Iterator[str]:
         """What does not hold, a line each."""
@@ -59,39 +57,41 @@ class MessageExpectation(_Table):
         yield from (f"the {side}'s body contains {part!r}" for part in present)
 
 
-class Expectation(_Table):
-    """One [[expect]]: judged after `hook`, or after the last; of one flow or of all."""
+def _hook(name: str) -> str:
+    names = [one.value for one in ENTRIES]
+    if name and name not in names:
+        raise ValueError(f"no such hook; there are {', '.join(names)}")
+    return name
 
-    flow: Annotated[int, Field(ge=1)] | None = None
-    hook: str | None = None
-    verdict: str | None = None
-    status: int | None = None
-    method: str | None = None
-    path: str | None = None
-    request: MessageExpectation = MessageExpectation()
-    response: MessageExpectation = MessageExpectation()
-    tags: tuple[str, ...] = ()
-    log: tuple[str, ...] = ()
-    fuel_below: Annotated[int, Field(ge=1)] | None = None
 
-    @field_validator("hook")
-    @classmethod
-    def _is_hook(cls, name: str | None) -> str | None:
-        names = [one.value for one in ENTRIES]
-        if name is not None and name not in names:
-            raise ValueError(f"no hook {name!r}; there are {', '.join(names)}")
-        return name
+def _verdict(name: str) -> str:
+    if name and name not in DECISIONS:
+        raise ValueError(f"no such verdict; there are {', '.join(DECISIONS)}")
+    return name
 
-    @field_validator("verdict")
-    @classmethod
-    def _is_verdict(cls, name: str | None) -> str | None:
-        if name is not None and name not in DECISIONS:
-            raise ValueError(f"no verdict {name!r}; there are {', '.join(DECISIONS)}")
-        return name
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Expectation(Table):
+    """One [[expect]]: judged after `hook`, or after the last; of one flow or of all.
+
+    What is "" or 0 was not given.
+    """
+
+    flow: int = setting(0, least=0)
+    hook: str = setting("", check=_hook)
+    verdict: str = setting("", check=_verdict)
+    status: int = setting(0, least=0)
+    method: str = ""
+    path: str = ""
+    request: MessageExpectation = made(MessageExpectation)
+    response: MessageExpectation = made(MessageExpectation)
+    tags: Sequence[str] = ()
+    log: Sequence[str] = ()
+    fuel_below: int = setting(0, least=0)
 
     def failures(self, flow: FlowRun) -> Iterator[str]:
         """What does not hold of this flow, a line each."""
-        runs = [one for one in flow.runs if self.hook in (None, one.entry.value)]
+        runs = [one for one in flow.runs if self.hook in ("", one.entry.value)]
         if not runs:
             yield f"{self.hook or 'no hook'} was {'not ' * bool(self.hook)}called"
             return
@@ -103,14 +103,14 @@ class Expectation(_Table):
 
     def _of_calls(self, runs: Sequence[HookRun]) -> Iterator[str]:
         decided = [one.decision for one in runs]
-        if self.verdict is not None and self.verdict not in decided:
+        if self.verdict and self.verdict not in decided:
             yield f"the verdict is {', '.join(decided)}, not {self.verdict}"
         for part in self.log:
             if not any(part in text for one in runs for _, text in one.lines):
                 yield f"no log line contains {part!r}"
         most = self.fuel_below
         for one in runs:
-            if most is not None and one.fuel >= most:
+            if 0 < most <= one.fuel:
                 yield f"{one.entry.value} took {one.fuel} fuel, not below {most}"
 
     def _of_state(self, last: HookRun) -> Iterator[str]:
@@ -119,15 +119,11 @@ class Expectation(_Table):
         wanted = {"method": self.method, "path": self.path, "status": self.status}
         found = {"method": method, "path": path, "status": status}
         for name, one in wanted.items():
-            if one is not None and str(one) != found[name]:
+            if one and str(one) != found[name]:
                 yield f"the {name} is {found[name]}, not {one}"
         for tag in self.tags:
             if tag not in last.tags:
                 yield f"the flow is not tagged {tag!r}"
-
-
-class _File(_Table):
-    expect: tuple[Expectation, ...]
 
 
 def read_expectations(path: Path) -> tuple[Expectation, ...]:
@@ -140,16 +136,23 @@ def read_expectations(path: Path) -> tuple[Expectation, ...]:
     if len(data) > MAX_EXPECTATIONS_BYTES:
         raise PluginError(f"{path}: larger than {MAX_EXPECTATIONS_BYTES} bytes")
     try:
-        return _File.model_validate(tomllib.loads(data.decode("utf-8"))).expect
+        table = tomllib.loads(data.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PluginError(f"{path}: not valid TOML: {error}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            message = "no such key"
-        raise PluginError(f"{path}: {key}: {message}") from None
+    found = table.get("expect")
+    if list(table) != ["expect"] or not isinstance(found, list):
+        raise PluginError(f"{path}: must hold [[expect]] tables, and nothing else")
+    return tuple(_read(path, number, one) for number, one in enumerate(found, 1))
+
+
+def _read(path: Path, number: int, table: object) -> Expectation:
+    if not isinstance(table, dict):
+        raise PluginError(f"{path}: expect {number}: must be a table")
+    try:
+        return Expectation.of(table)
+    except SettingError as error:
+        reason = f"expect {number}: {error.key}: {error.reason}"
+        raise PluginError(f"{path}: {reason}") from None
 
 
 def judge(
@@ -157,17 +160,16 @@ def judge(
 ) -> Iterable[str]:
     """Every failure, a line each: what does not hold, and calls that failed unasked."""
     for number, one in enumerate(expectations, 1):
-        chosen = flows if one.flow is None else flows[one.flow - 1 : one.flow]
+        chosen = flows[one.flow - 1 : one.flow] if one.flow else flows
         if not chosen:
             yield f"expect {number}: there is no flow {one.flow}"
         for flow in chosen:
             for what in one.failures(flow):
-                after = "" if one.hook is None else f", after {one.hook}"
+                after = f", after {one.hook}" if one.hook else ""
                 yield f"expect {number}, {flow.name}{after}: {what}"
     wanted = {(one.flow, one.hook) for one in expectations if one.verdict == "fault"}
     for place, flow in enumerate(flows, 1):
         for run in flow.runs:
-            asked = {(flow, hook) for flow in (None, place) for hook in
-                     (None, run.entry.value)}  # fmt: skip
+            asked = product((0, place), ("", run.entry.value))
             if run.is_fault and wanted.isdisjoint(asked):
                 yield f"{flow.name}, {run.entry.value}: {run.said}"

@@ -150,14 +150,20 @@ def test_a_fault_fails_unless_it_is_expected(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("expect = 1", "expect: Input should be a valid tuple"),
-        ("[[expect]]\nwrong = 1", "expect.0.wrong: no such key"),
-        ("[[expect]]\nrequest.hedaers = {}", "expect.0.request.hedaers: no such key"),
-        ('[[expect]]\nhook = "on_x"', "expect.0.hook: no hook 'on_x'; there are on_co"),
-        ('[[expect]]\nverdict = "x"', "expect.0.verdict: no verdict 'x'; there are c"),
-        ("[[expect]]\nflow = 0", "expect.0.flow: Input should be greater than"),
+        ("expect = 1", "must hold [[expect]] tables, and nothing else"),
+        ("expect = [1]", "expect 1: must be a table"),
+        ("x = 1\n[[expect]]", "must hold [[expect]] tables"),
+        ("[[expect]]\n[[expect]]\nwrong = 1", "expect 2: wrong: no such key"),
+        ("[[expect]]\nrequest.hedaers = {}", "expect 1: request.hedaers: no such key"),
+        (
+            '[[expect]]\nhook = "on_x"',
+            "expect 1: hook: 'on_x': no such hook; there",
+        ),
+        ('[[expect]]\nverdict = "x"', "expect 1: verdict: 'x': no such verdict; ther"),
+        ("[[expect]]\nflow = -1", "expect 1: flow: must be greater than or equal to 0"),
+        ("[[expect]]\ntags = 1", "expect 1: tags: must be a list, not 1"),
         ("[[expect]", "not valid TOML"),
-        ("", "expect: Field required"),
+        ("", "must hold [[expect]] tables"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_line(
