@@ -111,6 +111,9 @@ export namespace raw {
   @external("env", "host_list_trailers")
   export declare function host_list_trailers(buf_ptr: usize, buf_len: usize): i32;
 
+  @external("env", "host_get_fact")
+  export declare function host_get_fact(name_ptr: usize, name_len: usize, buf_ptr: usize, buf_len: usize): i32;
+
   @external("env", "host_add_header")
   export declare function host_add_header(name_ptr: usize, name_len: usize, val_ptr: usize, val_len: usize): i32;
 
@@ -129,8 +132,41 @@ export namespace raw {
   @external("env", "host_set_body")
   export declare function host_set_body(val_ptr: usize, val_len: usize): i32;
 
-  @external("env", "host_tag")
-  export declare function host_tag(val_ptr: usize, val_len: usize): i32;
+  @external("env", "host_set_request_header")
+  export declare function host_set_request_header(name_ptr: usize, name_len: usize, val_ptr: usize, val_len: usize): i32;
+
+  @external("env", "host_add_request_header")
+  export declare function host_add_request_header(name_ptr: usize, name_len: usize, val_ptr: usize, val_len: usize): i32;
+
+  @external("env", "host_remove_request_header")
+  export declare function host_remove_request_header(name_ptr: usize, name_len: usize): i32;
+
+  @external("env", "host_get_request_body")
+  export declare function host_get_request_body(buf_ptr: usize, buf_len: usize): i32;
+
+  @external("env", "host_set_request_body")
+  export declare function host_set_request_body(val_ptr: usize, val_len: usize): i32;
+
+  @external("env", "host_set_trailer")
+  export declare function host_set_trailer(name_ptr: usize, name_len: usize, val_ptr: usize, val_len: usize): i32;
+
+  @external("env", "host_add_trailer")
+  export declare function host_add_trailer(name_ptr: usize, name_len: usize, val_ptr: usize, val_len: usize): i32;
+
+  @external("env", "host_remove_trailer")
+  export declare function host_remove_trailer(name_ptr: usize, name_len: usize): i32;
+
+  @external("env", "host_list_request_trailers")
+  export declare function host_list_request_trailers(buf_ptr: usize, buf_len: usize): i32;
+
+  @external("env", "host_set_request_trailer")
+  export declare function host_set_request_trailer(name_ptr: usize, name_len: usize, val_ptr: usize, val_len: usize): i32;
+
+  @external("env", "host_add_request_trailer")
+  export declare function host_add_request_trailer(name_ptr: usize, name_len: usize, val_ptr: usize, val_len: usize): i32;
+
+  @external("env", "host_remove_request_trailer")
+  export declare function host_remove_request_trailer(name_ptr: usize, name_len: usize): i32;
 
   @external("env", "host_respond")
   export declare function host_respond(status: i32, headers_ptr: usize, headers_len: usize, body_ptr: usize, body_len: usize): i32;
@@ -140,9 +176,6 @@ export namespace raw {
 
   @external("env", "host_delay")
   export declare function host_delay(ms: i32): i32;
-
-  @external("env", "host_pass_through")
-  export declare function host_pass_through(): i32;
 
   @external("env", "host_get_config")
   export declare function host_get_config(key_ptr: usize, key_len: usize, buf_ptr: usize, buf_len: usize): i32;
@@ -164,6 +197,24 @@ export namespace raw {
 
   @external("env", "host_decode_body")
   export declare function host_decode_body(): i32;
+
+  @external("env", "host_set_url")
+  export declare function host_set_url(url_ptr: usize, url_len: usize): i32;
+
+  @external("env", "host_set_upstream")
+  export declare function host_set_upstream(host_ptr: usize, host_len: usize, port: i32): i32;
+
+  @external("env", "host_pass_through")
+  export declare function host_pass_through(): i32;
+
+  @external("env", "host_list_tags")
+  export declare function host_list_tags(buf_ptr: usize, buf_len: usize): i32;
+
+  @external("env", "host_tag")
+  export declare function host_tag(val_ptr: usize, val_len: usize): i32;
+
+  @external("env", "host_remove_tag")
+  export declare function host_remove_tag(val_ptr: usize, val_len: usize): i32;
 
   @external("env", "host_kv_get")
   export declare function host_kv_get(key_ptr: usize, key_len: usize, buf_ptr: usize, buf_len: usize): i32;
@@ -267,7 +318,7 @@ export function getHeader<T0>(name: T0): ArrayBuffer | null {
 
 /** Sets a header: replaces the first of this name and drops the others.
  *  Errors: NOT_FOUND.
- *  In: on_request, on_rule_match, on_response. */
+ *  In: on_request, on_rule_match, on_response, on_capture. */
 export function setHeader<T0, T1>(name: T0, val: T1): i32 {
   const nameBytes = bytes(name);
   const valBytes = bytes(val);
@@ -434,8 +485,8 @@ export function getStatus(): i32 {
 
 /** Reads the whole body of the hook's message, as it is on the wire.
  *  Answers: the value.
- *  Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- *  In: on_request, on_response. */
+ *  Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ *  In: on_request, on_response, on_capture. */
 export function getBody(): ArrayBuffer | null {
   let answer = raw.host_get_body(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_body(address(room), room.byteLength);
@@ -445,7 +496,7 @@ export function getBody(): ArrayBuffer | null {
 /** Reads the first value of a trailer.
  *  Answers: the value.
  *  Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- *  In: on_request, on_response, on_request_chunk, on_response_chunk. */
+ *  In: on_request, on_response, on_capture, on_request_chunk, on_response_chunk. */
 export function getTrailer<T0>(name: T0): ArrayBuffer | null {
   const nameBytes = bytes(name);
   let answer = raw.host_get_trailer(address(nameBytes), nameBytes.byteLength, address(room), room.byteLength);
@@ -455,17 +506,28 @@ export function getTrailer<T0>(name: T0): ArrayBuffer | null {
 
 /** Reads all trailers: name, value, name, value.
  *  Answers: a list.
- *  Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- *  In: on_request, on_response, on_request_chunk, on_response_chunk. */
+ *  Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ *  In: on_request, on_response, on_capture, on_request_chunk, on_response_chunk. */
 export function listTrailers(): ArrayBuffer | null {
   let answer = raw.host_list_trailers(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_list_trailers(address(room), room.byteLength);
   return taken(answer);
 }
 
+/** Reads a fact by its name, as text; BAD_ARGUMENT: there is no such fact.
+ *  Answers: the value.
+ *  Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+export function getFact<T0>(name: T0): ArrayBuffer | null {
+  const nameBytes = bytes(name);
+  let answer = raw.host_get_fact(address(nameBytes), nameBytes.byteLength, address(room), room.byteLength);
+  if (grown(answer)) answer = raw.host_get_fact(address(nameBytes), nameBytes.byteLength, address(room), room.byteLength);
+  return taken(answer);
+}
+
 /** Appends a header, keeping those of the same name.
  *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
- *  In: on_request, on_rule_match, on_response. */
+ *  In: on_request, on_rule_match, on_response, on_capture. */
 export function addHeader<T0, T1>(name: T0, val: T1): i32 {
   const nameBytes = bytes(name);
   const valBytes = bytes(val);
@@ -475,7 +537,7 @@ export function addHeader<T0, T1>(name: T0, val: T1): i32 {
 /** Drops every header of this name.
  *  Answers: the number dropped.
  *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
- *  In: on_request, on_rule_match, on_response. */
+ *  In: on_request, on_rule_match, on_response, on_capture. */
 export function removeHeader<T0>(name: T0): i32 {
   const nameBytes = bytes(name);
   return raw.host_remove_header(address(nameBytes), nameBytes.byteLength);
@@ -491,7 +553,7 @@ export function setMethod<T0>(val: T0): i32 {
 
 /** Sets path and query; begins with /.
  *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
- *  In: on_request, on_rule_match. */
+ *  In: on_request, on_rule_match, on_capture. */
 export function setPath<T0>(val: T0): i32 {
   const valBytes = bytes(val);
   return raw.host_set_path(address(valBytes), valBytes.byteLength);
@@ -505,19 +567,120 @@ export function setStatus(status: i32): i32 {
 }
 
 /** Replaces the body of the hook's message.
- *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- *  In: on_request, on_response. */
+ *  Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ *  In: on_request, on_response, on_capture. */
 export function setBody<T0>(val: T0): i32 {
   const valBytes = bytes(val);
   return raw.host_set_body(address(valBytes), valBytes.byteLength);
 }
 
-/** Adds a UTF-8 tag to the flow.
- *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
-export function tag<T0>(val: T0): i32 {
+/** Sets a header of the request: replaces the first of this name and drops the others.
+ *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+ *  In: on_request, on_rule_match, on_capture. */
+export function setRequestHeader<T0, T1>(name: T0, val: T1): i32 {
+  const nameBytes = bytes(name);
   const valBytes = bytes(val);
-  return raw.host_tag(address(valBytes), valBytes.byteLength);
+  return raw.host_set_request_header(address(nameBytes), nameBytes.byteLength, address(valBytes), valBytes.byteLength);
+}
+
+/** Appends a header of the request, keeping those of the same name.
+ *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+ *  In: on_request, on_rule_match, on_capture. */
+export function addRequestHeader<T0, T1>(name: T0, val: T1): i32 {
+  const nameBytes = bytes(name);
+  const valBytes = bytes(val);
+  return raw.host_add_request_header(address(nameBytes), nameBytes.byteLength, address(valBytes), valBytes.byteLength);
+}
+
+/** Drops every header of the request of this name.
+ *  Answers: the number dropped.
+ *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+ *  In: on_request, on_rule_match, on_capture. */
+export function removeRequestHeader<T0>(name: T0): i32 {
+  const nameBytes = bytes(name);
+  return raw.host_remove_request_header(address(nameBytes), nameBytes.byteLength);
+}
+
+/** Reads the whole body of the request, as it is on the wire.
+ *  Answers: the value.
+ *  Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ *  In: on_request, on_response, on_capture. */
+export function getRequestBody(): ArrayBuffer | null {
+  let answer = raw.host_get_request_body(address(room), room.byteLength);
+  if (grown(answer)) answer = raw.host_get_request_body(address(room), room.byteLength);
+  return taken(answer);
+}
+
+/** Replaces the body of the request.
+ *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ *  In: on_request, on_capture. */
+export function setRequestBody<T0>(val: T0): i32 {
+  const valBytes = bytes(val);
+  return raw.host_set_request_body(address(valBytes), valBytes.byteLength);
+}
+
+/** Sets a trailer of the hook's message: replaces the first of this name and drops the others.
+ *  Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+ *  In: on_request, on_response, on_capture. */
+export function setTrailer<T0, T1>(name: T0, val: T1): i32 {
+  const nameBytes = bytes(name);
+  const valBytes = bytes(val);
+  return raw.host_set_trailer(address(nameBytes), nameBytes.byteLength, address(valBytes), valBytes.byteLength);
+}
+
+/** Appends a trailer of the hook's message, keeping those of the same name.
+ *  Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+ *  In: on_request, on_response, on_capture. */
+export function addTrailer<T0, T1>(name: T0, val: T1): i32 {
+  const nameBytes = bytes(name);
+  const valBytes = bytes(val);
+  return raw.host_add_trailer(address(nameBytes), nameBytes.byteLength, address(valBytes), valBytes.byteLength);
+}
+
+/** Drops every trailer of the hook's message of this name.
+ *  Answers: the number dropped.
+ *  Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+ *  In: on_request, on_response, on_capture. */
+export function removeTrailer<T0>(name: T0): i32 {
+  const nameBytes = bytes(name);
+  return raw.host_remove_trailer(address(nameBytes), nameBytes.byteLength);
+}
+
+/** Reads all trailers of the request.
+ *  Answers: a list.
+ *  Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ *  In: on_request, on_response, on_capture. */
+export function listRequestTrailers(): ArrayBuffer | null {
+  let answer = raw.host_list_request_trailers(address(room), room.byteLength);
+  if (grown(answer)) answer = raw.host_list_request_trailers(address(room), room.byteLength);
+  return taken(answer);
+}
+
+/** Sets a trailer of the request: replaces the first of this name and drops the others.
+ *  Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+ *  In: on_request, on_capture. */
+export function setRequestTrailer<T0, T1>(name: T0, val: T1): i32 {
+  const nameBytes = bytes(name);
+  const valBytes = bytes(val);
+  return raw.host_set_request_trailer(address(nameBytes), nameBytes.byteLength, address(valBytes), valBytes.byteLength);
+}
+
+/** Appends a trailer of the request, keeping those of the same name.
+ *  Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+ *  In: on_request, on_capture. */
+export function addRequestTrailer<T0, T1>(name: T0, val: T1): i32 {
+  const nameBytes = bytes(name);
+  const valBytes = bytes(val);
+  return raw.host_add_request_trailer(address(nameBytes), nameBytes.byteLength, address(valBytes), valBytes.byteLength);
+}
+
+/** Drops every trailer of the request of this name.
+ *  Answers: the number dropped.
+ *  Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+ *  In: on_request, on_capture. */
+export function removeRequestTrailer<T0>(name: T0): i32 {
+  const nameBytes = bytes(name);
+  return raw.host_remove_request_trailer(address(nameBytes), nameBytes.byteLength);
 }
 
 /** Answers the client (200 to 599); headers are a list: name, value, ….
@@ -541,13 +704,6 @@ export function drop(): i32 {
  *  In: on_connect, on_request, on_rule_match, on_response. */
 export function delay(ms: i32): i32 {
   return raw.host_delay(ms);
-}
-
-/** Relays this connection unread.
- *  Errors: WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect. */
-export function passThrough(): i32 {
-  return raw.host_pass_through();
 }
 
 /** Reads a key of the plugin's configuration; an empty key: all as JSON.
@@ -608,6 +764,55 @@ export function isLastChunk(): i32 {
  *  In: on_request, on_response. */
 export function decodeBody(): i32 {
   return raw.host_decode_body();
+}
+
+/** Sends the request to this http or https URL; Host follows.
+ *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+ *  In: on_request, on_rule_match. */
+export function setUrl<T0>(url: T0): i32 {
+  const urlBytes = bytes(url);
+  return raw.host_set_url(address(urlBytes), urlBytes.byteLength);
+}
+
+/** Dials this host and port in place of the origin, whose names stay.
+ *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+ *  In: on_connect. */
+export function setUpstream<T0>(host: T0, port: i32): i32 {
+  const hostBytes = bytes(host);
+  return raw.host_set_upstream(address(hostBytes), hostBytes.byteLength, port);
+}
+
+/** Relays this connection unread.
+ *  Errors: WRONG_HOOK, NO_PERMISSION.
+ *  In: on_connect. */
+export function passThrough(): i32 {
+  return raw.host_pass_through();
+}
+
+/** Reads the flow's tags.
+ *  Answers: a list.
+ *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+export function listTags(): ArrayBuffer | null {
+  let answer = raw.host_list_tags(address(room), room.byteLength);
+  if (grown(answer)) answer = raw.host_list_tags(address(room), room.byteLength);
+  return taken(answer);
+}
+
+/** Adds a UTF-8 tag to the flow.
+ *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+export function tag<T0>(val: T0): i32 {
+  const valBytes = bytes(val);
+  return raw.host_tag(address(valBytes), valBytes.byteLength);
+}
+
+/** Takes away a tag that this plugin added.
+ *  Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+export function removeTag<T0>(val: T0): i32 {
+  const valBytes = bytes(val);
+  return raw.host_remove_tag(address(valBytes), valBytes.byteLength);
 }
 
 /** Reads a key of the plugin's state.

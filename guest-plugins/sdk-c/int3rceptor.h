@@ -73,7 +73,7 @@ I3_IMPORT(host_get_header) int32_t host_get_header(const void *name_ptr, uint32_
 /* Sets a header: replaces the first of this name and drops the others.
  * Answers: OK.
  * Errors: NOT_FOUND.
- * In: on_request, on_rule_match, on_response. */
+ * In: on_request, on_rule_match, on_response, on_capture. */
 I3_IMPORT(host_set_header) int32_t host_set_header(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
 
 /* Reads the request's method.
@@ -174,32 +174,38 @@ I3_IMPORT(host_get_status) int32_t host_get_status(void);
 
 /* Reads the whole body of the hook's message, as it is on the wire.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
- * Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- * In: on_request, on_response. */
+ * Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ * In: on_request, on_response, on_capture. */
 I3_IMPORT(host_get_body) int32_t host_get_body(void *buf_ptr, uint32_t buf_len);
 
 /* Reads the first value of a trailer.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- * In: on_request, on_response, on_request_chunk, on_response_chunk. */
+ * In: on_request, on_response, on_capture, on_request_chunk, on_response_chunk. */
 I3_IMPORT(host_get_trailer) int32_t host_get_trailer(const void *name_ptr, uint32_t name_len, void *buf_ptr, uint32_t buf_len);
 
 /* Reads all trailers: name, value, name, value.
  * Answers: a list; the length; more than buf_len means that nothing was written: ask again.
- * Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- * In: on_request, on_response, on_request_chunk, on_response_chunk. */
+ * Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ * In: on_request, on_response, on_capture, on_request_chunk, on_response_chunk. */
 I3_IMPORT(host_list_trailers) int32_t host_list_trailers(void *buf_ptr, uint32_t buf_len);
+
+/* Reads a fact by its name, as text; BAD_ARGUMENT: there is no such fact.
+ * Answers: the length; more than buf_len means that nothing was written: ask again.
+ * Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+I3_IMPORT(host_get_fact) int32_t host_get_fact(const void *name_ptr, uint32_t name_len, void *buf_ptr, uint32_t buf_len);
 
 /* Appends a header, keeping those of the same name.
  * Answers: OK.
  * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
- * In: on_request, on_rule_match, on_response. */
+ * In: on_request, on_rule_match, on_response, on_capture. */
 I3_IMPORT(host_add_header) int32_t host_add_header(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
 
 /* Drops every header of this name.
  * Answers: the number dropped.
  * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
- * In: on_request, on_rule_match, on_response. */
+ * In: on_request, on_rule_match, on_response, on_capture. */
 I3_IMPORT(host_remove_header) int32_t host_remove_header(const void *name_ptr, uint32_t name_len);
 
 /* Sets the method; never from or to CONNECT or HEAD.
@@ -211,7 +217,7 @@ I3_IMPORT(host_set_method) int32_t host_set_method(const void *val_ptr, uint32_t
 /* Sets path and query; begins with /.
  * Answers: OK.
  * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
- * In: on_request, on_rule_match. */
+ * In: on_request, on_rule_match, on_capture. */
 I3_IMPORT(host_set_path) int32_t host_set_path(const void *val_ptr, uint32_t val_len);
 
 /* Sets the status (200 to 599); never from or to one that has no body.
@@ -222,15 +228,81 @@ I3_IMPORT(host_set_status) int32_t host_set_status(int32_t status);
 
 /* Replaces the body of the hook's message.
  * Answers: OK.
- * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- * In: on_request, on_response. */
+ * Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ * In: on_request, on_response, on_capture. */
 I3_IMPORT(host_set_body) int32_t host_set_body(const void *val_ptr, uint32_t val_len);
 
-/* Adds a UTF-8 tag to the flow.
+/* Sets a header of the request: replaces the first of this name and drops the others.
+ * Answers: OK.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+ * In: on_request, on_rule_match, on_capture. */
+I3_IMPORT(host_set_request_header) int32_t host_set_request_header(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
+
+/* Appends a header of the request, keeping those of the same name.
+ * Answers: OK.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+ * In: on_request, on_rule_match, on_capture. */
+I3_IMPORT(host_add_request_header) int32_t host_add_request_header(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
+
+/* Drops every header of the request of this name.
+ * Answers: the number dropped.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+ * In: on_request, on_rule_match, on_capture. */
+I3_IMPORT(host_remove_request_header) int32_t host_remove_request_header(const void *name_ptr, uint32_t name_len);
+
+/* Reads the whole body of the request, as it is on the wire.
+ * Answers: the length; more than buf_len means that nothing was written: ask again.
+ * Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ * In: on_request, on_response, on_capture. */
+I3_IMPORT(host_get_request_body) int32_t host_get_request_body(void *buf_ptr, uint32_t buf_len);
+
+/* Replaces the body of the request.
  * Answers: OK.
  * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
-I3_IMPORT(host_tag) int32_t host_tag(const void *val_ptr, uint32_t val_len);
+ * In: on_request, on_capture. */
+I3_IMPORT(host_set_request_body) int32_t host_set_request_body(const void *val_ptr, uint32_t val_len);
+
+/* Sets a trailer of the hook's message: replaces the first of this name and drops the others.
+ * Answers: OK.
+ * Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+ * In: on_request, on_response, on_capture. */
+I3_IMPORT(host_set_trailer) int32_t host_set_trailer(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
+
+/* Appends a trailer of the hook's message, keeping those of the same name.
+ * Answers: OK.
+ * Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+ * In: on_request, on_response, on_capture. */
+I3_IMPORT(host_add_trailer) int32_t host_add_trailer(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
+
+/* Drops every trailer of the hook's message of this name.
+ * Answers: the number dropped.
+ * Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+ * In: on_request, on_response, on_capture. */
+I3_IMPORT(host_remove_trailer) int32_t host_remove_trailer(const void *name_ptr, uint32_t name_len);
+
+/* Reads all trailers of the request.
+ * Answers: a list; the length; more than buf_len means that nothing was written: ask again.
+ * Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ * In: on_request, on_response, on_capture. */
+I3_IMPORT(host_list_request_trailers) int32_t host_list_request_trailers(void *buf_ptr, uint32_t buf_len);
+
+/* Sets a trailer of the request: replaces the first of this name and drops the others.
+ * Answers: OK.
+ * Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+ * In: on_request, on_capture. */
+I3_IMPORT(host_set_request_trailer) int32_t host_set_request_trailer(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
+
+/* Appends a trailer of the request, keeping those of the same name.
+ * Answers: OK.
+ * Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+ * In: on_request, on_capture. */
+I3_IMPORT(host_add_request_trailer) int32_t host_add_request_trailer(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
+
+/* Drops every trailer of the request of this name.
+ * Answers: the number dropped.
+ * Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+ * In: on_request, on_capture. */
+I3_IMPORT(host_remove_request_trailer) int32_t host_remove_request_trailer(const void *name_ptr, uint32_t name_len);
 
 /* Answers the client (200 to 599); headers are a list: name, value, ….
  * Answers: OK.
@@ -249,12 +321,6 @@ I3_IMPORT(host_drop) int32_t host_drop(void);
  * Errors: BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
  * In: on_connect, on_request, on_rule_match, on_response. */
 I3_IMPORT(host_delay) int32_t host_delay(int32_t ms);
-
-/* Relays this connection unread.
- * Answers: OK.
- * Errors: WRONG_HOOK, NO_PERMISSION.
- * In: on_connect. */
-I3_IMPORT(host_pass_through) int32_t host_pass_through(void);
 
 /* Reads a key of the plugin's configuration; an empty key: all as JSON.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
@@ -297,6 +363,42 @@ I3_IMPORT(host_is_last_chunk) int32_t host_is_last_chunk(void);
  * Errors: NOT_FOUND, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  * In: on_request, on_response. */
 I3_IMPORT(host_decode_body) int32_t host_decode_body(void);
+
+/* Sends the request to this http or https URL; Host follows.
+ * Answers: OK.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+ * In: on_request, on_rule_match. */
+I3_IMPORT(host_set_url) int32_t host_set_url(const void *url_ptr, uint32_t url_len);
+
+/* Dials this host and port in place of the origin, whose names stay.
+ * Answers: OK.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+ * In: on_connect. */
+I3_IMPORT(host_set_upstream) int32_t host_set_upstream(const void *host_ptr, uint32_t host_len, int32_t port);
+
+/* Relays this connection unread.
+ * Answers: OK.
+ * Errors: WRONG_HOOK, NO_PERMISSION.
+ * In: on_connect. */
+I3_IMPORT(host_pass_through) int32_t host_pass_through(void);
+
+/* Reads the flow's tags.
+ * Answers: a list; the length; more than buf_len means that nothing was written: ask again.
+ * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+I3_IMPORT(host_list_tags) int32_t host_list_tags(void *buf_ptr, uint32_t buf_len);
+
+/* Adds a UTF-8 tag to the flow.
+ * Answers: OK.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+I3_IMPORT(host_tag) int32_t host_tag(const void *val_ptr, uint32_t val_len);
+
+/* Takes away a tag that this plugin added.
+ * Answers: OK.
+ * Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+I3_IMPORT(host_remove_tag) int32_t host_remove_tag(const void *val_ptr, uint32_t val_len);
 
 /* Reads a key of the plugin's state.
  * Answers: the length; more than buf_len means that nothing was written: ask again.

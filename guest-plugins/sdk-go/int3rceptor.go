@@ -143,6 +143,9 @@ func hostGetTrailer(name string, bufPtr unsafe.Pointer, size uint32) int32
 //go:wasmimport env host_list_trailers
 func hostListTrailers(bufPtr unsafe.Pointer, size uint32) int32
 
+//go:wasmimport env host_get_fact
+func hostGetFact(name string, bufPtr unsafe.Pointer, size uint32) int32
+
 //go:wasmimport env host_add_header
 func hostAddHeader(name string, val string) int32
 
@@ -161,8 +164,41 @@ func hostSetStatus(status int32) int32
 //go:wasmimport env host_set_body
 func hostSetBody(val string) int32
 
-//go:wasmimport env host_tag
-func hostTag(val string) int32
+//go:wasmimport env host_set_request_header
+func hostSetRequestHeader(name string, val string) int32
+
+//go:wasmimport env host_add_request_header
+func hostAddRequestHeader(name string, val string) int32
+
+//go:wasmimport env host_remove_request_header
+func hostRemoveRequestHeader(name string) int32
+
+//go:wasmimport env host_get_request_body
+func hostGetRequestBody(bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_set_request_body
+func hostSetRequestBody(val string) int32
+
+//go:wasmimport env host_set_trailer
+func hostSetTrailer(name string, val string) int32
+
+//go:wasmimport env host_add_trailer
+func hostAddTrailer(name string, val string) int32
+
+//go:wasmimport env host_remove_trailer
+func hostRemoveTrailer(name string) int32
+
+//go:wasmimport env host_list_request_trailers
+func hostListRequestTrailers(bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_set_request_trailer
+func hostSetRequestTrailer(name string, val string) int32
+
+//go:wasmimport env host_add_request_trailer
+func hostAddRequestTrailer(name string, val string) int32
+
+//go:wasmimport env host_remove_request_trailer
+func hostRemoveRequestTrailer(name string) int32
 
 //go:wasmimport env host_respond
 func hostRespond(status int32, headers string, body string) int32
@@ -172,9 +208,6 @@ func hostDrop() int32
 
 //go:wasmimport env host_delay
 func hostDelay(ms int32) int32
-
-//go:wasmimport env host_pass_through
-func hostPassThrough() int32
 
 //go:wasmimport env host_get_config
 func hostGetConfig(key string, bufPtr unsafe.Pointer, size uint32) int32
@@ -196,6 +229,24 @@ func hostIsLastChunk() int32
 
 //go:wasmimport env host_decode_body
 func hostDecodeBody() int32
+
+//go:wasmimport env host_set_url
+func hostSetUrl(url string) int32
+
+//go:wasmimport env host_set_upstream
+func hostSetUpstream(host string, port int32) int32
+
+//go:wasmimport env host_pass_through
+func hostPassThrough() int32
+
+//go:wasmimport env host_list_tags
+func hostListTags(bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_tag
+func hostTag(val string) int32
+
+//go:wasmimport env host_remove_tag
+func hostRemoveTag(val string) int32
 
 //go:wasmimport env host_kv_get
 func hostKvGet(key string, bufPtr unsafe.Pointer, size uint32) int32
@@ -301,7 +352,7 @@ func GetHeader(name string) (string, error) {
 
 // SetHeader sets a header: replaces the first of this name and drops the others.
 // Errors: NOT_FOUND.
-// In: on_request, on_rule_match, on_response.
+// In: on_request, on_rule_match, on_response, on_capture.
 func SetHeader(name string, val string) error {
 	return done(hostSetHeader(name, val))
 }
@@ -464,8 +515,8 @@ func GetStatus() (int, error) {
 
 // GetBody reads the whole body of the hook's message, as it is on the wire.
 // Answers: the value.
-// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-// In: on_request, on_response.
+// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+// In: on_request, on_response, on_capture.
 func GetBody() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetBody(at, size)
@@ -475,7 +526,7 @@ func GetBody() (string, error) {
 // GetTrailer reads the first value of a trailer.
 // Answers: the value.
 // Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-// In: on_request, on_response, on_request_chunk, on_response_chunk.
+// In: on_request, on_response, on_capture, on_request_chunk, on_response_chunk.
 func GetTrailer(name string) (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetTrailer(name, at, size)
@@ -484,17 +535,27 @@ func GetTrailer(name string) (string, error) {
 
 // ListTrailers reads all trailers: name, value, name, value.
 // Answers: a list.
-// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-// In: on_request, on_response, on_request_chunk, on_response_chunk.
+// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+// In: on_request, on_response, on_capture, on_request_chunk, on_response_chunk.
 func ListTrailers() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostListTrailers(at, size)
 	})
 }
 
+// GetFact reads a fact by its name, as text; BAD_ARGUMENT: there is no such fact.
+// Answers: the value.
+// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+func GetFact(name string) (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostGetFact(name, at, size)
+	})
+}
+
 // AddHeader appends a header, keeping those of the same name.
 // Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
-// In: on_request, on_rule_match, on_response.
+// In: on_request, on_rule_match, on_response, on_capture.
 func AddHeader(name string, val string) error {
 	return done(hostAddHeader(name, val))
 }
@@ -502,7 +563,7 @@ func AddHeader(name string, val string) error {
 // RemoveHeader drops every header of this name.
 // Answers: the number dropped.
 // Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
-// In: on_request, on_rule_match, on_response.
+// In: on_request, on_rule_match, on_response, on_capture.
 func RemoveHeader(name string) (int, error) {
 	return number(hostRemoveHeader(name))
 }
@@ -516,7 +577,7 @@ func SetMethod(val string) error {
 
 // SetPath sets path and query; begins with /.
 // Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
-// In: on_request, on_rule_match.
+// In: on_request, on_rule_match, on_capture.
 func SetPath(val string) error {
 	return done(hostSetPath(val))
 }
@@ -529,17 +590,103 @@ func SetStatus(status int) error {
 }
 
 // SetBody replaces the body of the hook's message.
-// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-// In: on_request, on_response.
+// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+// In: on_request, on_response, on_capture.
 func SetBody(val string) error {
 	return done(hostSetBody(val))
 }
 
-// Tag adds a UTF-8 tag to the flow.
+// SetRequestHeader sets a header of the request: replaces the first of this name and drops the others.
+// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+// In: on_request, on_rule_match, on_capture.
+func SetRequestHeader(name string, val string) error {
+	return done(hostSetRequestHeader(name, val))
+}
+
+// AddRequestHeader appends a header of the request, keeping those of the same name.
+// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+// In: on_request, on_rule_match, on_capture.
+func AddRequestHeader(name string, val string) error {
+	return done(hostAddRequestHeader(name, val))
+}
+
+// RemoveRequestHeader drops every header of the request of this name.
+// Answers: the number dropped.
+// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+// In: on_request, on_rule_match, on_capture.
+func RemoveRequestHeader(name string) (int, error) {
+	return number(hostRemoveRequestHeader(name))
+}
+
+// GetRequestBody reads the whole body of the request, as it is on the wire.
+// Answers: the value.
+// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+// In: on_request, on_response, on_capture.
+func GetRequestBody() (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostGetRequestBody(at, size)
+	})
+}
+
+// SetRequestBody replaces the body of the request.
 // Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
-func Tag(val string) error {
-	return done(hostTag(val))
+// In: on_request, on_capture.
+func SetRequestBody(val string) error {
+	return done(hostSetRequestBody(val))
+}
+
+// SetTrailer sets a trailer of the hook's message: replaces the first of this name and drops the others.
+// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+// In: on_request, on_response, on_capture.
+func SetTrailer(name string, val string) error {
+	return done(hostSetTrailer(name, val))
+}
+
+// AddTrailer appends a trailer of the hook's message, keeping those of the same name.
+// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+// In: on_request, on_response, on_capture.
+func AddTrailer(name string, val string) error {
+	return done(hostAddTrailer(name, val))
+}
+
+// RemoveTrailer drops every trailer of the hook's message of this name.
+// Answers: the number dropped.
+// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+// In: on_request, on_response, on_capture.
+func RemoveTrailer(name string) (int, error) {
+	return number(hostRemoveTrailer(name))
+}
+
+// ListRequestTrailers reads all trailers of the request.
+// Answers: a list.
+// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+// In: on_request, on_response, on_capture.
+func ListRequestTrailers() (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostListRequestTrailers(at, size)
+	})
+}
+
+// SetRequestTrailer sets a trailer of the request: replaces the first of this name and drops the others.
+// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+// In: on_request, on_capture.
+func SetRequestTrailer(name string, val string) error {
+	return done(hostSetRequestTrailer(name, val))
+}
+
+// AddRequestTrailer appends a trailer of the request, keeping those of the same name.
+// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+// In: on_request, on_capture.
+func AddRequestTrailer(name string, val string) error {
+	return done(hostAddRequestTrailer(name, val))
+}
+
+// RemoveRequestTrailer drops every trailer of the request of this name.
+// Answers: the number dropped.
+// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+// In: on_request, on_capture.
+func RemoveRequestTrailer(name string) (int, error) {
+	return number(hostRemoveRequestTrailer(name))
 }
 
 // Respond answers the client (200 to 599); headers are a list: name, value, ….
@@ -561,13 +708,6 @@ func Drop() error {
 // In: on_connect, on_request, on_rule_match, on_response.
 func Delay(ms int) error {
 	return done(hostDelay(int32(ms)))
-}
-
-// PassThrough relays this connection unread.
-// Errors: WRONG_HOOK, NO_PERMISSION.
-// In: on_connect.
-func PassThrough() error {
-	return done(hostPassThrough())
 }
 
 // GetConfig reads a key of the plugin's configuration; an empty key: all as JSON.
@@ -626,6 +766,51 @@ func IsLastChunk() (int, error) {
 // In: on_request, on_response.
 func DecodeBody() (int, error) {
 	return number(hostDecodeBody())
+}
+
+// SetUrl sends the request to this http or https URL; Host follows.
+// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+// In: on_request, on_rule_match.
+func SetUrl(url string) error {
+	return done(hostSetUrl(url))
+}
+
+// SetUpstream dials this host and port in place of the origin, whose names stay.
+// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+// In: on_connect.
+func SetUpstream(host string, port int) error {
+	return done(hostSetUpstream(host, int32(port)))
+}
+
+// PassThrough relays this connection unread.
+// Errors: WRONG_HOOK, NO_PERMISSION.
+// In: on_connect.
+func PassThrough() error {
+	return done(hostPassThrough())
+}
+
+// ListTags reads the flow's tags.
+// Answers: a list.
+// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+func ListTags() (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostListTags(at, size)
+	})
+}
+
+// Tag adds a UTF-8 tag to the flow.
+// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+func Tag(val string) error {
+	return done(hostTag(val))
+}
+
+// RemoveTag takes away a tag that this plugin added.
+// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+func RemoveTag(val string) error {
+	return done(hostRemoveTag(val))
 }
 
 // KvGet reads a key of the plugin's state.

@@ -64,17 +64,28 @@ pub const raw = struct {
     pub extern "env" fn host_get_body(buf_ptr: [*]u8, buf_len: usize) i32;
     pub extern "env" fn host_get_trailer(name_ptr: [*]const u8, name_len: usize, buf_ptr: [*]u8, buf_len: usize) i32;
     pub extern "env" fn host_list_trailers(buf_ptr: [*]u8, buf_len: usize) i32;
+    pub extern "env" fn host_get_fact(name_ptr: [*]const u8, name_len: usize, buf_ptr: [*]u8, buf_len: usize) i32;
     pub extern "env" fn host_add_header(name_ptr: [*]const u8, name_len: usize, val_ptr: [*]const u8, val_len: usize) i32;
     pub extern "env" fn host_remove_header(name_ptr: [*]const u8, name_len: usize) i32;
     pub extern "env" fn host_set_method(val_ptr: [*]const u8, val_len: usize) i32;
     pub extern "env" fn host_set_path(val_ptr: [*]const u8, val_len: usize) i32;
     pub extern "env" fn host_set_status(status: i32) i32;
     pub extern "env" fn host_set_body(val_ptr: [*]const u8, val_len: usize) i32;
-    pub extern "env" fn host_tag(val_ptr: [*]const u8, val_len: usize) i32;
+    pub extern "env" fn host_set_request_header(name_ptr: [*]const u8, name_len: usize, val_ptr: [*]const u8, val_len: usize) i32;
+    pub extern "env" fn host_add_request_header(name_ptr: [*]const u8, name_len: usize, val_ptr: [*]const u8, val_len: usize) i32;
+    pub extern "env" fn host_remove_request_header(name_ptr: [*]const u8, name_len: usize) i32;
+    pub extern "env" fn host_get_request_body(buf_ptr: [*]u8, buf_len: usize) i32;
+    pub extern "env" fn host_set_request_body(val_ptr: [*]const u8, val_len: usize) i32;
+    pub extern "env" fn host_set_trailer(name_ptr: [*]const u8, name_len: usize, val_ptr: [*]const u8, val_len: usize) i32;
+    pub extern "env" fn host_add_trailer(name_ptr: [*]const u8, name_len: usize, val_ptr: [*]const u8, val_len: usize) i32;
+    pub extern "env" fn host_remove_trailer(name_ptr: [*]const u8, name_len: usize) i32;
+    pub extern "env" fn host_list_request_trailers(buf_ptr: [*]u8, buf_len: usize) i32;
+    pub extern "env" fn host_set_request_trailer(name_ptr: [*]const u8, name_len: usize, val_ptr: [*]const u8, val_len: usize) i32;
+    pub extern "env" fn host_add_request_trailer(name_ptr: [*]const u8, name_len: usize, val_ptr: [*]const u8, val_len: usize) i32;
+    pub extern "env" fn host_remove_request_trailer(name_ptr: [*]const u8, name_len: usize) i32;
     pub extern "env" fn host_respond(status: i32, headers_ptr: [*]const u8, headers_len: usize, body_ptr: [*]const u8, body_len: usize) i32;
     pub extern "env" fn host_drop() i32;
     pub extern "env" fn host_delay(ms: i32) i32;
-    pub extern "env" fn host_pass_through() i32;
     pub extern "env" fn host_get_config(key_ptr: [*]const u8, key_len: usize, buf_ptr: [*]u8, buf_len: usize) i32;
     pub extern "env" fn host_now_ms() i64;
     pub extern "env" fn host_random(buf_ptr: [*]u8, buf_len: usize) i32;
@@ -82,6 +93,12 @@ pub const raw = struct {
     pub extern "env" fn host_set_chunk(val_ptr: [*]const u8, val_len: usize) i32;
     pub extern "env" fn host_is_last_chunk() i32;
     pub extern "env" fn host_decode_body() i32;
+    pub extern "env" fn host_set_url(url_ptr: [*]const u8, url_len: usize) i32;
+    pub extern "env" fn host_set_upstream(host_ptr: [*]const u8, host_len: usize, port: i32) i32;
+    pub extern "env" fn host_pass_through() i32;
+    pub extern "env" fn host_list_tags(buf_ptr: [*]u8, buf_len: usize) i32;
+    pub extern "env" fn host_tag(val_ptr: [*]const u8, val_len: usize) i32;
+    pub extern "env" fn host_remove_tag(val_ptr: [*]const u8, val_len: usize) i32;
     pub extern "env" fn host_kv_get(key_ptr: [*]const u8, key_len: usize, buf_ptr: [*]u8, buf_len: usize) i32;
     pub extern "env" fn host_kv_set(key_ptr: [*]const u8, key_len: usize, val_ptr: [*]const u8, val_len: usize) i32;
     pub extern "env" fn host_kv_add(key_ptr: [*]const u8, key_len: usize, delta: i32) i64;
@@ -153,7 +170,7 @@ pub fn getHeader(name: []const u8, buffer: []u8) Failure![]u8 {
 
 /// Sets a header: replaces the first of this name and drops the others.
 /// Errors: NOT_FOUND.
-/// In: on_request, on_rule_match, on_response.
+/// In: on_request, on_rule_match, on_response, on_capture.
 pub fn setHeader(name: []const u8, val: []const u8) Failure!void {
     return done(raw.host_set_header(name.ptr, name.len, val.ptr, val.len));
 }
@@ -288,8 +305,8 @@ pub fn getStatus() Failure!u32 {
 
 /// Reads the whole body of the hook's message, as it is on the wire.
 /// Answers: the value.
-/// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_request, on_response.
+/// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_response, on_capture.
 pub fn getBody(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_body(buffer.ptr, buffer.len));
 }
@@ -297,22 +314,30 @@ pub fn getBody(buffer: []u8) Failure![]u8 {
 /// Reads the first value of a trailer.
 /// Answers: the value.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_request, on_response, on_request_chunk, on_response_chunk.
+/// In: on_request, on_response, on_capture, on_request_chunk, on_response_chunk.
 pub fn getTrailer(name: []const u8, buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_trailer(name.ptr, name.len, buffer.ptr, buffer.len));
 }
 
 /// Reads all trailers: name, value, name, value.
 /// Answers: a list.
-/// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_request, on_response, on_request_chunk, on_response_chunk.
+/// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_response, on_capture, on_request_chunk, on_response_chunk.
 pub fn listTrailers(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_list_trailers(buffer.ptr, buffer.len));
 }
 
+/// Reads a fact by its name, as text; BAD_ARGUMENT: there is no such fact.
+/// Answers: the value.
+/// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+pub fn getFact(name: []const u8, buffer: []u8) Failure![]u8 {
+    return filled(buffer, raw.host_get_fact(name.ptr, name.len, buffer.ptr, buffer.len));
+}
+
 /// Appends a header, keeping those of the same name.
 /// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
-/// In: on_request, on_rule_match, on_response.
+/// In: on_request, on_rule_match, on_response, on_capture.
 pub fn addHeader(name: []const u8, val: []const u8) Failure!void {
     return done(raw.host_add_header(name.ptr, name.len, val.ptr, val.len));
 }
@@ -320,7 +345,7 @@ pub fn addHeader(name: []const u8, val: []const u8) Failure!void {
 /// Drops every header of this name.
 /// Answers: the number dropped.
 /// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
-/// In: on_request, on_rule_match, on_response.
+/// In: on_request, on_rule_match, on_response, on_capture.
 pub fn removeHeader(name: []const u8) Failure!u32 {
     return number(raw.host_remove_header(name.ptr, name.len));
 }
@@ -334,7 +359,7 @@ pub fn setMethod(val: []const u8) Failure!void {
 
 /// Sets path and query; begins with /.
 /// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
-/// In: on_request, on_rule_match.
+/// In: on_request, on_rule_match, on_capture.
 pub fn setPath(val: []const u8) Failure!void {
     return done(raw.host_set_path(val.ptr, val.len));
 }
@@ -347,17 +372,99 @@ pub fn setStatus(status: i32) Failure!void {
 }
 
 /// Replaces the body of the hook's message.
-/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_request, on_response.
+/// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_response, on_capture.
 pub fn setBody(val: []const u8) Failure!void {
     return done(raw.host_set_body(val.ptr, val.len));
 }
 
-/// Adds a UTF-8 tag to the flow.
+/// Sets a header of the request: replaces the first of this name and drops the others.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+/// In: on_request, on_rule_match, on_capture.
+pub fn setRequestHeader(name: []const u8, val: []const u8) Failure!void {
+    return done(raw.host_set_request_header(name.ptr, name.len, val.ptr, val.len));
+}
+
+/// Appends a header of the request, keeping those of the same name.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+/// In: on_request, on_rule_match, on_capture.
+pub fn addRequestHeader(name: []const u8, val: []const u8) Failure!void {
+    return done(raw.host_add_request_header(name.ptr, name.len, val.ptr, val.len));
+}
+
+/// Drops every header of the request of this name.
+/// Answers: the number dropped.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+/// In: on_request, on_rule_match, on_capture.
+pub fn removeRequestHeader(name: []const u8) Failure!u32 {
+    return number(raw.host_remove_request_header(name.ptr, name.len));
+}
+
+/// Reads the whole body of the request, as it is on the wire.
+/// Answers: the value.
+/// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_response, on_capture.
+pub fn getRequestBody(buffer: []u8) Failure![]u8 {
+    return filled(buffer, raw.host_get_request_body(buffer.ptr, buffer.len));
+}
+
+/// Replaces the body of the request.
 /// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
-pub fn tag(val: []const u8) Failure!void {
-    return done(raw.host_tag(val.ptr, val.len));
+/// In: on_request, on_capture.
+pub fn setRequestBody(val: []const u8) Failure!void {
+    return done(raw.host_set_request_body(val.ptr, val.len));
+}
+
+/// Sets a trailer of the hook's message: replaces the first of this name and drops the others.
+/// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_response, on_capture.
+pub fn setTrailer(name: []const u8, val: []const u8) Failure!void {
+    return done(raw.host_set_trailer(name.ptr, name.len, val.ptr, val.len));
+}
+
+/// Appends a trailer of the hook's message, keeping those of the same name.
+/// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_response, on_capture.
+pub fn addTrailer(name: []const u8, val: []const u8) Failure!void {
+    return done(raw.host_add_trailer(name.ptr, name.len, val.ptr, val.len));
+}
+
+/// Drops every trailer of the hook's message of this name.
+/// Answers: the number dropped.
+/// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_response, on_capture.
+pub fn removeTrailer(name: []const u8) Failure!u32 {
+    return number(raw.host_remove_trailer(name.ptr, name.len));
+}
+
+/// Reads all trailers of the request.
+/// Answers: a list.
+/// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_response, on_capture.
+pub fn listRequestTrailers(buffer: []u8) Failure![]u8 {
+    return filled(buffer, raw.host_list_request_trailers(buffer.ptr, buffer.len));
+}
+
+/// Sets a trailer of the request: replaces the first of this name and drops the others.
+/// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_capture.
+pub fn setRequestTrailer(name: []const u8, val: []const u8) Failure!void {
+    return done(raw.host_set_request_trailer(name.ptr, name.len, val.ptr, val.len));
+}
+
+/// Appends a trailer of the request, keeping those of the same name.
+/// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_capture.
+pub fn addRequestTrailer(name: []const u8, val: []const u8) Failure!void {
+    return done(raw.host_add_request_trailer(name.ptr, name.len, val.ptr, val.len));
+}
+
+/// Drops every trailer of the request of this name.
+/// Answers: the number dropped.
+/// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_capture.
+pub fn removeRequestTrailer(name: []const u8) Failure!u32 {
+    return number(raw.host_remove_request_trailer(name.ptr, name.len));
 }
 
 /// Answers the client (200 to 599); headers are a list: name, value, ….
@@ -379,13 +486,6 @@ pub fn drop() Failure!void {
 /// In: on_connect, on_request, on_rule_match, on_response.
 pub fn delay(ms: i32) Failure!void {
     return done(raw.host_delay(ms));
-}
-
-/// Relays this connection unread.
-/// Errors: WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect.
-pub fn passThrough() Failure!void {
-    return done(raw.host_pass_through());
 }
 
 /// Reads a key of the plugin's configuration; an empty key: all as JSON.
@@ -440,6 +540,49 @@ pub fn isLastChunk() Failure!u32 {
 /// In: on_request, on_response.
 pub fn decodeBody() Failure!u32 {
     return number(raw.host_decode_body());
+}
+
+/// Sends the request to this http or https URL; Host follows.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+/// In: on_request, on_rule_match.
+pub fn setUrl(url: []const u8) Failure!void {
+    return done(raw.host_set_url(url.ptr, url.len));
+}
+
+/// Dials this host and port in place of the origin, whose names stay.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+/// In: on_connect.
+pub fn setUpstream(host: []const u8, port: i32) Failure!void {
+    return done(raw.host_set_upstream(host.ptr, host.len, port));
+}
+
+/// Relays this connection unread.
+/// Errors: WRONG_HOOK, NO_PERMISSION.
+/// In: on_connect.
+pub fn passThrough() Failure!void {
+    return done(raw.host_pass_through());
+}
+
+/// Reads the flow's tags.
+/// Answers: a list.
+/// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+pub fn listTags(buffer: []u8) Failure![]u8 {
+    return filled(buffer, raw.host_list_tags(buffer.ptr, buffer.len));
+}
+
+/// Adds a UTF-8 tag to the flow.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+pub fn tag(val: []const u8) Failure!void {
+    return done(raw.host_tag(val.ptr, val.len));
+}
+
+/// Takes away a tag that this plugin added.
+/// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+pub fn removeTag(val: []const u8) Failure!void {
+    return done(raw.host_remove_tag(val.ptr, val.len));
 }
 
 /// Reads a key of the plugin's state.

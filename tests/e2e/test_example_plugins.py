@@ -256,7 +256,8 @@ async def test_jwt_inspector_tags_flows_by_their_tokens(
         "two": ("a.b", []),
     }  # fmt: skip
     arguments = ("--plugin", example("jwt-inspector"), "--upstream-ca", origin_tls.ca)
-    with ProxyProcess(tmp_path, *arguments, planes=STORE_ALONE) as proxy:
+    config = '[plugins.jwt-inspector]\ngrant = ["secrets.read"]\n'
+    with ProxyProcess(tmp_path, *arguments, config=config, planes=STORE_ALONE) as proxy:
         async with AnsweringOrigin(echo) as origin:
             for name, (sent, _) in cases.items():
                 scheme = "bearer" if name == "none" else "Bearer"
@@ -366,6 +367,161 @@ async def test_cors_opener_lets_in_only_whom_it_was_told(
     assert answers[0].value("access-control-max-age") == b"5"
     assert asked == [b"OPTIONS", b"GET"]
     assert other.value("access-control-allow-origin") == b"https://only.test"
+
+
+# --- secret-redactor ------------------------------------------------------------------
+
+SECRET = "s3cr3t-4711"
+FORM = "application/x-www-form-urlencoded"
+
+
+def login(request: Message) -> bytes:
+    """An answer with the secret in header and body."""
+    kind = request.value("x-kind") or b"application/json"
+    body = request.value("x-answer") or b'{"ok": true, "Token" : "%b", "n": 1}'
+    if b"%b" in body:
+        body = body % SECRET.encode()
+    return (
+        b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nSet-Cookie: sid=%b\r\n"
+        b"Content-Length: %d\r\n\r\n%b" % (kind, SECRET.encode(), len(body), body)
+    )
+
+
+def redacting(folder: Path, origin_tls: OriginTls, config: str = "") -> ProxyProcess:
+    plugin = ("--plugin", example("secret-redactor"), "--upstream-ca", origin_tls.ca)
+    return ProxyProcess(folder, *plugin, config=config, planes=STORE_ALONE)
+
+
+async def test_secret_redactor_keeps_no_secret_and_changes_no_traffic(
+    tmp_path: Path, origin_tls: OriginTls
+) -> None:
+    body = json.dumps(
+        {
+            "user": "me",
+            "password": SECRET,
+            "deep": [{"secret": {"a": ["}", SECRET]}}, {"TOKEN": None}],
+            "quoted": 'a "password": b',
+        }
+    )
+    fields = {
+        "Authorization": f"Bearer {SECRET}",
+        "Cookie": f"sid={SECRET}",
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+    }
+    with redacting(tmp_path, origin_tls) as proxy:
+        async with AnsweringOrigin(login) as origin:
+            target = f"/login?a=1&Token={SECRET}&b=token"
+            answer = await ask(
+                proxy, origin, target, method="POST", fields=fields, body=body
+            )
+            (request,) = origin.requests
+        (flow,) = kept_flows(proxy.data_dir)
+        stored = [
+            path
+            for path in proxy.data_dir.rglob("*")
+            if path.is_file() and SECRET.encode() in path.read_bytes()
+        ]
+
+    assert request.target == target.encode()
+    assert request.value("authorization") == f"Bearer {SECRET}".encode()
+    assert request.body == body.encode()
+    assert answer.value("set-cookie") == f"sid={SECRET}".encode()
+    assert answer.body == b'{"ok": true, "Token" : "%b", "n": 1}' % SECRET.encode()
+
+    assert stored == []
+    assert flow.target == b"/login?a=1&Token=***&b=token"
+    assert b"Authorization: ***\r\n" in flow.request_sent
+    assert b"Cookie: ***\r\n" in flow.request_sent
+    assert b"Set-Cookie: ***\r\n" in flow.response_sent
+    assert json.loads(flow.request_body.content) == {
+        "user": "me",
+        "password": "***",
+        "deep": [{"secret": "***"}, {"TOKEN": "***"}],
+        "quoted": 'a "password": b',
+    }
+    assert flow.response_body.content == b'{"ok": true, "Token" : "***", "n": 1}'
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "wanted"),
+    [
+        (FORM, f"a=1&password={SECRET}&b", b"a=1&password=***&b"),
+        ("application/json", f'{{"password": "{SECRET}', b"***"),
+        ("application/json", f'{{"password": [{{"a": "{SECRET}"}}', b"***"),
+        ("application/json", '{"password":1.5e3}', b'{"password":"***"}'),
+        (
+            "application/json",
+            '{"password":true,"x":"y"}',
+            b'{"password":"***","x":"y"}',
+        ),
+        ("application/json", '["password", 1]', b'["password", 1]'),
+        ("application/problem+json", '{"token":"x"}', b'{"token":"***"}'),
+        ("text/plain", "password=hello", b"password=hello"),
+    ],
+)  # fmt: skip
+async def test_secret_redactor_looks_through_bodies(
+    kind: str, body: str, wanted: bytes, tmp_path: Path, origin_tls: OriginTls
+) -> None:
+    fields = {"Content-Type": kind, "Content-Length": str(len(body))}
+    with redacting(tmp_path, origin_tls) as proxy:
+        async with AnsweringOrigin(login) as origin:
+            await ask(proxy, origin, method="POST", fields=fields, body=body)
+            assert origin.requests[0].body == body.encode()
+        (flow,) = kept_flows(proxy.data_dir)
+    assert flow.request_body.content == wanted
+
+
+@pytest.mark.parametrize("coding", ["gzip", "identity"])
+async def test_secret_redactor_does_not_keep_what_it_cannot_look_through(
+    coding: str, tmp_path: Path, origin_tls: OriginTls
+) -> None:
+    """Encoded, or larger than it takes."""
+    text = json.dumps({"password": SECRET, "rest": "x" * 300_000})
+    body = gzip.compress(text.encode()) if coding == "gzip" else text.encode()
+    head = f"Content-Encoding: {coding}\r\n" if coding == "gzip" else ""
+
+    def answer(_request: Message) -> bytes:
+        return (
+            f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{head}"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        ).encode() + body
+
+    with redacting(tmp_path, origin_tls) as proxy:
+        async with AnsweringOrigin(answer) as origin:
+            received = await ask(proxy, origin)
+        (flow,) = kept_flows(proxy.data_dir)
+    assert received.body == body
+    assert flow.response_body.content == b"***"
+
+
+async def test_secret_redactor_takes_its_settings(
+    tmp_path: Path, origin_tls: OriginTls
+) -> None:
+    config = table(
+        "secret-redactor",
+        headers=["x-mine"],
+        keys=["pin"],
+        parameters=[],
+        mark="(gone)",
+    )
+    body = '{"pin": 1234, "password": "stays"}'
+    fields = {
+        "X-Mine": SECRET,
+        "Authorization": "stays",
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+    }
+    with redacting(tmp_path, origin_tls, config) as proxy:
+        async with AnsweringOrigin(login) as origin:
+            await ask(
+                proxy, origin, "/?token=stays", method="POST", fields=fields, body=body
+            )
+        (flow,) = kept_flows(proxy.data_dir)
+    assert flow.target == b"/?token=stays"
+    assert b"X-Mine: (gone)\r\n" in flow.request_sent
+    assert b"Authorization: stays\r\n" in flow.request_sent
+    assert flow.request_body.content == b'{"pin": "(gone)", "password": "stays"}'
 
 
 # --- json-rewriter --------------------------------------------------------------------

@@ -83,17 +83,28 @@ pub mod raw {
         pub fn host_get_body(buf_ptr: *mut u8, buf_len: usize) -> i32;
         pub fn host_get_trailer(name_ptr: *const u8, name_len: usize, buf_ptr: *mut u8, buf_len: usize) -> i32;
         pub fn host_list_trailers(buf_ptr: *mut u8, buf_len: usize) -> i32;
+        pub fn host_get_fact(name_ptr: *const u8, name_len: usize, buf_ptr: *mut u8, buf_len: usize) -> i32;
         pub fn host_add_header(name_ptr: *const u8, name_len: usize, val_ptr: *const u8, val_len: usize) -> i32;
         pub fn host_remove_header(name_ptr: *const u8, name_len: usize) -> i32;
         pub fn host_set_method(val_ptr: *const u8, val_len: usize) -> i32;
         pub fn host_set_path(val_ptr: *const u8, val_len: usize) -> i32;
         pub fn host_set_status(status: i32) -> i32;
         pub fn host_set_body(val_ptr: *const u8, val_len: usize) -> i32;
-        pub fn host_tag(val_ptr: *const u8, val_len: usize) -> i32;
+        pub fn host_set_request_header(name_ptr: *const u8, name_len: usize, val_ptr: *const u8, val_len: usize) -> i32;
+        pub fn host_add_request_header(name_ptr: *const u8, name_len: usize, val_ptr: *const u8, val_len: usize) -> i32;
+        pub fn host_remove_request_header(name_ptr: *const u8, name_len: usize) -> i32;
+        pub fn host_get_request_body(buf_ptr: *mut u8, buf_len: usize) -> i32;
+        pub fn host_set_request_body(val_ptr: *const u8, val_len: usize) -> i32;
+        pub fn host_set_trailer(name_ptr: *const u8, name_len: usize, val_ptr: *const u8, val_len: usize) -> i32;
+        pub fn host_add_trailer(name_ptr: *const u8, name_len: usize, val_ptr: *const u8, val_len: usize) -> i32;
+        pub fn host_remove_trailer(name_ptr: *const u8, name_len: usize) -> i32;
+        pub fn host_list_request_trailers(buf_ptr: *mut u8, buf_len: usize) -> i32;
+        pub fn host_set_request_trailer(name_ptr: *const u8, name_len: usize, val_ptr: *const u8, val_len: usize) -> i32;
+        pub fn host_add_request_trailer(name_ptr: *const u8, name_len: usize, val_ptr: *const u8, val_len: usize) -> i32;
+        pub fn host_remove_request_trailer(name_ptr: *const u8, name_len: usize) -> i32;
         pub fn host_respond(status: i32, headers_ptr: *const u8, headers_len: usize, body_ptr: *const u8, body_len: usize) -> i32;
         pub fn host_drop() -> i32;
         pub fn host_delay(ms: i32) -> i32;
-        pub fn host_pass_through() -> i32;
         pub fn host_get_config(key_ptr: *const u8, key_len: usize, buf_ptr: *mut u8, buf_len: usize) -> i32;
         pub fn host_now_ms() -> i64;
         pub fn host_random(buf_ptr: *mut u8, buf_len: usize) -> i32;
@@ -101,6 +112,12 @@ pub mod raw {
         pub fn host_set_chunk(val_ptr: *const u8, val_len: usize) -> i32;
         pub fn host_is_last_chunk() -> i32;
         pub fn host_decode_body() -> i32;
+        pub fn host_set_url(url_ptr: *const u8, url_len: usize) -> i32;
+        pub fn host_set_upstream(host_ptr: *const u8, host_len: usize, port: i32) -> i32;
+        pub fn host_pass_through() -> i32;
+        pub fn host_list_tags(buf_ptr: *mut u8, buf_len: usize) -> i32;
+        pub fn host_tag(val_ptr: *const u8, val_len: usize) -> i32;
+        pub fn host_remove_tag(val_ptr: *const u8, val_len: usize) -> i32;
         pub fn host_kv_get(key_ptr: *const u8, key_len: usize, buf_ptr: *mut u8, buf_len: usize) -> i32;
         pub fn host_kv_set(key_ptr: *const u8, key_len: usize, val_ptr: *const u8, val_len: usize) -> i32;
         pub fn host_kv_add(key_ptr: *const u8, key_len: usize, delta: i32) -> i64;
@@ -175,7 +192,7 @@ pub fn get_header<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'
 
 /// Sets a header: replaces the first of this name and drops the others.
 /// Errors: NOT_FOUND.
-/// In: on_request, on_rule_match, on_response.
+/// In: on_request, on_rule_match, on_response, on_capture.
 pub fn set_header(name: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), Failure> {
     let name = name.as_ref();
     let val = val.as_ref();
@@ -328,8 +345,8 @@ pub fn get_status() -> Result<u32, Failure> {
 
 /// Reads the whole body of the hook's message, as it is on the wire.
 /// Answers: the value.
-/// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_request, on_response.
+/// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_response, on_capture.
 pub fn get_body<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_body(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -338,7 +355,7 @@ pub fn get_body<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the first value of a trailer.
 /// Answers: the value.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_request, on_response, on_request_chunk, on_response_chunk.
+/// In: on_request, on_response, on_capture, on_request_chunk, on_response_chunk.
 pub fn get_trailer<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let name = name.as_ref();
     let answer = unsafe { raw::host_get_trailer(name.as_ptr(), name.len(), buffer.as_mut_ptr(), buffer.len()) };
@@ -347,16 +364,26 @@ pub fn get_trailer<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&
 
 /// Reads all trailers: name, value, name, value.
 /// Answers: a list.
-/// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_request, on_response, on_request_chunk, on_response_chunk.
+/// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_response, on_capture, on_request_chunk, on_response_chunk.
 pub fn list_trailers<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_list_trailers(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
 }
 
+/// Reads a fact by its name, as text; BAD_ARGUMENT: there is no such fact.
+/// Answers: the value.
+/// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+pub fn get_fact<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
+    let name = name.as_ref();
+    let answer = unsafe { raw::host_get_fact(name.as_ptr(), name.len(), buffer.as_mut_ptr(), buffer.len()) };
+    filled(buffer, answer)
+}
+
 /// Appends a header, keeping those of the same name.
 /// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
-/// In: on_request, on_rule_match, on_response.
+/// In: on_request, on_rule_match, on_response, on_capture.
 pub fn add_header(name: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), Failure> {
     let name = name.as_ref();
     let val = val.as_ref();
@@ -366,7 +393,7 @@ pub fn add_header(name: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), F
 /// Drops every header of this name.
 /// Answers: the number dropped.
 /// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
-/// In: on_request, on_rule_match, on_response.
+/// In: on_request, on_rule_match, on_response, on_capture.
 pub fn remove_header(name: impl AsRef<[u8]>) -> Result<u32, Failure> {
     let name = name.as_ref();
     number(unsafe { raw::host_remove_header(name.as_ptr(), name.len()) })
@@ -382,7 +409,7 @@ pub fn set_method(val: impl AsRef<[u8]>) -> Result<(), Failure> {
 
 /// Sets path and query; begins with /.
 /// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
-/// In: on_request, on_rule_match.
+/// In: on_request, on_rule_match, on_capture.
 pub fn set_path(val: impl AsRef<[u8]>) -> Result<(), Failure> {
     let val = val.as_ref();
     done(unsafe { raw::host_set_path(val.as_ptr(), val.len()) })
@@ -396,19 +423,118 @@ pub fn set_status(status: i32) -> Result<(), Failure> {
 }
 
 /// Replaces the body of the hook's message.
-/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_request, on_response.
+/// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_response, on_capture.
 pub fn set_body(val: impl AsRef<[u8]>) -> Result<(), Failure> {
     let val = val.as_ref();
     done(unsafe { raw::host_set_body(val.as_ptr(), val.len()) })
 }
 
-/// Adds a UTF-8 tag to the flow.
-/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
-pub fn tag(val: impl AsRef<[u8]>) -> Result<(), Failure> {
+/// Sets a header of the request: replaces the first of this name and drops the others.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+/// In: on_request, on_rule_match, on_capture.
+pub fn set_request_header(name: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let name = name.as_ref();
     let val = val.as_ref();
-    done(unsafe { raw::host_tag(val.as_ptr(), val.len()) })
+    done(unsafe { raw::host_set_request_header(name.as_ptr(), name.len(), val.as_ptr(), val.len()) })
+}
+
+/// Appends a header of the request, keeping those of the same name.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+/// In: on_request, on_rule_match, on_capture.
+pub fn add_request_header(name: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let name = name.as_ref();
+    let val = val.as_ref();
+    done(unsafe { raw::host_add_request_header(name.as_ptr(), name.len(), val.as_ptr(), val.len()) })
+}
+
+/// Drops every header of the request of this name.
+/// Answers: the number dropped.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+/// In: on_request, on_rule_match, on_capture.
+pub fn remove_request_header(name: impl AsRef<[u8]>) -> Result<u32, Failure> {
+    let name = name.as_ref();
+    number(unsafe { raw::host_remove_request_header(name.as_ptr(), name.len()) })
+}
+
+/// Reads the whole body of the request, as it is on the wire.
+/// Answers: the value.
+/// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_response, on_capture.
+pub fn get_request_body<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
+    let answer = unsafe { raw::host_get_request_body(buffer.as_mut_ptr(), buffer.len()) };
+    filled(buffer, answer)
+}
+
+/// Replaces the body of the request.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_capture.
+pub fn set_request_body(val: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let val = val.as_ref();
+    done(unsafe { raw::host_set_request_body(val.as_ptr(), val.len()) })
+}
+
+/// Sets a trailer of the hook's message: replaces the first of this name and drops the others.
+/// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_response, on_capture.
+pub fn set_trailer(name: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let name = name.as_ref();
+    let val = val.as_ref();
+    done(unsafe { raw::host_set_trailer(name.as_ptr(), name.len(), val.as_ptr(), val.len()) })
+}
+
+/// Appends a trailer of the hook's message, keeping those of the same name.
+/// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_response, on_capture.
+pub fn add_trailer(name: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let name = name.as_ref();
+    let val = val.as_ref();
+    done(unsafe { raw::host_add_trailer(name.as_ptr(), name.len(), val.as_ptr(), val.len()) })
+}
+
+/// Drops every trailer of the hook's message of this name.
+/// Answers: the number dropped.
+/// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_response, on_capture.
+pub fn remove_trailer(name: impl AsRef<[u8]>) -> Result<u32, Failure> {
+    let name = name.as_ref();
+    number(unsafe { raw::host_remove_trailer(name.as_ptr(), name.len()) })
+}
+
+/// Reads all trailers of the request.
+/// Answers: a list.
+/// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_response, on_capture.
+pub fn list_request_trailers<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
+    let answer = unsafe { raw::host_list_request_trailers(buffer.as_mut_ptr(), buffer.len()) };
+    filled(buffer, answer)
+}
+
+/// Sets a trailer of the request: replaces the first of this name and drops the others.
+/// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_capture.
+pub fn set_request_trailer(name: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let name = name.as_ref();
+    let val = val.as_ref();
+    done(unsafe { raw::host_set_request_trailer(name.as_ptr(), name.len(), val.as_ptr(), val.len()) })
+}
+
+/// Appends a trailer of the request, keeping those of the same name.
+/// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_capture.
+pub fn add_request_trailer(name: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let name = name.as_ref();
+    let val = val.as_ref();
+    done(unsafe { raw::host_add_request_trailer(name.as_ptr(), name.len(), val.as_ptr(), val.len()) })
+}
+
+/// Drops every trailer of the request of this name.
+/// Answers: the number dropped.
+/// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
+/// In: on_request, on_capture.
+pub fn remove_request_trailer(name: impl AsRef<[u8]>) -> Result<u32, Failure> {
+    let name = name.as_ref();
+    number(unsafe { raw::host_remove_request_trailer(name.as_ptr(), name.len()) })
 }
 
 /// Answers the client (200 to 599); headers are a list: name, value, ….
@@ -432,13 +558,6 @@ pub fn drop() -> Result<(), Failure> {
 /// In: on_connect, on_request, on_rule_match, on_response.
 pub fn delay(ms: i32) -> Result<(), Failure> {
     done(unsafe { raw::host_delay(ms) })
-}
-
-/// Relays this connection unread.
-/// Errors: WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect.
-pub fn pass_through() -> Result<(), Failure> {
-    done(unsafe { raw::host_pass_through() })
 }
 
 /// Reads a key of the plugin's configuration; an empty key: all as JSON.
@@ -497,6 +616,54 @@ pub fn is_last_chunk() -> Result<u32, Failure> {
 /// In: on_request, on_response.
 pub fn decode_body() -> Result<u32, Failure> {
     number(unsafe { raw::host_decode_body() })
+}
+
+/// Sends the request to this http or https URL; Host follows.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+/// In: on_request, on_rule_match.
+pub fn set_url(url: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let url = url.as_ref();
+    done(unsafe { raw::host_set_url(url.as_ptr(), url.len()) })
+}
+
+/// Dials this host and port in place of the origin, whose names stay.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+/// In: on_connect.
+pub fn set_upstream(host: impl AsRef<[u8]>, port: i32) -> Result<(), Failure> {
+    let host = host.as_ref();
+    done(unsafe { raw::host_set_upstream(host.as_ptr(), host.len(), port) })
+}
+
+/// Relays this connection unread.
+/// Errors: WRONG_HOOK, NO_PERMISSION.
+/// In: on_connect.
+pub fn pass_through() -> Result<(), Failure> {
+    done(unsafe { raw::host_pass_through() })
+}
+
+/// Reads the flow's tags.
+/// Answers: a list.
+/// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+pub fn list_tags<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
+    let answer = unsafe { raw::host_list_tags(buffer.as_mut_ptr(), buffer.len()) };
+    filled(buffer, answer)
+}
+
+/// Adds a UTF-8 tag to the flow.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+pub fn tag(val: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let val = val.as_ref();
+    done(unsafe { raw::host_tag(val.as_ptr(), val.len()) })
+}
+
+/// Takes away a tag that this plugin added.
+/// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+pub fn remove_tag(val: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let val = val.as_ref();
+    done(unsafe { raw::host_remove_tag(val.as_ptr(), val.len()) })
 }
 
 /// Reads a key of the plugin's state.

@@ -30,12 +30,13 @@ from int3rceptor.plugins.codes import Entry, Extra, LogLevel
 from int3rceptor.plugins.compiling import compiled
 from int3rceptor.plugins.engine import shared_ticker
 from int3rceptor.plugins.host import Surroundings, wall_ms
-from int3rceptor.plugins.inspection import inspect_module, require_loadable
+from int3rceptor.plugins.inspection import inspect_module, limited_to, require_loadable
 from int3rceptor.plugins.instance import PluginCode, PluginInstance
 from int3rceptor.plugins.keyvalues import KeyValues
-from int3rceptor.plugins.listener import scope_test
 from int3rceptor.plugins.loading import asked_for, read_module
 from int3rceptor.plugins.manifest import read_manifest
+from int3rceptor.plugins.scope import scope_test
+from int3rceptor.plugins.streaming import CHUNKS_OF
 
 NEVER_GRANTED = frozenset({"network", "files"})
 """What a trial grants nobody: it is run on a module before it is trusted."""
@@ -97,11 +98,12 @@ class Trial(AbstractContextManager["Trial"]):
     """One module on trial. PluginError when it cannot be loaded or started."""
 
     def __init__(self, path: Path) -> None:
-        manifest = self.manifest = read_manifest(path, {})
-        data = read_module(path, manifest.limits.module_bytes)
+        data = read_module(path)
+        manifest = self.manifest = read_manifest(path, {}, data)
         module = compiled(data, str(path))
-        self.info = inspect_module(module)
-        require_loadable(self.info, str(path))
+        info = inspect_module(module)
+        require_loadable(info, str(path))
+        self.info = limited_to(info, manifest.hooks, str(path))
         self.withheld = sorted(
             one
             for one in asked_for(self.info, manifest)
@@ -112,13 +114,18 @@ class Trial(AbstractContextManager["Trial"]):
             PluginCode(module=module, info=self.info, granted=granted),
             manifest.limits,
             Surroundings(
+                name=manifest.name,
                 config=manifest.guest_config(),
+                secret_fields=manifest.secret_fields,
                 state=KeyValues(manifest.state.quota_bytes, wall_ms),
             ),
             maker_factory(),
         )
-        hosts, is_guard = manifest.scope.hosts, manifest.on_error == "block"
-        self._applies = scope_test(hosts, is_guard=is_guard)
+        is_guard = manifest.on_error == "block"
+        self._scopes = {
+            point: scope_test(manifest.scope, point, is_guard=is_guard)
+            for point in HookPoint
+        }
         self.first_lines: tuple[Line, ...] = ()
 
     def __enter__(self) -> Self:
@@ -147,7 +154,7 @@ class Trial(AbstractContextManager["Trial"]):
         """Ask the module about one flow, hook by hook."""
         flow = recording.make()
         url = flow.request.url
-        is_in_scope = self._applies is None or self._applies(flow)
+        is_in_scope = any(self._fits(point, flow) for point in self._points())
         return FlowRun(
             name=recording.name,
             url=f"{flow.request.method} {url}",
@@ -155,6 +162,15 @@ class Trial(AbstractContextManager["Trial"]):
             is_in_scope=is_in_scope,
             runs=tuple(self._hooks(flow)) if is_in_scope else (),
         )
+
+    def _points(self) -> Iterable[HookPoint]:
+        """The hooks of the dispatcher that it is asked at, by itself or for chunks."""
+        asked = self.info.entries
+        return (one for one in HookPoint if {one, CHUNKS_OF.get(one)} & {*asked})
+
+    def _fits(self, point: HookPoint, flow: Flow) -> bool:
+        test = self._scopes[point]
+        return test is None or test(flow)
 
     def _hooks(self, flow: Flow) -> Iterable[HookRun]:
         """The hooks in the order of an exchange, as far as the verdicts let it go."""
@@ -187,7 +203,8 @@ class Trial(AbstractContextManager["Trial"]):
     def _chunks(self, entry: Entry, flow: Flow, body: Body) -> Iterable[HookRun]:
         """A body on its way, until a call fails: then the rest passes as it is."""
         content = _whole(body)
-        if entry not in self.info.entries or not content:
+        point = next(one for one, chunks in CHUNKS_OF.items() if chunks is entry)
+        if entry not in self.info.entries or not content or not self._fits(point, flow):
             return
         rest, gone = content, b""
         while True:
@@ -215,6 +232,8 @@ class Trial(AbstractContextManager["Trial"]):
     ) -> tuple[HookRun | None, Verdict | None]:
         """Call one entry; None when the module does not have it."""
         if entry not in self.info.entries:
+            return None, None
+        if isinstance(entry, HookPoint) and not self._fits(entry, flow):
             return None, None
         before, tags = _looks(flow), len(flow.tags)
         started = time.thread_time()
