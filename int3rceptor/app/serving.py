@@ -31,8 +31,8 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 COLLECT_AFTER = 20_000
 """New objects before the collector looks at them, in place of 700: hundreds of
-exchanges are under way at once, and to look at them again and again took 4 to 8 % of an HTTP/2
-request."""
+exchanges are under way at once, and looking at them again and again took 4 to 8 % of
+an HTTP/2 request."""
 
 TERMINAL = "/dev/tty"
 """The terminal that the process belongs to, whatever its streams are."""
