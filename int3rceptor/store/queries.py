@@ -18,7 +18,12 @@ from int3rceptor.store import bodies, stored
 from int3rceptor.store.filters import FlowFilter
 from int3rceptor.store.records import BodyRecord, FlowRecord
 from int3rceptor.store.rows import FlowRow, row_of
-from int3rceptor.store.schema import STORE_NAME, DamagedStoreError, open_reader
+from int3rceptor.store.schema import (
+    STORE_NAME,
+    DamagedStoreError,
+    NotMadeYet,
+    open_reader,
+)
 from int3rceptor.store.tail import SegmentGone, Tail, segment_names
 from int3rceptor.store.text import TextMatcher
 
@@ -229,7 +234,10 @@ class StoreReader:
             return None
         if (file := (found.st_dev, found.st_ino)) != self._file:
             self.close()
-            self._connection = _opened(self._path)
+            try:
+                self._connection = _opened(self._path)
+            except NotMadeYet:
+                return None
             self._file = file
         return self._connection
 

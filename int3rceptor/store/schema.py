@@ -176,8 +176,13 @@ def open_writer(path: Path, *, busy_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connec
     return connection
 
 
+class NotMadeYet(Exception):
+    """There is a file, and nothing in it yet: it is as good as none."""
+
+
 def open_reader(path: Path, *, is_frozen: bool = False) -> sqlite3.Connection:
-    """The store for reading only; sqlite3.OperationalError when there is none.
+    """The store for reading only; sqlite3.OperationalError when there is none,
+    NotMadeYet while a writer is about to make its first tables.
 
     `is_frozen`: nobody can write to it, so that it is read without the files beside it
     that even readers make.
@@ -189,6 +194,9 @@ def open_reader(path: Path, *, is_frozen: bool = False) -> sqlite3.Connection:
     connection = _connect(f"{path.absolute().as_uri()}?{mode}", BUSY_TIMEOUT_S)
     try:
         _refuse_newer(version := _version(connection), path)
+        if version == 0:
+            _refuse_foreign(connection)
+            raise NotMadeYet
         if version < SCHEMA_VERSION:
             raise ConfigError(
                 f"The store {path} is of an older release and is not converted yet:"

@@ -128,6 +128,30 @@ async def test_one_plugin_is_shown_whole(proxy: ProxyProcess) -> None:
     assert details["limits"]["fuel"] == 1_000_000
 
 
+async def test_a_plugin_is_tried_on_a_kept_flow_before_it_is_enabled(
+    tmp_path: Path,
+) -> None:
+    with ProxyProcess(tmp_path / "proxy", planes=BOTH_PLANES) as proxy:
+        done(proxy, "upload", STAMP, "--name", "stamp")
+        await stamp_of(proxy)
+        headers = {"Authorization": f"Bearer {proxy.token}"}
+        async with httpx.AsyncClient(
+            base_url=proxy.control, headers=headers, timeout=WAIT_S
+        ) as client:
+            flows = (await client.get("/api/flows")).json()["flows"]
+            url = "/api/plugins/stamp/trial"
+            tried = await client.post(url, json={"flow": flows[0]["id"]})
+            missing = await client.post(url, json={"flow": 2**50})
+
+        report = tried.json()["report"]
+        assert "+ x-int3rceptor: header-stamp" in report
+        assert "on_response" in report
+        assert str(tmp_path) not in report
+        assert missing.status_code == 404
+        assert "no flow" in missing.json()["error"]["message"]
+        assert await stamp_of(proxy) is None
+
+
 async def test_what_cannot_be_done_is_one_line(
     proxy: ProxyProcess, tmp_path: Path
 ) -> None:

@@ -164,7 +164,7 @@ async def test_what_naming_a_file_granted_does_not_grow_with_the_file(
     put(tmp_path, "one", probe_source("host_set_status"))  # response.modify: has it
     await manager.reload(slot)
     put(tmp_path, "one", probe_source("host_drop"))
-    with pytest.raises(PluginError, match=r"\+connect \+record \+respond"):
+    with pytest.raises(PluginError, match=r"\+connect \+record;"):
         await manager.reload(slot)
     put(tmp_path, "one", stamper("3"))
     await manager.reload(slot)

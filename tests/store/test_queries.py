@@ -449,3 +449,14 @@ def test_changes_faster_than_it_can_be_read(
         open_store(tmp_path) as reader,
     ):
         reader.count()
+
+
+def test_a_store_that_is_about_to_be_made_hides_no_flow(tmp_path: Path) -> None:
+    in_journal(tmp_path, [a_record(1)])
+    (tmp_path / queries.STORE_NAME).touch()
+
+    with open_store(tmp_path) as reader:
+        assert [row.id for row in reader.rows()] == [1]
+        (tmp_path / queries.STORE_NAME).unlink()
+        in_store(tmp_path, [a_record(2)])
+        assert [row.id for row in reader.rows()] == [2, 1]

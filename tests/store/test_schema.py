@@ -169,3 +169,18 @@ def test_two_writers_of_a_new_store_make_it_once(path: Path) -> None:
     for store in stores:
         with closing(store), schema.transaction(store):
             store.execute("INSERT INTO host (name) VALUES (?)", (str(id(store)),))
+
+
+def test_a_store_that_is_about_to_be_made_is_none_yet(path: Path) -> None:
+    path.touch()
+
+    with pytest.raises(schema.NotMadeYet):
+        schema.open_reader(path)
+
+
+def test_a_reader_takes_no_other_programs_database_for_a_new_store(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE flow (mine)")
+
+    with pytest.raises(schema.DamagedStoreError, match="another program"):
+        schema.open_reader(path)
