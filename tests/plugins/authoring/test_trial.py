@@ -87,7 +87,7 @@ def test_after_a_drop_only_the_record_is_made(tmp_path: Path) -> None:
       (func $on (result i32) i32.const 0)
       (export "on_request" (func $no)) (export "on_response" (func $on))
       (export "on_capture" (func $on)))"""
-    flow = tried(module(tmp_path, text))
+    flow = tried(module(tmp_path, text, 'permissions = ["respond"]'))
     assert hooks(flow) == ["on_request", "on_capture"]
     assert [run.decision for run in flow.runs] == ["drop", "continue"]
 
