@@ -14,6 +14,7 @@ SOURCES = {
     "c": "sdk-c/stamp.c",
     "zig": "sdk-zig/stamp.zig",
     "assemblyscript": "sdk-assemblyscript/stamp.ts",
+    "go": "sdk-go/stamp/main.go",
 }
 
 CONFIG = """
