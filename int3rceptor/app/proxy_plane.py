@@ -5,12 +5,14 @@ It knows of a keeper for its flows, and of no hub.
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from ssl import TLSVersion
+from typing import TYPE_CHECKING
 
 from int3rceptor.app.keeping import PluginLines
 from int3rceptor.config.model import Config
@@ -29,8 +31,16 @@ from int3rceptor.proxy.upstream.dial import Dialer
 from int3rceptor.proxy.upstream.origins import Origins
 from int3rceptor.rules.files import RuleFiles, running_rules
 from int3rceptor.tls.authority import Authority
-from int3rceptor.tls.contexts import OriginContexts, OriginVerification, ServerContexts
+from int3rceptor.tls.contexts import (
+    OriginContexts,
+    OriginVerification,
+    ServerContexts,
+    origin_context,
+)
 from int3rceptor.tls.minting import Minter
+
+if TYPE_CHECKING:
+    from int3rceptor.plugins.outbound import Fetcher
 
 log = logging.getLogger("int3rceptor.app")
 plugin_log = logging.getLogger("int3rceptor.plugins.log")
@@ -91,9 +101,10 @@ async def running(
         rules = await stack.enter_async_context(
             running_rules(hooks, config.rules, config.data_dir / "rules")
         )
-        upkeep, plugin_notes = await _plugins(config, hooks, plugin_lines, stack)
+        own = (own_address(sock), *refused)
+        upkeep, plugin_notes = await _plugins(config, hooks, plugin_lines, own, stack)
         notes += [*([rules.summary()] if rules.loaded else []), *plugin_notes]
-        origins = _origins(config, contexts, (own_address(sock), *refused), stack)
+        origins = _origins(config, contexts, own, stack)
         onboarding = Onboarding(ca_files)
         services = Services(
             loop=asyncio.get_running_loop(),
@@ -180,6 +191,7 @@ async def _plugins(
     config: Config,
     hooks: Dispatcher,
     lines: PluginLines | None,
+    own: Sequence[Address],
     stack: contextlib.AsyncExitStack,
 ) -> tuple[Upkeep, list[str]]:
     """The plugins, loaded and followed; `stack` ends that. Lines for the user."""
@@ -188,6 +200,7 @@ async def _plugins(
         Places(data_dir=config.data_dir, named=config.plugin),
         log=lines or log_plugin_line,
         settings=config.plugins,
+        fetcher=lambda: _fetcher(config, own),
     )
     stack.push_async_callback(upkeep.aclose)
     notes = await upkeep.start()
@@ -196,6 +209,15 @@ async def _plugins(
     tasks.start(upkeep.follow_forever(), "follow")
     tasks.start(upkeep.states.save_forever(), "save")
     return upkeep, notes
+
+
+def _fetcher(config: Config, own: Sequence[Address]) -> "Fetcher":
+    """What plugins fetch with: verified also where origins, for a test, are not."""
+    # Only for those who have plugins: http.client takes 10 ms to load.
+    from int3rceptor.plugins.fetching import HttpFetcher
+
+    trust = OriginVerification(extra_ca=tuple(config.upstream_ca))
+    return HttpFetcher(functools.cache(lambda: origin_context(trust)), own)
 
 
 def log_plugin_line(name: str, level: int, text: str) -> None:

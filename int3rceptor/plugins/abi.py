@@ -11,10 +11,12 @@ from int3rceptor.plugins.abi_body import STREAMING
 from int3rceptor.plugins.abi_facts import KNOWING
 from int3rceptor.plugins.abi_fields import REQUEST_SIDE, TAGS, TRAILERS
 from int3rceptor.plugins.abi_flow import CHANGING, DECIDING, FOUNDING, READING
+from int3rceptor.plugins.abi_net import NETWORK
 from int3rceptor.plugins.abi_routing import ROUTING
 from int3rceptor.plugins.abi_rows import HostFunction
 from int3rceptor.plugins.abi_state import CONTEXT, KEY_VALUES
 from int3rceptor.plugins.abi_topics import TOPICS
+from int3rceptor.plugins.wasi.rows import WASI
 
 _GROUPS: tuple[tuple[HostFunction, ...], ...] = (
     FOUNDING,
@@ -30,9 +32,13 @@ _GROUPS: tuple[tuple[HostFunction, ...], ...] = (
     KEY_VALUES,
     CONTEXT,
     TOPICS,
+    NETWORK,
 )
 
 FUNCTIONS: Mapping[str, HostFunction] = MappingProxyType(
     {row.name: row for group in _GROUPS for row in group}
 )
 """The one table, by name."""
+
+ROWS: Mapping[str, HostFunction] = MappingProxyType({**FUNCTIONS, **WASI})
+"""All that a module may import: our own functions, and WASI's. No name is in both."""

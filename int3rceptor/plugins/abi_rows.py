@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from int3rceptor.hooks.points import HookPoint
-from int3rceptor.plugins.codes import Entry, Extra, Status
+from int3rceptor.plugins.codes import IMPORT_MODULE, Entry, Extra, Status
 from int3rceptor.plugins.permissions import Permission
 
 
@@ -28,12 +28,14 @@ class Need:
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class HostFunction:
-    """One row. `params` are i32 each; the result is an i32 unless `result` says i64.
+    """One row. `params` are i32 each, but for those named in `wide`: they are i64.
 
-    A module may also declare the function without a result. `hooks` are the points
-    where it has a meaning (elsewhere it answers WRONG_HOOK); empty: everywhere, in
-    plugin_init too. `legacy` marks the original ABI, where every failure is -1;
-    `streams` what is about a body and needs none to be whole.
+    A function of our own may also be declared without its result. `hooks` are the
+    points where it has a meaning (elsewhere it answers WRONG_HOOK); empty: everywhere,
+    in plugin_init too. `failures` says what to answer in place of a status: of the
+    original ABI, where every failure is -1 (`legacy`), and of WASI. `blocks`: it may
+    wait, so that who imports it never runs on the event loop. `streams` marks what is
+    about a body and needs none to be whole.
     """
 
     name: str
@@ -47,11 +49,28 @@ class HostFunction:
     result: str = "i32"
     legacy: bool = False
     streams: bool = False
+    wide: frozenset[str] = frozenset()
+    failures: Mapping[int, int] = field(default_factory=dict)
+    module: str = IMPORT_MODULE
+    blocks: bool = False
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The types of the parameters."""
+        return tuple("i64" if name in self.wide else "i32" for name in self.params)
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The results that it may be declared with; "" is none."""
+        if self.module == IMPORT_MODULE:
+            return (self.result, "")
+        return (self.result,)
 
     @property
     def signature(self) -> str:
         """The signature as the documentation writes it."""
-        params = ", ".join(f"{name}: i32" for name in self.params)
+        pairs = zip(self.params, self.types, strict=True)
+        params = ", ".join(f"{name}: {kind}" for name, kind in pairs)
         return f"{self.name}({params}) -> {self.result}"
 
     def permissions(self, exported: Iterable[Entry]) -> frozenset[Permission]:
@@ -64,7 +83,7 @@ class HostFunction:
     @property
     def needs_memory(self) -> bool:
         """Whether it reads or writes the guest's memory."""
-        return any(name.endswith("ptr") for name in self.params)
+        return any(name.endswith(("ptr", "_at")) for name in self.params)
 
 
 CHUNK_HOOKS = (Extra.REQUEST_CHUNK, Extra.RESPONSE_CHUNK)
@@ -83,6 +102,7 @@ LENGTH = "the length; more than buf_len means that nothing was written: ask agai
 PTR, ARG, HOOK = Status.BAD_POINTER, Status.BAD_ARGUMENT, Status.WRONG_HOOK
 NONE, KEPT, LARGE = Status.NOT_FOUND, Status.PROTECTED, Status.TOO_LARGE
 _MOVED = "1 call, the bytes moved"
+_ALWAYS_MINUS_ONE: Mapping[int, int] = dict.fromkeys(Status, Status.NOT_FOUND)
 
 
 def row(
@@ -96,6 +116,7 @@ def row(
     result: str = "i32",
     legacy: bool = False,
     streams: bool = False,
+    blocks: bool = False,
 ) -> HostFunction:
     names = tuple(params.split())
     moves = any(one.endswith("ptr") for one in names)
@@ -109,9 +130,11 @@ def row(
         returns=returns,
         errors=(NONE,) if legacy else (*errors, *refused),
         cost=_MOVED if moves else "1 call",
+        blocks=blocks,
         result=result,
         legacy=legacy,
         streams=streams,
+        failures=_ALWAYS_MINUS_ONE if legacy else {},
     )
 
 

@@ -12,6 +12,7 @@ from int3rceptor.plugins.abi_rows import ALL_HOOKS, HostFunction
 from int3rceptor.plugins.codes import INIT_EXPORT
 from int3rceptor.plugins.facts import FACTS
 from int3rceptor.plugins.permissions import MEANINGS, SCOPED
+from int3rceptor.plugins.wasi.rows import WASI
 
 BEGIN = "<!-- {}: written by int3rceptor.plugins.abi_text -->"
 END = "<!-- {}: end -->"
@@ -71,10 +72,20 @@ def _hooks(row: HostFunction) -> str:
     return ", ".join(point.value for point in row.hooks)
 
 
+def wasi_table() -> list[str]:
+    """Every function of WASI, a line each."""
+    return [
+        "| function | it | permission |",
+        "|---|---|---|",
+        *(f"| `{one.name}` | {one.does} | {_needed(one)} |" for one in WASI.values()),
+    ]
+
+
 TABLES = {
     "facts": facts_table,
     "functions": functions_table,
     "permissions": permissions_table,
+    "wasi": wasi_table,
 }
 
 

@@ -23,6 +23,7 @@ class FaultKind(Enum):
     RETURNED_ERROR = "returned an error"
     BAD_ANSWER = "returned RESPOND without an answer"
     NOT_GRANTED = "returned what it was not granted"
+    EXITED = "ended itself"
     OVERLOADED = "too many calls were waiting for it"
     HOST_BUG = "a host function failed"
 
@@ -57,7 +58,7 @@ class GuestLimits:
 
 
 class HostCall(Protocol):
-    """A host function: i32 parameters as unsigned ints; it never raises."""
+    """A host function: its parameters as unsigned ints; it never raises."""
 
     def __call__(self, *values: int) -> int:
         """Act; a status, a length or a fact."""
@@ -68,8 +69,9 @@ class HostCall(Protocol):
 class HostImport:
     """One import to satisfy; `result` is as the module declared it: i32, i64 or ""."""
 
+    module: str
     name: str
-    params: int
+    params: Sequence[str]
     result: str
     call: HostCall
 
@@ -82,7 +84,10 @@ class Guest(Protocol):
         ...
 
     def call(self, export: str) -> Outcome:
-        """Run one `() -> i32` export with fresh fuel and a fresh deadline."""
+        """Run one export with fresh fuel and a fresh deadline; what it returned.
+
+        That means nothing for an export without a result.
+        """
         ...
 
     def fuel_used(self) -> int:

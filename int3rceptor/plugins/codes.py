@@ -17,6 +17,13 @@ PAGE_BYTES = 64 * 1024
 MEMORY_EXPORT = "memory"
 INIT_EXPORT = "plugin_init"
 
+WASI_MODULE = "wasi_snapshot_preview1"
+INITIALIZE_EXPORT = "_initialize"
+"""What a WASI reactor sets itself up in: the one export that is `() -> ()`."""
+
+START_EXPORT = "_start"
+"""What a WASI command, which plugins are not, begins and ends in."""
+
 
 class Extra(Enum):
     """What the host calls in a guest beside the hooks of the dispatcher.
@@ -52,6 +59,7 @@ class Status(IntEnum):
     PROTECTED = -6
     TOO_LARGE = -7
     TOO_DEEP = -8
+    UNREACHABLE = -9
 
 
 class HookCode(IntEnum):

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from int3rceptor.errors import PluginError
-from int3rceptor.plugins.abi import FUNCTIONS
-from int3rceptor.plugins.codes import INIT_EXPORT
+from int3rceptor.plugins.abi import ROWS
+from int3rceptor.plugins.codes import IMPORT_MODULE, INIT_EXPORT
 from int3rceptor.plugins.compiling import compiled
 from int3rceptor.plugins.inspection import ModuleInfo, inspect_module, limited_to
 from int3rceptor.plugins.loading import asked_for, read_module
@@ -16,6 +16,7 @@ from int3rceptor.plugins.permissions import (
     Grant,
     Permission,
 )
+from int3rceptor.plugins.wasi.rows import GROUPS
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -68,7 +69,8 @@ class Description:
             names = [
                 name
                 for name in self.info.imports
-                if permission in FUNCTIONS[name].permissions(self.info.entries)
+                if permission in ROWS[name].permissions(self.info.entries)
+                and ROWS[name].module == IMPORT_MODULE
             ]
             if not names:
                 continue
@@ -76,8 +78,19 @@ class Description:
             lines.append(f"  {permission.value}: {MEANINGS[permission]}{waits}")
             lines.append(f"    {', '.join(names)}")
         if len(lines) == 1:
-            lines = ["It imports nothing."]
-        return lines + self._asking_lines()
+            lines = [] if self.info.uses_wasi else ["It imports nothing."]
+        return lines + self._wasi_lines() + self._asking_lines()
+
+    def _wasi_lines(self) -> list[str]:
+        """What its imports from WASI show."""
+        if not self.info.uses_wasi:
+            return []
+        lines = ["Through WASI (preview 1), which it was built for, it:"]
+        for words, names in GROUPS.items():
+            used = [name for name in names if name in self.info.imports]
+            if used:
+                lines += [f"  {words}", f"    {', '.join(used)}"]
+        return lines
 
     def _asking_lines(self) -> list[str]:
         """What the manifest asks for beyond the imports."""

@@ -40,11 +40,14 @@ from int3rceptor.plugins.boundary import (
     HostImport,
     Outcome,
 )
-from int3rceptor.plugins.codes import IMPORT_MODULE, MEMORY_EXPORT
+from int3rceptor.plugins.codes import MEMORY_EXPORT
 from int3rceptor.plugins.stores import fault_of, func_type, open_store
 
 _SLOTS = 4
 """A wasmtime_val_raw_t is 16 bytes: four u32, of which an i32 uses the first."""
+
+_WIDE_SLOTS = 2
+"""The same as u64, for functions that take an i64."""
 
 
 class _CFunction(Protocol):
@@ -66,6 +69,8 @@ _get_fuel = _bind("wasmtime_context_get_fuel", *(c_void_p, c_void_p, c_void_p))
 _set_deadline = _bind(
     "wasmtime_context_set_epoch_deadline", *(None, c_void_p, ctypes.c_uint64)
 )
+_Callback = Callable[[object, object, int, int], int]
+_U32, _U64 = 0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF
 _host_callback = CFUNCTYPE(c_size_t, c_void_p, c_void_p, c_void_p, c_size_t)
 _NO_FINALIZER = CFUNCTYPE(None, c_void_p)()
 
@@ -101,12 +106,12 @@ class FastMaker:
         self._keep.clear()
 
     def _define(self, one: HostImport) -> None:
-        plain, kind = _host_callback(self._callback(one)), func_type(one)
+        plain, kind = _host_callback(self._callback_for(one)), func_type(one)
         # By its address: ctypes.cast would make `plain` hold itself, and all of us.
         address = c_void_p.from_buffer(plain).value or 0
         callback = raw.wasmtime_func_unchecked_callback_t(address)
         self._keep += [plain, kind]
-        module, name = IMPORT_MODULE.encode(), one.name.encode()
+        module, name = one.module.encode(), one.name.encode()
         error = raw.wasmtime_linker_define_func_unchecked(
             self.linker.ptr(),
             *(cast(c_char_p(module), POINTER(c_char)), len(module)),
@@ -116,14 +121,17 @@ class FastMaker:
         if cast(error, c_void_p).value:
             raise WasmtimeError._from_ptr(error)
 
-    def _callback(self, one: HostImport) -> Callable[[object, object, int, int], int]:
+    def _callback_for(self, one: HostImport) -> _Callback:
+        return self._wide_callback(one) if "i64" in one.params else self._callback(one)
+
+    def _callback(self, one: HostImport) -> _Callback:
         """A C callback that reads its arguments, calls, and stores the result.
 
         It always returns 0, no trap: a guest that must stop is left without fuel, and
         whatever a host function might raise is kept for after the call, because an
         exception must not cross the engine's frames.
         """
-        count, function = one.params, one.call
+        count, function = len(one.params), one.call
         slots_type = ctypes.c_uint32 * (_SLOTS * max(count, 1))
         at_slots = slots_type.from_address
         end, has_result, is_wide = _SLOTS * count, bool(one.result), one.result == "i64"
@@ -136,6 +144,28 @@ class FastMaker:
                     slots[0] = result
                     if is_wide:
                         slots[1] = result >> 32
+            except BaseException as error:  # noqa: BLE001  # must not cross the engine
+                self._caught(error)
+            return 0
+
+        return callback
+
+    def _wide_callback(self, one: HostImport) -> _Callback:
+        """The same for a function with an i64 among its parameters; rare, so simpler.
+
+        What an i32 leaves of its slot is not defined, and is cut off.
+        """
+        masks = [_U64 if kind == "i64" else _U32 for kind in one.params]
+        end, function, has_result = _WIDE_SLOTS * len(masks), one.call, bool(one.result)
+        at_slots = (ctypes.c_uint64 * end).from_address
+
+        def callback(_env: object, _caller: object, args: int, _n: int) -> int:
+            try:
+                slots = at_slots(args)
+                given = zip(slots[0:end:_WIDE_SLOTS], masks, strict=True)
+                result = function(*(value & mask for value, mask in given))
+                if has_result:
+                    slots[0] = result & _U64
             except BaseException as error:  # noqa: BLE001  # must not cross the engine
                 self._caught(error)
             return 0
@@ -189,7 +219,10 @@ class FastGuest:
         return None
 
     def call(self, export: str) -> Outcome:
-        """Run one `() -> i32` export with fresh fuel and a fresh deadline."""
+        """Run one export with fresh fuel and a fresh deadline; what it returned.
+
+        That means nothing for an export without a result.
+        """
         context = self._context
         _set_fuel(context, self._fuel)
         _set_deadline(context, self._ticks)

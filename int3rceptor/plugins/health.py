@@ -87,6 +87,7 @@ class Stats:
     latest: deque[FaultReport] = field(
         default_factory=lambda: deque(maxlen=MAX_FAULTS_KEPT)
     )
+    fetches: int = 0
     skipped: int = 0
     quarantines: int = 0
     fuel: Histogram = field(default_factory=Histogram)
@@ -139,7 +140,7 @@ class Pace:
     The third slow call of a window takes the plugin off the loop at once; it comes
     back after a whole window in which calls were fast.
 
-    `is_heavy` says that a call may be long by right: it never runs inline.
+    `is_heavy` says that a call may be long by right, or wait: it never runs inline.
 
     Calls are timed by the wall clock, which is cheap, until one seems slow. On a busy
     machine that may be a call that was not let run: the next SUSPECT_CALLS are timed by

@@ -21,6 +21,7 @@ from int3rceptor.plugins.codes import ENTRIES, Entry, Extra, HookCode, LogLevel,
 from int3rceptor.plugins.keyvalues import DEFAULT_STATE_BYTES, KeyValues
 from int3rceptor.plugins.masking import SECRET_FIELDS
 from int3rceptor.plugins.messages import Mailbox, Message
+from int3rceptor.plugins.outbound import Fetcher, Outbound, offline
 from int3rceptor.plugins.permissions import Grants, Permission
 
 MAX_LOG_LINE_BYTES = 8 * 1024
@@ -31,6 +32,10 @@ list a few thousand; the host work budget allows 128 lines of this size."""
 def wall_ms() -> int:
     """Milliseconds since 1970."""
     return time.time_ns() // 1_000_000
+
+
+def _monotonic_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
 
 
 def _to_nobody(_message: Message) -> int:
@@ -49,13 +54,17 @@ class Surroundings:
     name: str = ""
     config: Mapping[str, str] = field(default_factory=dict)
     secret_fields: frozenset[bytes] = SECRET_FIELDS
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
     state: KeyValues = field(
         default_factory=lambda: KeyValues(DEFAULT_STATE_BYTES, wall_ms)
     )
     mailbox: Mailbox = field(default_factory=lambda: Mailbox("unnamed"))
     publish: Callable[[Message], int] = _to_nobody
     now_ms: Callable[[], int] = wall_ms
+    monotonic_ms: Callable[[], int] = _monotonic_ms
     random: Callable[[int], bytes] = secrets.token_bytes
+    fetch: Fetcher = offline
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -80,6 +89,7 @@ class Host:
         "bytes_left",
         "calls_left",
         "chunk",
+        "endings",
         "fault",
         "flow",
         "grants",
@@ -87,6 +97,7 @@ class Host:
         "letter",
         "lines",
         "masked",
+        "outbound",
         "point",
         "saved",
         "surroundings",
@@ -116,6 +127,8 @@ class Host:
         self.before: tuple[Look, ...] = ()
         self.chunk: Chunk | None = None
         self.wants_whole = False
+        self.endings: list[Callable[[], None]] = []
+        self.outbound: Outbound | None = None
 
     def begin(
         self, point: Entry | None, flow: Flow | None, chunk: Chunk | None = None
@@ -127,6 +140,8 @@ class Host:
         budget = self.budget
         self.calls_left = budget.calls
         self.bytes_left = budget.bytes
+        if self.outbound is not None:
+            self.outbound.begin()
 
     def finish(self, outcome: Outcome) -> Verdict | Fault | None:
         """Close the call: a verdict, None to continue, or the fault that it ended in.
@@ -137,6 +152,10 @@ class Host:
         point = self.point
         self.point = self.flow = self.chunk = None
         fault, verdict, saved = self.fault, self.verdict, self.saved
+        if self.endings:
+            endings, self.endings = self.endings, []
+            for end in endings:
+                end()
         if outcome == 0 and not saved and fault is None and verdict is None:
             return None  # the usual end, without the work below
         self.fault, self.verdict, self.saved = None, None, {}
@@ -184,11 +203,20 @@ class Host:
 
     def exhaust(self, what: str) -> int:
         """End the call: its budget is spent."""
+        self.end(Fault(kind=FaultKind.HOST_BUDGET, detail=what))
+        return Status.TOO_LARGE
+
+    def end(self, fault: Fault) -> None:
+        """End the call: the guest gets to its next check, and no host function more."""
         if self.fault is None:
-            self.fault = Fault(kind=FaultKind.HOST_BUDGET, detail=what)
+            self.fault = fault
+        self.calls_left = 0
         if self.guest is not None:
             self.guest.stop()
-        return Status.TOO_LARGE
+
+    def at_end(self, act: Callable[[], None]) -> None:
+        """Have something done when the call is over, however it ends."""
+        self.endings.append(act)
 
     def spend(self, count: int) -> bool:
         """Take bytes from the budget; False, and the call ends, when it is spent."""
@@ -248,7 +276,7 @@ HostAct = (
 def bind(host: Host, row: HostFunction, act: HostAct) -> HostCall:
     """The function as a guest calls it: budget, hook and permission come first."""
     gates = {point: _gate(host, row, point) for point in (None, *ENTRIES)}
-    is_legacy = row.legacy
+    failures = row.failures
 
     def call(*values: int) -> int:
         host.calls_left -= 1
@@ -256,7 +284,7 @@ def bind(host: Host, row: HostFunction, act: HostAct) -> HostCall:
             status = host.exhaust(f"more than {host.budget.calls} host calls")
         else:
             status = gates[host.point] or act(host, *values)
-        return Status.NOT_FOUND if is_legacy and status < 0 else status
+        return failures[status] if failures and status < 0 else status
 
     return call
 

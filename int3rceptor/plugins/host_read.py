@@ -57,10 +57,13 @@ def _line(host: Host, address: int, length: int) -> str | None:
     if len(data) > MAX_LOG_LINE_BYTES:
         kept = data[:MAX_LOG_LINE_BYTES].decode("utf-8", "ignore")
         text = f"{kept}… ({len(data)} bytes)"
-    return text if text.isprintable() else _printable(text)
+    return printable(text)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """The text with control characters and their like spelled out."""
+    if text.isprintable():
+        return text
     return "".join(
         one if one.isprintable() else one.encode("unicode_escape").decode("ascii")
         for one in text

@@ -3,20 +3,22 @@
 What a module imports is what it can do: the permissions it asks for are read here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from wasmtime import FuncType, MemoryType, Module
 
 from int3rceptor.errors import PluginError
 from int3rceptor.hooks.points import HookPoint
-from int3rceptor.plugins.abi import FUNCTIONS
+from int3rceptor.plugins.abi import ROWS
 from int3rceptor.plugins.codes import (
     ENTRIES,
-    IMPORT_MODULE,
     INIT_EXPORT,
+    INITIALIZE_EXPORT,
     MEMORY_EXPORT,
     PAGE_BYTES,
+    START_EXPORT,
+    WASI_MODULE,
     Entry,
     Extra,
 )
@@ -36,25 +38,26 @@ class ModuleInfo:
     """A module's side of the contract. `problems` are why it cannot be loaded.
 
     `imports` maps a host function's name to the result it is declared with ("" for
-    none). `notes` are what its author may have meant otherwise. `waits_for` names an
-    import that may wait for something else than the processor: its calls never run in
-    the event loop.
+    none). `notes` are what its author may have meant otherwise.
     """
 
     imports: dict[str, str] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     has_init: bool = False
+    has_initialize: bool = False
+    is_command: bool = False
     has_memory: bool = False
     initial_memory_bytes: int = 0
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    waits_for: str = ""
 
     @property
     def exports(self) -> tuple[str, ...]:
         """The functions that the host calls."""
-        names = tuple(entry.value for entry in self.entries)
-        return (*names, INIT_EXPORT) if self.has_init else names
+        entries = tuple(entry.value for entry in self.entries)
+        begin = (INITIALIZE_EXPORT,) if self.has_initialize else ()
+        init = (INIT_EXPORT,) if self.has_init else ()
+        return (*entries, *begin, *init)
 
     @property
     def hooks(self) -> list[HookPoint]:
@@ -62,15 +65,26 @@ class ModuleInfo:
         return [entry for entry in self.entries if isinstance(entry, HookPoint)]
 
     @property
+    def waits_for(self) -> str:
+        """An import that may wait for something else than the processor: its calls
+        never run in the event loop."""
+        return next((name for name in self.imports if ROWS[name].blocks), "")
+
+    @property
+    def uses_wasi(self) -> bool:
+        """Whether it was built for wasm32-wasip1."""
+        return any(ROWS[name].module == WASI_MODULE for name in self.imports)
+
+    @property
     def permissions(self) -> frozenset[Permission]:
         """What its imports, in the entries that it exports, ask for."""
-        asked = (FUNCTIONS[name].permissions(self.entries) for name in self.imports)
+        asked = (ROWS[name].permissions(self.entries) for name in self.imports)
         return frozenset().union(*asked)
 
     @property
     def needs_body(self) -> bool:
         """Whether bodies must be made whole for it."""
-        rows = (FUNCTIONS[name] for name in self.imports)
+        rows = (ROWS[name] for name in self.imports)
         asked = (row.permissions(self.hooks) for row in rows if not row.streams)
         return not _BODY_PERMISSIONS.isdisjoint(frozenset().union(*asked))
 
@@ -122,23 +136,24 @@ def require_loadable(info: ModuleInfo, source: str) -> None:
 
 
 def _judge_import(info: ModuleInfo, module: str, name: str, kind: object) -> None:
-    row = FUNCTIONS.get(name) if module == IMPORT_MODULE else None
-    if row is None:
+    row = ROWS.get(name)
+    if row is None or row.module != module:
         info.problems.append(
             f"imports {module}.{name}, which this host does not have "
             "(docs/plugin-abi.md lists what it has)"
         )
         return
-    expected = f"({_spell(['i32'] * len(row.params))}) -> {row.result} or no result"
+    result_words = " or ".join(one or "no result" for one in row.results)
+    expected = f"({_spell(row.types)}) -> {result_words}"
     if not isinstance(kind, FuncType):
         info.problems.append(
             f"imports {module}.{name} as something that is no function; "
             f"expected a function {expected}"
         )
         return
-    params = [str(one) for one in kind.params]
+    params = tuple(str(one) for one in kind.params)
     results = [str(one) for one in kind.results]
-    if params != ["i32"] * len(row.params) or results not in ([], [row.result]):
+    if params != row.types or _spell(results) not in row.results:
         found = f"({_spell(params)}) -> {_spell(results) or 'nothing'}"
         info.problems.append(f"imports {module}.{name} as {found}; expected {expected}")
         return
@@ -154,7 +169,8 @@ def _judge_export(info: ModuleInfo, name: str, kind: object) -> None:
             info.initial_memory_bytes = kind.limits.min * PAGE_BYTES
         return
     entry = _ENTRIES.get(name)
-    if entry is None and name != INIT_EXPORT:
+    info.is_command |= name == START_EXPORT
+    if entry is None and name not in (INIT_EXPORT, INITIALIZE_EXPORT):
         if name.startswith("on_"):
             info.notes.append(f"exports {name}, which is no hook and is never called")
         return
@@ -163,13 +179,16 @@ def _judge_export(info: ModuleInfo, name: str, kind: object) -> None:
         return
     params = [str(one) for one in kind.params]
     results = [str(one) for one in kind.results]
-    if params or results != ["i32"]:
+    wanted = "nothing" if name == INITIALIZE_EXPORT else "i32"
+    if params or (_spell(results) or "nothing") != wanted:
         found = f"({_spell(params)}) -> {_spell(results) or 'nothing'}"
-        info.problems.append(f"exports {name} as {found}; expected () -> i32")
-    elif entry is None:
+        info.problems.append(f"exports {name} as {found}; expected () -> {wanted}")
+    elif entry is not None:
+        info.entries.append(entry)
+    elif name == INIT_EXPORT:
         info.has_init = True
     else:
-        info.entries.append(entry)
+        info.has_initialize = True
 
 
 def _judge_whole(info: ModuleInfo) -> None:
@@ -178,10 +197,13 @@ def _judge_whole(info: ModuleInfo) -> None:
             f"imports host_subscribe, but exports no {Extra.MESSAGE.value}: it would "
             "never hear of a message"
         )
+    is_command = info.is_command and not info.has_initialize
+    if is_command and not info.problems and (info.uses_wasi or not info.entries):
+        info.problems.append(_COMMAND)
     if not info.entries and not info.problems:
         names = ", ".join(_ENTRIES)
         info.problems.append(f"exports no hook; it needs at least one of {names}")
-    users = [name for name in info.imports if FUNCTIONS[name].needs_memory]
+    users = [name for name in info.imports if ROWS[name].needs_memory]
     if users and not info.has_memory:
         info.problems.append(
             f"imports {users[0]}, which takes addresses, but exports no memory "
@@ -192,5 +214,12 @@ def _judge_whole(info: ModuleInfo) -> None:
 _ENTRIES = {entry.value: entry for entry in ENTRIES}
 
 
-def _spell(types: list[str]) -> str:
+_COMMAND = (
+    "is a program that runs once and ends (it exports _start), while a plugin is "
+    "called again and again: build a reactor (Go: -buildmode=c-shared; C and Zig: "
+    "-mexec-model=reactor; Rust: crate-type cdylib)"
+)
+
+
+def _spell(types: Iterable[str]) -> str:
     return ", ".join(types)

@@ -4,6 +4,7 @@ It turns a hook into a verdict or a fault. It does not know the event loop, the
 dispatcher or what a fault leads to.
 """
 
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from wasmtime import Module
 from int3rceptor.hooks.changes import Look
 from int3rceptor.hooks.verdicts import Verdict
 from int3rceptor.model.flow import Flow
-from int3rceptor.plugins.abi import FUNCTIONS
+from int3rceptor.plugins.abi import ROWS
 from int3rceptor.plugins.boundary import (
     Blueprint,
     Fault,
@@ -24,7 +25,14 @@ from int3rceptor.plugins.boundary import (
 )
 from int3rceptor.plugins.callers import MakerFactory
 from int3rceptor.plugins.chunks import Chunk
-from int3rceptor.plugins.codes import INIT_EXPORT, Entry, Extra, LogLevel
+from int3rceptor.plugins.codes import (
+    INIT_EXPORT,
+    INITIALIZE_EXPORT,
+    WASI_MODULE,
+    Entry,
+    Extra,
+    LogLevel,
+)
 from int3rceptor.plugins.engine import shared_engine, ticks_for
 from int3rceptor.plugins.host import (
     Host,
@@ -35,6 +43,7 @@ from int3rceptor.plugins.host import (
 )
 from int3rceptor.plugins.host_body import BODIES
 from int3rceptor.plugins.host_facts import FACT_READERS
+from int3rceptor.plugins.host_net import NETWORKERS
 from int3rceptor.plugins.host_read import READERS
 from int3rceptor.plugins.host_routing import ROUTERS
 from int3rceptor.plugins.host_state import STATE
@@ -44,7 +53,10 @@ from int3rceptor.plugins.host_write import WRITERS
 from int3rceptor.plugins.inspection import ModuleInfo
 from int3rceptor.plugins.manifest import Limits
 from int3rceptor.plugins.messages import Message
+from int3rceptor.plugins.outbound import Outbound
 from int3rceptor.plugins.permissions import Grant, Grants, Permission, grant_of
+from int3rceptor.plugins.wasi.functions import bound
+from int3rceptor.plugins.wasi.state import Wasi, granted_folders
 
 HOST_ACTS: Mapping[str, HostAct] = {
     **READERS,
@@ -55,6 +67,7 @@ HOST_ACTS: Mapping[str, HostAct] = {
     **TAGGERS,
     **STATE,
     **TALKERS,
+    **NETWORKERS,
 }
 
 _INTACT = frozenset(
@@ -88,13 +101,23 @@ class PluginInstance:
         budget = HostBudget(calls=limits.host_calls, bytes=limits.host_bytes)
         self._host = Host(surroundings, budget, Grants(code.granted))
         self._host.wants_whole = code.info.needs_body
+        self._fuel = limits.fuel
         self._has_init = code.info.has_init
+        self._has_initialize = code.info.has_initialize
         self.changes_chunks = (
             code.info.changes_chunks
             and grant_of(Permission.BODY_MODIFY) in code.granted
         )
+        if code.info.waits_for:
+            self._host.outbound = Outbound(
+                count=limits.fetches,
+                max_bytes=limits.fetch_bytes,
+                seconds=limits.fetch_s,
+                wall_s=limits.wall_s,
+            )
+        self._wasi = self._program(code, limits)
         blueprint = Blueprint(
-            imports=_link(self._host, code),
+            imports=_link(self._host, self._wasi, code),
             exports=code.info.exports,
             limits=GuestLimits(
                 fuel=limits.fuel,
@@ -120,6 +143,15 @@ class PluginInstance:
             self._host.letter = None
         return result if isinstance(result, Fault) else None
 
+    def _program(self, code: PluginCode, limits: Limits) -> Wasi | None:
+        """What a program built for WASI has beside what every plugin has."""
+        if not code.info.uses_wasi:
+            return None
+        host = self._host
+        wasi = Wasi(host, granted_folders(host.grants), limits.file_bytes)
+        weakref.finalize(self, wasi.descriptors.close_all)
+        return wasi
+
     def close(self) -> None:
         """Let the engine's memory go; nothing runs here any more.
 
@@ -128,6 +160,8 @@ class PluginInstance:
         """
         self._drop()
         self._host.guest = None
+        if self._wasi is not None:
+            self._wasi.descriptors.close_all()
         if self._maker is not None:
             self._maker.close()
             self._maker = None
@@ -158,11 +192,19 @@ class PluginInstance:
         """Build the instance and run plugin_init; called by `run` when it is needed."""
         host, maker = self._host, self._maker
         assert maker is not None, "closed"
+        if self._wasi is not None and (problem := self._wasi.begin()):
+            return Fault(kind=FaultKind.START, detail=problem)
         guest = host.guest = maker.new_guest()
         host.begin(None, None)
         try:
             stage = "start function"
             result = host.finish(guest.start() or 0)
+            if result is None and self._has_initialize:
+                stage = INITIALIZE_EXPORT
+                host.begin(None, None)
+                outcome = guest.call(INITIALIZE_EXPORT)
+                # It returns nothing: whatever came back is no code.
+                result = host.finish(outcome if isinstance(outcome, Fault) else 0)
             if result is None and self._has_init:
                 stage = INIT_EXPORT
                 host.begin(None, None)
@@ -174,6 +216,8 @@ class PluginInstance:
             detail = result.detail
             if result.kind is not FaultKind.START:
                 detail = f"{stage}: {result}"
+                if result.kind is FaultKind.FUEL:
+                    detail += f" (limits.fuel is {self._fuel})"
             return Fault(kind=FaultKind.START, detail=detail)
         self.starts += 1
         self._guest, self.is_up = guest, True
@@ -199,19 +243,30 @@ class PluginInstance:
             self._host.before = ()
         return before
 
+    def take_fetches(self) -> int:
+        """How many it has sent since the last time."""
+        outbound = self._host.outbound
+        if outbound is None:
+            return 0
+        count, outbound.total = outbound.total, 0
+        return count
+
     def take_lines(self) -> Sequence[tuple[LogLevel, str]]:
         """The log lines since the last time, oldest first."""
         return self._host.take_lines()
 
 
-def _link(host: Host, code: PluginCode) -> tuple[HostImport, ...]:
+def _link(host: Host, wasi: Wasi | None, code: PluginCode) -> tuple[HostImport, ...]:
     """Satisfy each import as the module declared it."""
-    return tuple(
-        HostImport(
-            name=name,
-            params=len(FUNCTIONS[name].params),
-            result=result,
-            call=bind(host, FUNCTIONS[name], HOST_ACTS[name]),
+    linked: list[HostImport] = []
+    for name, result in code.info.imports.items():
+        row = ROWS[name]
+        if wasi is not None and row.module == WASI_MODULE:
+            call = bound(wasi, name)
+        else:
+            call = bind(host, row, HOST_ACTS[name])
+        one = HostImport(
+            module=row.module, name=name, params=row.types, result=result, call=call
         )
-        for name, result in code.info.imports.items()
-    )
+        linked.append(one)
+    return tuple(linked)

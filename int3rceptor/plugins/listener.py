@@ -58,6 +58,7 @@ class _Ran(NamedTuple):
     fuel: int
     before: tuple[Look, ...]
     lines: Sequence[tuple[LogLevel, str]]
+    fetches: int
 
 
 class PluginListener:
@@ -224,7 +225,8 @@ class PluginListener:
             result = _run(instance, point, flow, shown)
             seconds = self._cpu_clock() - started
             fuel, before = instance.fuel_used(), instance.take_before()
-            return _Ran(result, seconds, fuel, before, instance.take_lines())
+            lines, fetches = instance.take_lines(), instance.take_fetches()
+            return _Ran(result, seconds, fuel, before, lines, fetches)
 
         try:
             pinned = shown.pin.instance if type(shown) is _Shown else None
@@ -234,6 +236,7 @@ class PluginListener:
             self._count(fault, point, flow)
             raise PluginError(str(fault)) from None
         self._measure(ran.fuel, ran.seconds, 1)
+        self.stats.fetches += ran.fetches
         self.pace.note(ran.seconds, is_cpu=True)
         self._book.write(ran.lines)
         if ran.before or ran.result is not None or _is_given(shown):

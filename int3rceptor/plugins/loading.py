@@ -39,10 +39,12 @@ from int3rceptor.plugins.manifest import (
     read_manifest,
 )
 from int3rceptor.plugins.messages import Mailbox, Message
+from int3rceptor.plugins.outbound import Fetcher, offline
 from int3rceptor.plugins.permissions import (
     GRANTED_UNASKED,
     SCOPED,
     Grant,
+    Permission,
     grant_of,
 )
 
@@ -108,11 +110,13 @@ class Loader:
     """What versions are made with."""
 
     executor: Executor
+    waiting: Executor
     states: PluginStates
     publish: Callable[[Message], int]
     clocks: Clocks
     factory: MakerFactory | None = None
     cache: ModuleCache | None = None
+    fetch: Fetcher = offline
 
     def prepare(
         self, path: Path, settings: Mapping[str, Settings], watched: Watched
@@ -154,14 +158,16 @@ class Loader:
             for _ in range(manifest.limits.instances)
         ]
         _start(instances, manifest.name)
+        may_wait = why_it_waits(info, granted)
+        executor = self.waiting if may_wait else self.executor
         runner = PluginListener(
             manifest,
             instances,
-            Lane(instances, self.executor, manifest.limits.wall_s),
+            Lane(instances, executor, manifest.limits.wall_s),
             book,
             self.clocks,
             digest=prepared.digest,
-            is_heavy=bool(why_off_loop(manifest.limits, info)),
+            is_heavy=bool(why_off_loop(manifest.limits, info, granted)),
         )
         return LoadedPlugin(
             prepared=prepared,
@@ -183,9 +189,12 @@ class Loader:
             name=manifest.name,
             config=manifest.guest_config(),
             secret_fields=manifest.secret_fields,
+            args=(manifest.name, *manifest.wasi.args),
+            env=manifest.wasi.env,
             state=state,
             mailbox=Mailbox(manifest.name),
             publish=self.publish,
+            fetch=self.fetch,
         )
 
 
@@ -200,10 +209,18 @@ def _start(instances: Sequence[PluginInstance], name: str) -> None:
             raise PluginError(f"plugin {name}: {started}{lines}")
 
 
-def why_off_loop(limits: Limits, info: ModuleInfo) -> str:
-    """Why no call of it may run in the loop; "" if they may as long as it is quick."""
+def why_it_waits(info: ModuleInfo, granted: frozenset[Grant]) -> str:
+    """What its calls may wait for beside the processor; "" if for nothing."""
     if info.waits_for:
         return f"{info.waits_for} may wait"
+    has_folders = any(one.permission is Permission.FILES for one in granted)
+    return "a disk may be slow" if info.uses_wasi and has_folders else ""
+
+
+def why_off_loop(limits: Limits, info: ModuleInfo, granted: frozenset[Grant]) -> str:
+    """Why no call of it may run in the loop; "" if they may as long as it is quick."""
+    if why := why_it_waits(info, granted):
+        return why
     for name, most in (
         ("fuel", MAX_INLINE_FUEL),
         ("host_calls", MAX_INLINE_HOST_CALLS),

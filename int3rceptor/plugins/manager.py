@@ -30,6 +30,7 @@ from int3rceptor.plugins.loading import (
     imported,
 )
 from int3rceptor.plugins.manifest import Settings, read_manifest
+from int3rceptor.plugins.outbound import Fetcher, offline
 from int3rceptor.plugins.permissions import Grant
 from int3rceptor.plugins.topics import Topics
 
@@ -38,6 +39,10 @@ log = logging.getLogger("int3rceptor.plugins")
 MAX_THREADS = 8
 """Slow plugins that run at the same time. They compute without the GIL, but each
 finished call takes it for a moment; more threads would only queue for the cores."""
+
+MAX_WAITING_THREADS = 32
+"""Plugins that wait for the network or a disk at the same time: they compute little,
+and must not keep those from their turn that only compute."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,6 +81,7 @@ class PluginManager:
         clocks: Clocks | None = None,
         factory: MakerFactory | None = None,
         cache: ModuleCache | None = None,
+        fetch: Fetcher = offline,
     ) -> None:
         self._dispatcher = dispatcher
         self._sink = log
@@ -85,6 +91,7 @@ class PluginManager:
         self.states = states or PluginStates(None, wall_ms)
         self._executor = ThreadPoolExecutor(MAX_THREADS, "int3rceptor-plugin")
         self._topics = Topics()
+        self._waiting = ThreadPoolExecutor(MAX_WAITING_THREADS, "int3rceptor-waiting")
         self._loader = Loader(
             executor=self._executor,
             states=self.states,
@@ -92,6 +99,8 @@ class PluginManager:
             clocks=self.clocks,
             factory=factory,
             cache=cache,
+            waiting=self._waiting,
+            fetch=fetch,
         )
         self._ticker: EpochTicker | None = None
         self.slots: dict[str, Slot] = {}
@@ -202,6 +211,7 @@ class PluginManager:
             self.unload(name)
         await self._topics.aclose()
         await asyncio.to_thread(self._executor.shutdown)
+        await asyncio.to_thread(self._waiting.shutdown)
         await asyncio.to_thread(self.states.save)
         if self._ticker is not None:
             await asyncio.to_thread(self._ticker.release)

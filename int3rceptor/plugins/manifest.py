@@ -20,6 +20,11 @@ from int3rceptor.files.reading import Watched
 from int3rceptor.model.headers import is_token
 from int3rceptor.plugins.keyvalues import DEFAULT_STATE_BYTES
 from int3rceptor.plugins.masking import SECRET_FIELDS
+from int3rceptor.plugins.outbound import (
+    DEFAULT_FETCH_BYTES,
+    DEFAULT_FETCH_S,
+    DEFAULT_FETCHES,
+)
 from int3rceptor.plugins.permissions import Grant, parse_grant
 from int3rceptor.plugins.sections import custom_section
 
@@ -67,6 +72,17 @@ MAX_LOG_BYTES = 1024 * 1024 * 1024
 """In a second: as good as none."""
 MAX_LINE_CHARS = 256
 """Of a version, a description or a glob: a DNS name has 253."""
+MAX_FILE_BYTES = 1024 * 1024 * 1024 * 1024
+"""What files may grow by: who grants a folder may grant a disk."""
+
+MAX_FETCHES = 100
+"""In one call: the flow waits for all of them."""
+
+MAX_WASI_TEXTS = 256
+"""Arguments, and variables: a program reads each of them at its start."""
+
+MAX_WASI_CHARS = 4096
+"""Of one argument or variable: the guest has room for all of them in its memory."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -105,7 +121,8 @@ def checked_permission(text: str) -> str:
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Limits(Table):
-    """[limits]: what one call, an instance (memory, tables), a second (log) may use.
+    """[limits]: what one call, an instance (memory, tables, files), a second (log) may
+    use.
 
     `instances` serve calls side by side. Tables and their entries: compilers make one
     table of a few thousand function pointers; 100,000 entries cost 800 KB. A line in
@@ -123,6 +140,31 @@ class Limits(Table):
     log_lines: int = setting(20_000, least=0, most=MAX_LOG_LINES)
     log_bytes: int = setting(4 * 1024 * 1024, least=0, most=MAX_LOG_BYTES)
     module_bytes: int = setting(DEFAULT_MODULE_BYTES, least=8, most=MAX_MODULE_BYTES)
+    fetches: int = setting(DEFAULT_FETCHES, least=0, most=MAX_FETCHES)
+    fetch_bytes: int = setting(DEFAULT_FETCH_BYTES, least=0, most=MAX_HOST_BYTES)
+    fetch_s: float = setting(DEFAULT_FETCH_S, above=0, most=MAX_WALL_S)
+    file_bytes: int = setting(16 * 1024 * 1024, least=0, most=MAX_FILE_BYTES)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class WasiSettings(Table):
+    """[wasi]: what a module built for WASI finds as its arguments and environment."""
+
+    args: Sequence[str] = ()
+    env: Mapping[str, str] = made(dict)
+
+    def __post_init__(self) -> None:
+        Table.__post_init__(self)
+        for name in self.env:
+            if not name or "=" in name:
+                raise SettingError(f"env.{name}", "not the name of a variable")
+        texts = {"args": list(self.args), "env": [*self.env, *self.env.values()]}
+        for key, given in texts.items():
+            if len(given) > MAX_WASI_TEXTS:
+                raise SettingError(key, f"more than {MAX_WASI_TEXTS} texts")
+            if any("\0" in one or len(one) > MAX_WASI_CHARS for one in given):
+                reason = f"a text with a zero byte, or over {MAX_WASI_CHARS} characters"
+                raise SettingError(key, reason)
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -165,6 +207,7 @@ class Manifest(Table):
     scope: Scope = made(Scope)
     hooks: Sequence[str] = ("*",)
     state: State = made(State)
+    wasi: WasiSettings = made(WasiSettings)
     config: Mapping[str, JsonValue] = made(dict)
     permissions: Sequence[str] = setting((), check=checked_permission)
     grant: Sequence[str] = setting((), check=checked_permission)

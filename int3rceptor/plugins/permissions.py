@@ -4,6 +4,7 @@ Pure data. Who asks for what is read in `inspection` and `manifest`; who is gran
 is decided in `manager`; `host` enforces it where host functions are bound.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -34,6 +35,9 @@ class Permission(Enum):
     KV = "kv"
     CONTEXT = "context"
     TOPICS = "topics"
+    FILES = "files"
+    NETWORK = "network"
+    NETWORK_PRIVATE = "network.private"
 
 
 MEANINGS = {
@@ -54,12 +58,22 @@ MEANINGS = {
     Permission.KV: "keep state of its own under keys",
     Permission.CONTEXT: "read and leave values on flows, for other plugins",
     Permission.TOPICS: "send messages to other plugins, and get theirs",
+    Permission.FILES: "use the files of a folder, to read (:ro) or to change (:rw)",
+    Permission.NETWORK: "send HTTP requests to public addresses of a host",
+    Permission.NETWORK_PRIVATE: "send HTTP requests to a host wherever it leads, this "
+    "machine and its networks included",
 }
 """Each permission in plain words."""
 
-SCOPED = {Permission.CONTEXT: "keys", Permission.TOPICS: "topic"}
-"""Permissions that name what they are for, as a glob: `context:auth.*`. The value says
-what."""
+SCOPED = {
+    Permission.CONTEXT: "keys",
+    Permission.TOPICS: "topic",
+    Permission.FILES: "folder",
+    Permission.NETWORK: "host",
+    Permission.NETWORK_PRIVATE: "host",
+}
+"""Permissions that name what they are for, most as a glob: `context:auth.*`. The value
+says what."""
 
 GRANTED_UNASKED = frozenset(
     {
@@ -72,6 +86,11 @@ GRANTED_UNASKED = frozenset(
 )
 """What a module that was only dropped into the folder may do: look, not touch."""
 
+_IMPLIED = {Permission.NETWORK_PRIVATE: Permission.NETWORK}
+"""A grant that is worth another one, too."""
+
+_HOST = re.compile(r"(?:[\w.*?-]+|\[[0-9A-Fa-f:.]+\])(?::(?:\d{1,5}|\*))?", re.ASCII)
+_FOLDER = re.compile(r"/.*:r[ow]")
 _BY_NAME = {one.value: one for one in Permission}
 
 
@@ -114,6 +133,16 @@ def parse_grant(text: str) -> Grant:
         raise ValueError(f"{name} must say for which {what}: {name}:…")
     if len(scope) > MAX_SCOPE_CHARS or not scope.isprintable():
         raise ValueError("what follows the colon is too long, or not printable")
+    if permission is Permission.FILES and not _FOLDER.fullmatch(scope):
+        raise ValueError(
+            "write the folder's whole path, and :ro or :rw, as files:/srv/data:ro"
+        )
+    is_host = permission in (Permission.NETWORK, Permission.NETWORK_PRIVATE)
+    if is_host and not _HOST.fullmatch(scope):
+        raise ValueError(
+            "write a host, with a port unless it is the scheme's own, as "
+            f"{name}:*.example.com, {name}:10.0.0.7:8080, {name}:[::1]:8080"
+        )
     return Grant(name, scope)
 
 
@@ -126,7 +155,8 @@ class Grants:
         self._scopes: dict[Permission, tuple[str, ...]] = {}
         for one in sorted(grants):
             kind = one.permission
-            self._scopes[kind] = (*self._scopes.get(kind, ()), one.scope)
+            for worth in {kind, _IMPLIED.get(kind, kind)}:
+                self._scopes[worth] = (*self._scopes.get(worth, ()), one.scope)
 
     def __contains__(self, permission: Permission) -> bool:
         return permission in self._scopes

@@ -52,6 +52,7 @@ def details(slot: Slot, decided: Decisions, clocks: Clocks) -> PluginDetails:
     manifest, current = shown.manifest, slot.current
     numbers = dataclasses.asdict(manifest.limits)
     stats = None if current is None else current.runner.stats
+    granted = frozenset() if current is None else current.granted
     return PluginDetails(
         summary=brief,
         on_error=manifest.on_error,
@@ -67,7 +68,7 @@ def details(slot: Slot, decided: Decisions, clocks: Clocks) -> PluginDetails:
         loaded_at=0.0 if current is None else current.loaded_at,
         reloads=slot.reloads,
         instances=manifest.limits.instances,
-        in_loop=not why_off_loop(manifest.limits, shown.info),
+        in_loop=not why_off_loop(manifest.limits, shown.info, granted),
         named_at_start=slot.is_named,
     )
 

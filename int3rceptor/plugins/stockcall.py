@@ -14,10 +14,10 @@ from int3rceptor.plugins.boundary import (
     HostImport,
     Outcome,
 )
-from int3rceptor.plugins.codes import IMPORT_MODULE, MEMORY_EXPORT
+from int3rceptor.plugins.codes import MEMORY_EXPORT
 from int3rceptor.plugins.stores import fault_of, func_type, open_store
 
-_U32 = 0xFFFF_FFFF
+_MASKS = {"i32": 0xFFFF_FFFF, "i64": 0xFFFF_FFFF_FFFF_FFFF}
 
 
 class _Callback(Protocol):
@@ -35,7 +35,7 @@ class StockMaker:
         self.guest: StockGuest | None = None
         for one in blueprint.imports:
             function = self._callback(one)
-            self.linker.define_func(IMPORT_MODULE, one.name, func_type(one), function)
+            self.linker.define_func(one.module, one.name, func_type(one), function)
 
     def new_guest(self) -> "StockGuest":
         """A guest that is not started; host functions now act for it."""
@@ -48,12 +48,13 @@ class StockMaker:
         self.linker.close()
 
     def _callback(self, one: HostImport) -> _Callback:
-        has_result = bool(one.result)
+        has_result, masks = bool(one.result), [_MASKS[kind] for kind in one.params]
 
         def callback(*values: int) -> int | None:
             result = 0
             try:
-                result = one.call(*(value & _U32 for value in values))
+                given = zip(values, masks, strict=True)
+                result = one.call(*(value & mask for value, mask in given))
             except BaseException as error:  # noqa: BLE001  # must not cross the engine
                 if self.guest is not None:
                     self.guest.raised = error
@@ -90,14 +91,17 @@ class StockGuest:
         return self._caught()
 
     def call(self, export: str) -> Outcome:
-        """Run one `() -> i32` export with fresh fuel and a fresh deadline."""
+        """Run one export with fresh fuel and a fresh deadline; what it returned.
+
+        That means nothing for an export without a result.
+        """
         self._store.set_fuel(self._limits.fuel)
         self._store.set_epoch_deadline(self._limits.ticks)
         try:
-            result: int = self._exports[export](self._store)
+            result: int | None = self._exports[export](self._store)
         except (Trap, WasmtimeError) as error:
             return self._caught() or fault_of(error)
-        return self._caught() or result
+        return self._caught() or result or 0
 
     def fuel_used(self) -> int:
         """By the last call."""

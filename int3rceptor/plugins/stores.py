@@ -7,7 +7,7 @@ from int3rceptor.plugins.boundary import Fault, FaultKind, GuestLimits, HostImpo
 MAX_DETAIL_CHARS = 300
 """Of an engine's message: enough for the reason, without a hundred frames after it."""
 
-_RESULTS = {"": [], "i32": [ValType.i32()], "i64": [ValType.i64()]}
+_TYPES = {"i32": ValType.i32(), "i64": ValType.i64()}
 _KINDS = {
     TrapCode.OUT_OF_FUEL: FaultKind.FUEL,
     TrapCode.INTERRUPT: FaultKind.WALL_CLOCK,
@@ -33,7 +33,8 @@ def open_store(engine: Engine, limits: GuestLimits) -> Store:
 
 def func_type(one: HostImport) -> FuncType:
     """The import's type, as the module declared it."""
-    return FuncType([ValType.i32()] * one.params, _RESULTS[one.result])
+    results = [_TYPES[one.result]] if one.result else []
+    return FuncType([_TYPES[kind] for kind in one.params], results)
 
 
 def fault_of(error: Trap | WasmtimeError, *, is_start: bool = False) -> Fault:

@@ -7,7 +7,7 @@ first plugin is: many proxies have none, and the engine takes 0.2 s.
 import asyncio
 import importlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from int3rceptor.plugins.permissions import Grant
 
 if TYPE_CHECKING:
     from int3rceptor.plugins.manager import PluginManager, Slot
+    from int3rceptor.plugins.outbound import Fetcher
 
 log = logging.getLogger("int3rceptor.plugins")
 
@@ -63,11 +64,14 @@ class Upkeep:
         *,
         log: LogSink,
         settings: Mapping[str, Settings] | None = None,
+        fetcher: "Callable[[], Fetcher] | None" = None,
     ) -> None:
+        """`fetcher` is asked when the first plugin is loaded."""
         self._dispatcher = dispatcher
         self.places = places
         self._sink = log
         self._settings = settings or {}
+        self._fetcher = fetcher
         self.grants = GrantsFile(places.data_dir / FILE_NAME)
         self.states = PluginStates(places.states, wall_ms)
         self._following = Following(places.folder, SUFFIXES)
@@ -158,6 +162,7 @@ class Upkeep:
             )
             from int3rceptor.plugins.cache import ModuleCache
             from int3rceptor.plugins.manager import PluginManager
+            from int3rceptor.plugins.outbound import offline
 
             self._manager = PluginManager(
                 self._dispatcher,
@@ -166,6 +171,7 @@ class Upkeep:
                 states=self.states,
                 settings=self._settings,
                 cache=ModuleCache(self.places.data_dir),
+                fetch=self._fetcher() if self._fetcher else offline,
             )
         return self._manager
 

@@ -290,6 +290,16 @@ class OriginContexts:
         return self._contexts(origin_key, alpn)
 
 
+def origin_context(verification: OriginVerification) -> ssl.SSLContext:
+    """A context of its own for connections to origins, for blocking sockets.
+
+    Takes about 50 ms. Raises ConfigError when an extra CA file cannot be used.
+    """
+    context = _build_origin_base(verification)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
 def _build_origin_base(verification: OriginVerification) -> ssl.SSLContext:
     anchors = [_read_ca_file(path) for path in verification.extra_ca]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -28,6 +28,7 @@ from int3rceptor.plugins.lines import PluginLog
 from int3rceptor.plugins.listener import Clocks, PluginListener
 from int3rceptor.plugins.manifest import Limits, Manifest
 from int3rceptor.plugins.messages import Message
+from int3rceptor.plugins.outbound import FetchAnswer
 from int3rceptor.plugins.permissions import SCOPED, Grant, Permission, grant_of
 from int3rceptor.plugins.stockcall import StockMaker
 
@@ -38,7 +39,9 @@ EXAMPLES = ROOT / "guest-plugins"
 FACTORIES: dict[str, MakerFactory] = {"fast": FastMaker, "stock": StockMaker}
 PAGE = 65_536
 EVERYTHING = frozenset(
-    grant_of(one, "*" if one in SCOPED else "") for one in Permission
+    grant_of(one, "*" if one in SCOPED else "")
+    for one in Permission
+    if one is not Permission.FILES  # a folder has no default
 )
 LETTER = Message("news", b"hello", ("sender",))
 ORIGINAL_SIX = {
@@ -52,6 +55,7 @@ ORIGINAL_SIX = {
 """The functions of the original, and how many parameters they take."""
 
 RESULT_AT = 128
+FETCHED = FetchAnswer(status=200, headers=[(b"x-from", b"afar")], body=b"fetched")
 DATA_AT = 1024
 
 
@@ -104,6 +108,7 @@ def make_instance(
     limits: Limits | None = None,
     config: Mapping[str, str] | None = None,
     granted: frozenset[Grant] = EVERYTHING,
+    surroundings: Surroundings | None = None,
 ) -> PluginInstance:
     """An instance that is not started."""
     compiled = compile_module(module, "a test's module")
@@ -112,13 +117,14 @@ def make_instance(
     code = PluginCode(module=compiled, info=info, granted=granted)
     state = KeyValues(4096, lambda: 1 << 41)
     state.set(b"a", b"1")
-    surroundings = Surroundings(
+    around = surroundings or Surroundings(
         config=config or {},
         state=state,
         now_ms=lambda: 1 << 41,
         random=lambda size: b"r" * size,
+        fetch=lambda _request, _terms: FETCHED,
     )
-    return PluginInstance(code, limits or Limits(), surroundings, factory)
+    return PluginInstance(code, limits or Limits(), around, factory)
 
 
 def probe_source(name: str, *, pages: int = 1) -> bytes:

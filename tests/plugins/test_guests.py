@@ -74,7 +74,9 @@ def test_an_init_that_fails_is_a_fault_of_the_start(factory: MakerFactory) -> No
 
 def test_an_instance_that_cannot_be_rebuilt_is_a_fault(factory: MakerFactory) -> None:
     instance = make_instance(guest("init_loops"), factory)
-    assert fault_of(instance).detail == "plugin_init: out of fuel"
+    assert fault_of(instance).detail == (
+        "plugin_init: out of fuel (limits.fuel is 1000000)"
+    )
     assert fault_of(instance).kind is FaultKind.START
 
 

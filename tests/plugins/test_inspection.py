@@ -33,8 +33,8 @@ PROBLEMS = [
         "imports env.host_fly, which this host does not have",
     ),
     (
-        f'(import "wasi_snapshot_preview1" "fd_write" (func)) {HOOK}',
-        "imports wasi_snapshot_preview1.fd_write, which this host does not have",
+        f'(import "wasi_snapshot_preview1" "path_glob" (func)) {HOOK}',
+        "imports wasi_snapshot_preview1.path_glob, which this host does not have",
     ),
     (
         f'(import "env" "host_log" (func (param i32 i32))) {MEMORY} {HOOK}',
@@ -83,6 +83,28 @@ PROBLEMS = [
     (
         '(global (export "on_request") i32 (i32.const 0))',
         "exports on_request as something that is no function",
+    ),
+    (
+        (
+            '(import "wasi_snapshot_preview1" "fd_seek" (func (param i32 i32 i32 i32) '
+            f"(result i32))) {HOOK}"
+        ),
+        (
+            "imports wasi_snapshot_preview1.fd_seek as (i32, i32, i32, i32) -> i32; "
+            "expected (i32, i64, i32, i32) -> i32"
+        ),
+    ),
+    (
+        f'(import "wasi_unstable" "fd_close" (func (param i32) (result i32))) {HOOK}',
+        "imports wasi_unstable.fd_close, which this host does not have",
+    ),
+    (
+        f'(func (export "_initialize") (result i32) (i32.const 0)) {HOOK}',
+        "exports _initialize as () -> i32; expected () -> nothing",
+    ),
+    (
+        '(func (export "_start"))',
+        "is a program that runs once and ends (it exports _start)",
     ),
     ("", "exports no hook; it needs at least one of on_connect, on_request,"),
     (

@@ -160,3 +160,34 @@ def test_what_is_shown_to_people_cannot_drive_a_terminal(
     (tmp_path / "a.toml").write_text(line)
     with pytest.raises(PluginError, match="one line of at most 256 characters"):
         read_manifest(tmp_path / "a.wasm", {}, b"")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("args = 'x'", "wasi.args: must be a list"),
+        ("args = [1]", "wasi.args: must be a text"),
+        ('args = ["a\\u0000b"]', "wasi.args: a text with a zero byte"),
+        (
+            f'args = ["{"x" * 5000}"]',
+            "or over 4096",
+        ),
+        (f"args = {['x'] * 300}", "wasi.args: more than 256 texts"),
+        ('env = { "A=B" = "c" }', "wasi.env.A=B: not the name of a variable"),
+        ('env = { "" = "c" }', "wasi.env.: not the name of a variable"),
+        ("env = { A = 1 }", "wasi.env.A: must be a text"),
+        ("stdin = true", "wasi.stdin: no such"),
+    ],
+)
+def test_what_a_program_is_started_with_is_judged(
+    text: str, problem: str, tmp_path: Path
+) -> None:
+    with pytest.raises(PluginError) as caught:
+        read_manifest(write(tmp_path, f"[wasi]\n{text}\n"), {}, b"")
+    assert problem in str(caught.value)
+
+
+def test_what_a_program_is_started_with(tmp_path: Path) -> None:
+    text = '[wasi]\nargs = ["--flag"]\nenv = { MODE = "test" }\n'
+    wasi = read_manifest(write(tmp_path, text), {}, b"").wasi
+    assert (wasi.args, wasi.env) == (("--flag",), {"MODE": "test"})

@@ -12,6 +12,7 @@ from int3rceptor.plugins.abi import FUNCTIONS
 from int3rceptor.plugins.boundary import Fault, FaultKind
 from int3rceptor.plugins.chunks import Chunk
 from int3rceptor.plugins.codes import ENTRIES, Entry, Extra, Status
+from int3rceptor.plugins.host_read import encode_list
 from int3rceptor.plugins.manifest import Limits
 from tests.plugins.support import FACTORIES, PAGE, Probe, make_flow
 
@@ -85,12 +86,19 @@ def _with_name(
 ) -> list[int | bytes]:
     """Name something that exists, so that the buffer behind it is what is judged."""
     args: list[int | bytes] = list(numbers)
-    if params[0] in ("name_ptr", "key_ptr") and index > 0:
-        args[:2] = [_NAMES.get(name) or (b"a" if params[0] == "key_ptr" else b"accept")]
+    if params and params[0] in EXISTING and index > 0:
+        args[:2] = [_NAMES.get(name) or EXISTING[params[0]]]
     return args
 
 
 _NAMES = {"host_get_fact": b"flow.kind"}
+
+EXISTING = {
+    "name_ptr": b"accept",
+    "key_ptr": b"a",
+    "topic_ptr": b"a",
+    "request_ptr": encode_list([b"GET", b"http://example.com/", b""]),
+}
 
 
 def test_a_span_that_ends_exactly_at_the_end_is_inside() -> None:

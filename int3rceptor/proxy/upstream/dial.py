@@ -10,7 +10,6 @@ import socket
 import ssl
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import cast
 
 import aiohappyeyeballs
@@ -18,6 +17,7 @@ import aiohappyeyeballs
 from int3rceptor.config.model import UpstreamConfig
 from int3rceptor.errors import ConnectError, OriginTimeout, ProxyLoop, ResolveError
 from int3rceptor.model.flow import TlsInfo
+from int3rceptor.net.own import Address, leads_to
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.net.transport import TLS_SHUTDOWN_S, TransportStream
 from int3rceptor.proxy.limits import RESOLVER_THREADS
@@ -32,9 +32,6 @@ HTTP1_ONLY = ("http/1.1",)
 BOTH = ("h2", "http/1.1")
 
 AddrInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]
-
-
-Address = tuple[str, int]
 
 
 class Dialer:
@@ -134,7 +131,7 @@ class Dialer:
                 is_unprocessed=True,
             ) from error
         try:
-            is_own = any(_is_own(sock, one) for one in self._own)
+            is_own = any(leads_to(sock, one) for one in self._own)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:  # reset since
             sock.close()
@@ -163,24 +160,6 @@ class Dialer:
                 is_unprocessed=True,
             ) from error
         return found
-
-
-def _is_own(sock: socket.socket, own: Address) -> bool:
-    """Whether a connection leads to a listener of ours, by whatever name or address."""
-    peer = sock.getpeername()
-    if peer[1] != own[1]:
-        return False
-    here, there = _ip(own[0]), _ip(peer[0])
-    if here == there:
-        return True
-    is_this_machine = there.is_loopback or there == _ip(sock.getsockname()[0])
-    return here.is_unspecified and is_this_machine
-
-
-def _ip(text: str) -> IPv4Address | IPv6Address:
-    address = ip_address(text.partition("%")[0])
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
 
 
 def _reason(error: OSError) -> str:
