@@ -32,6 +32,7 @@ from int3rceptor.plugins.lines import PluginLog
 from int3rceptor.plugins.listener import Clocks, PluginListener
 from int3rceptor.plugins.loading import MAX_INLINE_FUEL, why_off_loop
 from int3rceptor.plugins.manifest import Limits, Manifest
+from int3rceptor.plugins.permissions import Permission, grant_of
 from tests.plugins.support import (
     Clock,
     LogBook,
@@ -299,12 +300,20 @@ async def test_the_loop_runs_on_while_a_plugin_computes(build: Build) -> None:
 def test_what_may_be_long_by_right_never_runs_in_the_loop(
     limits: Limits, why: str
 ) -> None:
-    assert why_off_loop(limits, ModuleInfo()).startswith(why)
-    assert bool(why_off_loop(limits, ModuleInfo())) is bool(why)
+    told = why_off_loop(limits, ModuleInfo(), frozenset())
+    assert told.startswith(why)
+    assert bool(told) is bool(why)
 
 
 def test_what_may_wait_never_runs_in_the_loop() -> None:
-    assert why_off_loop(Limits(), ModuleInfo(waits_for="fd_read")) == "fd_read may wait"
+    fetching = ModuleInfo(imports={"host_http_fetch": "i32"})
+    reading = ModuleInfo(imports={"fd_read": "i32"})
+    folder = frozenset({grant_of(Permission.FILES, "/srv:ro")})
+    why = why_off_loop(Limits(), fetching, frozenset())
+    assert why == "host_http_fetch may wait"
+    assert why_off_loop(Limits(), reading, folder) == "a disk may be slow"
+    assert why_off_loop(Limits(), reading, frozenset()) == ""
+    assert why_off_loop(Limits(), ModuleInfo(), folder) == ""
 
 
 async def test_a_heavy_plugin_runs_in_a_thread_from_its_first_call_on(
