@@ -25,6 +25,7 @@ export enum Status {
   PROTECTED = -6,
   TOO_LARGE = -7,
   TOO_DEEP = -8,
+  UNREACHABLE = -9,
 }
 
 /** The levels of `log`. */
@@ -254,6 +255,9 @@ export namespace raw {
 
   @external("env", "host_get_sender")
   export declare function host_get_sender(buf_ptr: usize, buf_len: usize): i32;
+
+  @external("env", "host_http_fetch")
+  export declare function host_http_fetch(request_ptr: usize, request_len: usize, buf_ptr: usize, buf_len: usize): i32;
 }
 
 let room = new ArrayBuffer(256);
@@ -936,6 +940,17 @@ export function getMessage(): ArrayBuffer | null {
 export function getSender(): ArrayBuffer | null {
   let answer = raw.host_get_sender(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_sender(address(room), room.byteLength);
+  return taken(answer);
+}
+
+/** Sends an HTTP request and waits for the answer; both are lists: method, URL, body, then header name, value, …; status, body, then header name, value, ….
+ *  Answers: a list.
+ *  Errors: BAD_POINTER, BAD_ARGUMENT, PROTECTED, TOO_LARGE, UNREACHABLE, NO_PERMISSION.
+ *  In: every hook, and plugin_init. */
+export function httpFetch<T0>(request: T0): ArrayBuffer | null {
+  const requestBytes = bytes(request);
+  let answer = raw.host_http_fetch(address(requestBytes), requestBytes.byteLength, address(room), room.byteLength);
+  if (grown(answer)) answer = raw.host_http_fetch(address(requestBytes), requestBytes.byteLength, address(room), room.byteLength);
   return taken(answer);
 }
 

@@ -37,6 +37,7 @@ enum {
     I3_STATUS_PROTECTED = -6,
     I3_STATUS_TOO_LARGE = -7,
     I3_STATUS_TOO_DEEP = -8,
+    I3_STATUS_UNREACHABLE = -9,
 };
 
 /* The levels of host_log. */
@@ -477,6 +478,12 @@ I3_IMPORT(host_get_message) int32_t host_get_message(void *buf_ptr, uint32_t buf
  * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
  * In: on_message. */
 I3_IMPORT(host_get_sender) int32_t host_get_sender(void *buf_ptr, uint32_t buf_len);
+
+/* Sends an HTTP request and waits for the answer; both are lists: method, URL, body, then header name, value, …; status, body, then header name, value, ….
+ * Answers: a list; the length; more than buf_len means that nothing was written: ask again, with the same request.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, PROTECTED, TOO_LARGE, UNREACHABLE, NO_PERMISSION.
+ * In: every hook, and plugin_init. */
+I3_IMPORT(host_http_fetch) int32_t host_http_fetch(const void *request_ptr, uint32_t request_len, void *buf_ptr, uint32_t buf_len);
 
 /* Bytes somewhere: a value that was read, an item of a list. */
 typedef struct {

@@ -48,6 +48,7 @@ const (
 	Protected    Status = -6
 	TooLarge     Status = -7
 	TooDeep      Status = -8
+	Unreachable  Status = -9
 )
 
 var statusNames = map[Status]string{
@@ -59,6 +60,7 @@ var statusNames = map[Status]string{
 	Protected:    "protected",
 	TooLarge:     "too large",
 	TooDeep:      "too deep",
+	Unreachable:  "unreachable",
 }
 
 // Status is why a host function did not do it.
@@ -286,6 +288,9 @@ func hostGetMessage(bufPtr unsafe.Pointer, size uint32) int32
 
 //go:wasmimport env host_get_sender
 func hostGetSender(bufPtr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport env host_http_fetch
+func hostHttpFetch(request string, bufPtr unsafe.Pointer, size uint32) int32
 
 // fill asks again with a larger buffer when the first was too small.
 func fill(ask func(at unsafe.Pointer, size uint32) int32) (string, error) {
@@ -921,6 +926,16 @@ func GetMessage() (string, error) {
 func GetSender() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetSender(at, size)
+	})
+}
+
+// HttpFetch sends an HTTP request and waits for the answer; both are lists: method, URL, body, then header name, value, …; status, body, then header name, value, ….
+// Answers: a list.
+// Errors: BAD_POINTER, BAD_ARGUMENT, PROTECTED, TOO_LARGE, UNREACHABLE, NO_PERMISSION.
+// In: every hook, and plugin_init.
+func HttpFetch(request string) (string, error) {
+	return fill(func(at unsafe.Pointer, size uint32) int32 {
+		return hostHttpFetch(request, at, size)
 	})
 }
 

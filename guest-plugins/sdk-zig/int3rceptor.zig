@@ -32,6 +32,7 @@ pub const Failure = error{
     Protected,
     TooLarge,
     TooDeep,
+    Unreachable,
     /// The buffer: ask `raw` for the length that is needed.
     TooSmall,
     /// A status code that this file does not know.
@@ -112,6 +113,7 @@ pub const raw = struct {
     pub extern "env" fn host_get_topic(buf_ptr: [*]u8, buf_len: usize) i32;
     pub extern "env" fn host_get_message(buf_ptr: [*]u8, buf_len: usize) i32;
     pub extern "env" fn host_get_sender(buf_ptr: [*]u8, buf_len: usize) i32;
+    pub extern "env" fn host_http_fetch(request_ptr: [*]const u8, request_len: usize, buf_ptr: [*]u8, buf_len: usize) i32;
 };
 
 fn wide(answer: i64) Failure!u64 {
@@ -124,6 +126,7 @@ fn wide(answer: i64) Failure!u64 {
         -6 => Failure.Protected,
         -7 => Failure.TooLarge,
         -8 => Failure.TooDeep,
+        -9 => Failure.Unreachable,
         else => if (answer < 0) Failure.Unknown else @intCast(answer),
     };
 }
@@ -682,6 +685,14 @@ pub fn getMessage(buffer: []u8) Failure![]u8 {
 /// In: on_message.
 pub fn getSender(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_sender(buffer.ptr, buffer.len));
+}
+
+/// Sends an HTTP request and waits for the answer; both are lists: method, URL, body, then header name, value, …; status, body, then header name, value, ….
+/// Answers: a list.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, PROTECTED, TOO_LARGE, UNREACHABLE, NO_PERMISSION.
+/// In: every hook, and plugin_init.
+pub fn httpFetch(request: []const u8, buffer: []u8) Failure![]u8 {
+    return filled(buffer, raw.host_http_fetch(request.ptr, request.len, buffer.ptr, buffer.len));
 }
 
 /// A list in the ABI's form, built in `buffer`: headers are name, value, name, value.

@@ -35,6 +35,7 @@ pub enum Failure {
     Protected,
     TooLarge,
     TooDeep,
+    Unreachable,
     /// A status code that this file does not know.
     Status(i32),
 }
@@ -50,6 +51,7 @@ impl Failure {
             -6 => Failure::Protected,
             -7 => Failure::TooLarge,
             -8 => Failure::TooDeep,
+            -9 => Failure::Unreachable,
             other => Failure::Status(other),
         }
     }
@@ -131,6 +133,7 @@ pub mod raw {
         pub fn host_get_topic(buf_ptr: *mut u8, buf_len: usize) -> i32;
         pub fn host_get_message(buf_ptr: *mut u8, buf_len: usize) -> i32;
         pub fn host_get_sender(buf_ptr: *mut u8, buf_len: usize) -> i32;
+        pub fn host_http_fetch(request_ptr: *const u8, request_len: usize, buf_ptr: *mut u8, buf_len: usize) -> i32;
     }
 }
 
@@ -781,6 +784,16 @@ pub fn get_message<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// In: on_message.
 pub fn get_sender<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_sender(buffer.as_mut_ptr(), buffer.len()) };
+    filled(buffer, answer)
+}
+
+/// Sends an HTTP request and waits for the answer; both are lists: method, URL, body, then header name, value, …; status, body, then header name, value, ….
+/// Answers: a list.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, PROTECTED, TOO_LARGE, UNREACHABLE, NO_PERMISSION.
+/// In: every hook, and plugin_init.
+pub fn http_fetch<'b>(request: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
+    let request = request.as_ref();
+    let answer = unsafe { raw::host_http_fetch(request.as_ptr(), request.len(), buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
 }
 
