@@ -9,11 +9,7 @@ import sys
 
 from int3rceptor.errors import PluginError
 from int3rceptor.plugins.engine import compile_module
-from int3rceptor.plugins.manifest import MAX_MODULE_BYTES
-
-MAX_COMPILE_S = 60.0
-"""Longest time to compile one module. Go's modules and script engines take 3 to 6 s,
-more on a machine that has other work; a module that is made for it takes minutes."""
+from int3rceptor.plugins.manifest import MAX_COMPILE_S, MAX_MODULE_BYTES
 
 MAX_COMPILE_BYTES = 1024 * 1024 * 1024
 """Most memory to compile one module: the largest honest module takes about 700 MiB."""

@@ -16,13 +16,14 @@ from wasmtime import Module, WasmtimeError
 from int3rceptor.errors import PluginError
 from int3rceptor.net import children
 from int3rceptor.plugins.cache import ModuleCache
-from int3rceptor.plugins.compiler import DONE, FAILED, MAX_COMPILE_S, TOO_MUCH_MEMORY
+from int3rceptor.plugins.compiler import DONE, FAILED, TOO_MUCH_MEMORY
 from int3rceptor.plugins.engine import (
     compile_module,
     identity,
     require_size,
     shared_engine,
 )
+from int3rceptor.plugins.manifest import MAX_COMPILE_S
 
 log = logging.getLogger("int3rceptor.plugins")
 
@@ -32,10 +33,17 @@ _FORMAT = 1
 """Counts how what is kept is made up; another number finds nothing of the old."""
 
 
-def compiled(data: bytes, source: str, cache: ModuleCache | None = None) -> Module:
+def compiled(
+    data: bytes,
+    source: str,
+    cache: ModuleCache | None = None,
+    *,
+    limit_s: float = MAX_COMPILE_S,
+) -> Module:
     """The module in `data` (binary or text), from `cache` if it is there.
 
-    `source` names the file in the message of a PluginError. Where no process can be
+    `source` names the file in the message of a PluginError, which it is when compiling
+    takes longer than `limit_s`. Where no process can be
     started, the module is compiled in this one, with a line in the log.
     """
     require_size(data, source)
@@ -46,7 +54,7 @@ def compiled(data: bytes, source: str, cache: ModuleCache | None = None) -> Modu
             return Module.deserialize(shared_engine(), kept)
         except WasmtimeError:
             cache.discard(name, "it was compiled for another machine")
-    made = _compiled_outside(data, source)
+    made = _compiled_outside(data, source, limit_s)
     if made is None:
         return compile_module(data, source)
     try:
@@ -68,7 +76,7 @@ def _name(data: bytes) -> str:
     return parts.hexdigest()
 
 
-def _compiled_outside(data: bytes, source: str) -> bytes | None:
+def _compiled_outside(data: bytes, source: str, limit_s: float) -> bytes | None:
     """The compiled module; None where there can be no process to do it."""
     if not sys.executable or hasattr(sys, "frozen"):
         _tell(source, "there is no Python interpreter to start")
@@ -78,7 +86,7 @@ def _compiled_outside(data: bytes, source: str) -> bytes | None:
             children.command(COMPILER, source),
             input=data,
             capture_output=True,
-            timeout=MAX_COMPILE_S,
+            timeout=limit_s,
             check=False,
             env=children.environment(),
         )
@@ -86,7 +94,7 @@ def _compiled_outside(data: bytes, source: str) -> bytes | None:
         _tell(source, f"no process can be started: {error.strerror}")
         return None
     except subprocess.TimeoutExpired:
-        raise PluginError(f"{source}: {_TOO_SLOW}") from None
+        raise PluginError(f"{source}: {_too_slow(limit_s)}") from None
     if done.returncode < 0:
         raise PluginError(f"{source}: {_end(-done.returncode, done.stderr)}")
     answer, rest = done.stdout[:1], done.stdout[1:]
@@ -103,13 +111,14 @@ def _tell(source: str, why: str) -> None:
     log.warning("%s is compiled in the proxy's own process, unbounded: %s", source, why)
 
 
-_TOO_SLOW = f"compiling it takes longer than {MAX_COMPILE_S:g} s"
+def _too_slow(limit_s: float) -> str:
+    return f"compiling it takes longer than {limit_s:g} s (limits.compile_s)"
 
 
 def _end(number: int, said: bytes) -> str:
     """Why a compiler that was ended by a signal was."""
     if number == signal.SIGALRM:
-        return _TOO_SLOW
+        return _too_slow(MAX_COMPILE_S)
     if number == signal.SIGABRT and b"memory allocation" in said:
         return TOO_MUCH_MEMORY
     what = f"its compiler was ended by signal {number}"

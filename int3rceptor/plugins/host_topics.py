@@ -7,7 +7,6 @@ from int3rceptor.plugins.codes import Status
 from int3rceptor.plugins.host import Host, HostAct
 from int3rceptor.plugins.messages import (
     MAX_DEPTH,
-    MAX_MESSAGE_BYTES,
     MAX_TOPIC_BYTES,
     Message,
 )
@@ -25,7 +24,7 @@ def subscribe(host: Host, address: int, length: int) -> int:
 
 def publish(host: Host, topic_at: int, topic_len: int, at: int, length: int) -> int:
     """host_publish."""
-    if length > MAX_MESSAGE_BYTES:
+    if length > host.surroundings.mailbox.message_bytes:
         return Status.TOO_LARGE
     data = host.read(at, length)
     if data is None:

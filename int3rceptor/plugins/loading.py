@@ -132,7 +132,9 @@ class Loader:
         if len(data) > manifest.limits.module_bytes:
             most = manifest.limits.module_bytes
             raise PluginError(f"{path}: larger than {most} bytes (limits.module_bytes)")
-        module = compiled(data, str(path), self.cache)
+        module = compiled(
+            data, str(path), self.cache, limit_s=manifest.limits.compile_s
+        )
         info = inspect_module(module)
         require_loadable(info, str(path))
         info = limited_to(info, manifest.hooks, str(path))
@@ -192,7 +194,7 @@ class Loader:
             args=(manifest.name, *manifest.wasi.args),
             env=manifest.wasi.env,
             state=state,
-            mailbox=Mailbox(manifest.name),
+            mailbox=Mailbox(manifest.name, message_bytes=manifest.limits.message_bytes),
             publish=self.publish,
             fetch=self.fetch,
         )

@@ -20,6 +20,7 @@ from int3rceptor.files.reading import Watched
 from int3rceptor.model.headers import is_token
 from int3rceptor.plugins.keyvalues import DEFAULT_STATE_BYTES
 from int3rceptor.plugins.masking import SECRET_FIELDS
+from int3rceptor.plugins.messages import DEFAULT_MESSAGE_BYTES, MAX_MESSAGE_BYTES
 from int3rceptor.plugins.outbound import (
     DEFAULT_FETCH_BYTES,
     DEFAULT_FETCH_S,
@@ -45,6 +46,10 @@ MAX_WALL_S = 60.0
 
 MAX_MEMORY_BYTES = 1024 * 1024 * 1024
 """Per instance; beyond it the proxy itself is at risk."""
+
+MAX_COMPILE_S = 60.0
+"""Longest time to compile one module. Go's modules and script engines take 3 to 6 s,
+more on a machine that has other work; a module that is made for it takes minutes."""
 
 MAX_STATE_BYTES = 16 * 1024 * 1024
 """A state on disk is written whole after a change."""
@@ -140,6 +145,8 @@ class Limits(Table):
     log_lines: int = setting(20_000, least=0, most=MAX_LOG_LINES)
     log_bytes: int = setting(4 * 1024 * 1024, least=0, most=MAX_LOG_BYTES)
     module_bytes: int = setting(DEFAULT_MODULE_BYTES, least=8, most=MAX_MODULE_BYTES)
+    compile_s: float = setting(MAX_COMPILE_S, above=0, most=MAX_COMPILE_S)
+    message_bytes: int = setting(DEFAULT_MESSAGE_BYTES, least=0, most=MAX_MESSAGE_BYTES)
     fetches: int = setting(DEFAULT_FETCHES, least=0, most=MAX_FETCHES)
     fetch_bytes: int = setting(DEFAULT_FETCH_BYTES, least=0, most=MAX_HOST_BYTES)
     fetch_s: float = setting(DEFAULT_FETCH_S, above=0, most=MAX_WALL_S)

@@ -3,8 +3,11 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-MAX_MESSAGE_BYTES = 64 * 1024
+DEFAULT_MESSAGE_BYTES = 64 * 1024
 """Of one message: a note about a flow, not its body."""
+
+MAX_MESSAGE_BYTES = 256 * 1024
+"""What a manifest can raise that to."""
 
 MAX_TOPIC_BYTES = 128
 """Of a topic's name."""
@@ -16,7 +19,7 @@ MAX_DEPTH = 8
 """How many plugins one cause may pass through: each answers the one before it."""
 
 MAX_WAITING = 256
-"""Messages that wait for one plugin: with MAX_MESSAGE_BYTES 16 MiB at the very most."""
+"""Messages that wait for one plugin: 16 MiB of the usual size at most."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -35,10 +38,11 @@ class Message:
 
 @dataclass(slots=True)
 class Mailbox:
-    """One plugin's end: what it listens to, and what waits for it."""
+    """One plugin's end: what it listens to, what waits for it, how much it may send."""
 
     name: str
     topics: set[str] = field(default_factory=set)
+    message_bytes: int = DEFAULT_MESSAGE_BYTES
     waiting: deque[Message] = field(default_factory=deque)
     lost: int = 0
     """Messages that found the mailbox full since it was last empty."""

@@ -5,8 +5,8 @@ import pytest
 from int3rceptor.plugins.callers import MakerFactory
 from int3rceptor.plugins.codes import Status
 from int3rceptor.plugins.messages import (
+    DEFAULT_MESSAGE_BYTES,
     MAX_DEPTH,
-    MAX_MESSAGE_BYTES,
     MAX_TOPIC_BYTES,
     MAX_TOPICS,
     Mailbox,
@@ -90,7 +90,7 @@ def test_a_chain_ends() -> None:
 def test_a_message_has_a_largest_size() -> None:
     probe = Probe("host_publish")
     sent = published_by(probe)
-    size = MAX_MESSAGE_BYTES + 1
+    size = DEFAULT_MESSAGE_BYTES + 1
     assert probe.call(b"news", 0, size, flow=make_flow()) == Status.TOO_LARGE
     assert sent == []
 

@@ -93,6 +93,17 @@ async def test_module_bytes(bench: Bench) -> None:
     await bench.load(sayer("hello"), f"module_bytes = {size}")
 
 
+async def test_compile_s(bench: Bench) -> None:
+    with pytest.raises(PluginError, match=r"longer than 0\.01 s \(limits\.compile_s\)"):
+        await bench.load(sayer("hello"), "compile_s = 0.01")
+
+
+async def test_message_bytes(bench: Bench) -> None:
+    await bench.load(sayer("hello"), "message_bytes = 5")
+    loaded = bench.manager.plugins["one"]
+    assert loaded.mailbox.message_bytes == 5
+
+
 async def test_instances(bench: Bench) -> None:
     await bench.load(sayer("hello"), "instances = 4")
     assert len(bench.manager.plugins["one"].runner.instances) == 4
@@ -109,6 +120,8 @@ async def test_instances(bench: Bench) -> None:
         ("table_elements = 10_000_001", "limits.table_elements"),
         ("module_bytes = 100_000_000", "limits.module_bytes"),
         ("log_lines = -1", "limits.log_lines"),
+        ("compile_s = 61", "limits.compile_s"),
+        ("message_bytes = 300_000", "limits.message_bytes"),
     ],
 )
 async def test_no_manifest_lifts_a_limit_past_its_cap(

@@ -159,7 +159,7 @@ def test_a_fault_fails_unless_it_is_expected(tmp_path: Path) -> None:
             '[[expect]]\nhook = "on_x"',
             "expect 1: hook: 'on_x': no such hook; there",
         ),
-        ('[[expect]]\nverdict = "x"', "expect 1: verdict: 'x': no such verdict; ther"),
+        ('[[expect]]\nverdict = "x"', "expect 1: verdict: 'x': no such verdict"),
         ("[[expect]]\nflow = -1", "expect 1: flow: must be greater than or equal to 0"),
         ("[[expect]]\ntags = 1", "expect 1: tags: must be a list, not 1"),
         ("[[expect]", "not valid TOML"),
