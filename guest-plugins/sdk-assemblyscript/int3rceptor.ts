@@ -530,7 +530,7 @@ export function getFact<T0>(name: T0): ArrayBuffer | null {
 }
 
 /** Appends a header, keeping those of the same name.
- *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+ *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  *  In: on_request, on_rule_match, on_response, on_capture. */
 export function addHeader<T0, T1>(name: T0, val: T1): i32 {
   const nameBytes = bytes(name);
@@ -540,7 +540,7 @@ export function addHeader<T0, T1>(name: T0, val: T1): i32 {
 
 /** Drops every header of this name.
  *  Answers: the number dropped.
- *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+ *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  *  In: on_request, on_rule_match, on_response, on_capture. */
 export function removeHeader<T0>(name: T0): i32 {
   const nameBytes = bytes(name);
@@ -579,7 +579,7 @@ export function setBody<T0>(val: T0): i32 {
 }
 
 /** Sets a header of the request: replaces the first of this name and drops the others.
- *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+ *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  *  In: on_request, on_rule_match, on_capture. */
 export function setRequestHeader<T0, T1>(name: T0, val: T1): i32 {
   const nameBytes = bytes(name);
@@ -588,7 +588,7 @@ export function setRequestHeader<T0, T1>(name: T0, val: T1): i32 {
 }
 
 /** Appends a header of the request, keeping those of the same name.
- *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+ *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  *  In: on_request, on_rule_match, on_capture. */
 export function addRequestHeader<T0, T1>(name: T0, val: T1): i32 {
   const nameBytes = bytes(name);
@@ -598,7 +598,7 @@ export function addRequestHeader<T0, T1>(name: T0, val: T1): i32 {
 
 /** Drops every header of the request of this name.
  *  Answers: the number dropped.
- *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+ *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  *  In: on_request, on_rule_match, on_capture. */
 export function removeRequestHeader<T0>(name: T0): i32 {
   const nameBytes = bytes(name);
@@ -688,7 +688,7 @@ export function removeRequestTrailer<T0>(name: T0): i32 {
 }
 
 /** Answers the client (200 to 599); headers are a list: name, value, ….
- *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+ *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  *  In: on_connect, on_request, on_rule_match, on_response. */
 export function respond<T0, T1>(status: i32, headers: T0, body: T1): i32 {
   const headersBytes = bytes(headers);

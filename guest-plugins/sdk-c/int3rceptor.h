@@ -199,13 +199,13 @@ I3_IMPORT(host_get_fact) int32_t host_get_fact(const void *name_ptr, uint32_t na
 
 /* Appends a header, keeping those of the same name.
  * Answers: OK.
- * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  * In: on_request, on_rule_match, on_response, on_capture. */
 I3_IMPORT(host_add_header) int32_t host_add_header(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
 
 /* Drops every header of this name.
  * Answers: the number dropped.
- * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  * In: on_request, on_rule_match, on_response, on_capture. */
 I3_IMPORT(host_remove_header) int32_t host_remove_header(const void *name_ptr, uint32_t name_len);
 
@@ -235,19 +235,19 @@ I3_IMPORT(host_set_body) int32_t host_set_body(const void *val_ptr, uint32_t val
 
 /* Sets a header of the request: replaces the first of this name and drops the others.
  * Answers: OK.
- * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  * In: on_request, on_rule_match, on_capture. */
 I3_IMPORT(host_set_request_header) int32_t host_set_request_header(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
 
 /* Appends a header of the request, keeping those of the same name.
  * Answers: OK.
- * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  * In: on_request, on_rule_match, on_capture. */
 I3_IMPORT(host_add_request_header) int32_t host_add_request_header(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
 
 /* Drops every header of the request of this name.
  * Answers: the number dropped.
- * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  * In: on_request, on_rule_match, on_capture. */
 I3_IMPORT(host_remove_request_header) int32_t host_remove_request_header(const void *name_ptr, uint32_t name_len);
 
@@ -307,7 +307,7 @@ I3_IMPORT(host_remove_request_trailer) int32_t host_remove_request_trailer(const
 
 /* Answers the client (200 to 599); headers are a list: name, value, ….
  * Answers: OK.
- * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  * In: on_connect, on_request, on_rule_match, on_response. */
 I3_IMPORT(host_respond) int32_t host_respond(int32_t status, const void *headers_ptr, uint32_t headers_len, const void *body_ptr, uint32_t body_len);
 

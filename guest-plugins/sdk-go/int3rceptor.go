@@ -559,7 +559,7 @@ func GetFact(name string) (string, error) {
 }
 
 // AddHeader appends a header, keeping those of the same name.
-// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
 // In: on_request, on_rule_match, on_response, on_capture.
 func AddHeader(name string, val string) error {
 	return done(hostAddHeader(name, val))
@@ -567,7 +567,7 @@ func AddHeader(name string, val string) error {
 
 // RemoveHeader drops every header of this name.
 // Answers: the number dropped.
-// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
 // In: on_request, on_rule_match, on_response, on_capture.
 func RemoveHeader(name string) (int, error) {
 	return number(hostRemoveHeader(name))
@@ -602,14 +602,14 @@ func SetBody(val string) error {
 }
 
 // SetRequestHeader sets a header of the request: replaces the first of this name and drops the others.
-// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
 // In: on_request, on_rule_match, on_capture.
 func SetRequestHeader(name string, val string) error {
 	return done(hostSetRequestHeader(name, val))
 }
 
 // AddRequestHeader appends a header of the request, keeping those of the same name.
-// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
 // In: on_request, on_rule_match, on_capture.
 func AddRequestHeader(name string, val string) error {
 	return done(hostAddRequestHeader(name, val))
@@ -617,7 +617,7 @@ func AddRequestHeader(name string, val string) error {
 
 // RemoveRequestHeader drops every header of the request of this name.
 // Answers: the number dropped.
-// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
 // In: on_request, on_rule_match, on_capture.
 func RemoveRequestHeader(name string) (int, error) {
 	return number(hostRemoveRequestHeader(name))
@@ -695,7 +695,7 @@ func RemoveRequestTrailer(name string) (int, error) {
 }
 
 // Respond answers the client (200 to 599); headers are a list: name, value, ….
-// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
 // In: on_connect, on_request, on_rule_match, on_response.
 func Respond(status int, headers string, body string) error {
 	return done(hostRespond(int32(status), headers, body))

@@ -339,7 +339,7 @@ pub fn getFact(name: []const u8, buffer: []u8) Failure![]u8 {
 }
 
 /// Appends a header, keeping those of the same name.
-/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
 /// In: on_request, on_rule_match, on_response, on_capture.
 pub fn addHeader(name: []const u8, val: []const u8) Failure!void {
     return done(raw.host_add_header(name.ptr, name.len, val.ptr, val.len));
@@ -347,7 +347,7 @@ pub fn addHeader(name: []const u8, val: []const u8) Failure!void {
 
 /// Drops every header of this name.
 /// Answers: the number dropped.
-/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
 /// In: on_request, on_rule_match, on_response, on_capture.
 pub fn removeHeader(name: []const u8) Failure!u32 {
     return number(raw.host_remove_header(name.ptr, name.len));
@@ -382,14 +382,14 @@ pub fn setBody(val: []const u8) Failure!void {
 }
 
 /// Sets a header of the request: replaces the first of this name and drops the others.
-/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
 /// In: on_request, on_rule_match, on_capture.
 pub fn setRequestHeader(name: []const u8, val: []const u8) Failure!void {
     return done(raw.host_set_request_header(name.ptr, name.len, val.ptr, val.len));
 }
 
 /// Appends a header of the request, keeping those of the same name.
-/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
 /// In: on_request, on_rule_match, on_capture.
 pub fn addRequestHeader(name: []const u8, val: []const u8) Failure!void {
     return done(raw.host_add_request_header(name.ptr, name.len, val.ptr, val.len));
@@ -397,7 +397,7 @@ pub fn addRequestHeader(name: []const u8, val: []const u8) Failure!void {
 
 /// Drops every header of the request of this name.
 /// Answers: the number dropped.
-/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
 /// In: on_request, on_rule_match, on_capture.
 pub fn removeRequestHeader(name: []const u8) Failure!u32 {
     return number(raw.host_remove_request_header(name.ptr, name.len));
@@ -471,7 +471,7 @@ pub fn removeRequestTrailer(name: []const u8) Failure!u32 {
 }
 
 /// Answers the client (200 to 599); headers are a list: name, value, ….
-/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
 /// In: on_connect, on_request, on_rule_match, on_response.
 pub fn respond(status: i32, headers: []const u8, body: []const u8) Failure!void {
     return done(raw.host_respond(status, headers.ptr, headers.len, body.ptr, body.len));

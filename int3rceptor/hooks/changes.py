@@ -6,6 +6,8 @@ from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.message import Request, Response
 
+_Fields = list[tuple[bytes, bytes]]
+
 Look = tuple[object, ...]
 """A message's state, cheap to take and to compare: most listeners change nothing."""
 
@@ -103,18 +105,39 @@ def without_value(what: str) -> str:
 
 
 def _field_differences(old: object, new: object, shows_values: bool) -> list[str]:
-    if old == new:
-        return []
-    was, now = _counted(old), _counted(new)
-    gone, come = list((was - now).elements()), list((now - was).elements())
+    gone, come = _middles(_listed(old), _listed(new))
     if not gone and not come:
-        return ["header order"]
+        return []
+    if gone and come:
+        gone, come = _without_common(gone, come)
+        if not gone and not come:
+            return ["header order"]
     lines = [f"- {_field(one, shows_values)}" for one in gone]
     return lines + [f"+ {_field(one, shows_values)}" for one in come]
 
 
-def _counted(fields: object) -> Counter[tuple[bytes, bytes]]:
-    return Counter(fields if isinstance(fields, list) else ())
+def _listed(fields: object) -> _Fields:
+    return fields if isinstance(fields, list) else []
+
+
+def _middles(old: _Fields, new: _Fields) -> tuple[_Fields, _Fields]:
+    """What is left of both without what they begin and end with alike: a listener that
+    sets one field leaves one of each, and compares no others."""
+    start, most = 0, min(len(old), len(new))
+    while start < most and old[start] == new[start]:
+        start += 1
+    end = 0
+    while end < most - start and old[-1 - end] == new[-1 - end]:
+        end += 1
+    return old[start : len(old) - end], new[start : len(new) - end]
+
+
+def _without_common(old: _Fields, new: _Fields) -> tuple[_Fields, _Fields]:
+    """Without those that both have, wherever they stand."""
+    if len(old) == len(new) == 1:
+        return old, new
+    gone, come = Counter(old) - Counter(new), Counter(new) - Counter(old)
+    return list(gone.elements()), list(come.elements())
 
 
 def _show(line: list[object]) -> str:

@@ -28,7 +28,6 @@ from int3rceptor.plugins.abi_rows import (
 _FIELD = "name_ptr name_len val_ptr val_len"
 _TEXT = "val_ptr val_len"
 _REQUEST_BODY_HOOKS = (HookPoint.REQUEST, HookPoint.CAPTURE)
-_TRAILER_ERRORS = (*FIELD_ERRORS, LARGE)
 
 
 def _writers(
@@ -36,7 +35,7 @@ def _writers(
 ) -> tuple[HostFunction, ...]:
     """The three that write fields of one place."""
     need = EDIT_BODY if edits_body else EDIT
-    errors = (NONE, *_TRAILER_ERRORS) if edits_body else FIELD_ERRORS
+    errors = (NONE, *FIELD_ERRORS) if edits_body else FIELD_ERRORS
     return (
         row(
             f"host_set_{what}",

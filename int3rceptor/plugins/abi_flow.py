@@ -253,7 +253,7 @@ DECIDING = (
         DECIDE_HOOKS,
         "answers the client (200 to 599); headers are a list: name, value, …",
         "OK",
-        *(PTR, ARG, HOOK, KEPT),
+        *(PTR, ARG, HOOK, KEPT, LARGE),
     ),
     row(
         "host_drop",

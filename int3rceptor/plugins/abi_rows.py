@@ -171,4 +171,4 @@ DECIDE = Need(
 
 NAME = "name_ptr name_len"
 LISTED = f"a list; {LENGTH}"
-FIELD_ERRORS = (PTR, ARG, HOOK, KEPT)
+FIELD_ERRORS = (PTR, ARG, HOOK, KEPT, LARGE)

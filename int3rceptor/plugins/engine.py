@@ -7,14 +7,24 @@ import functools
 import threading
 from collections.abc import Mapping
 
-from wasmtime import Config, Engine, Module, WasmtimeError, wat2wasm
+from wasmtime import Config, Engine, FuncType, Module, WasmtimeError, wat2wasm
 from wasmtime._ffi import filename
 
 from int3rceptor.errors import PluginError
 from int3rceptor.plugins.manifest import MAX_MODULE_BYTES
+from int3rceptor.plugins.wording import shown
 
 MAX_STACK_BYTES = 256 * 1024
 """Guest stack. Python threads on macOS have 512 KiB; the rest is for the host."""
+
+MAX_REASON_CHARS = 500
+"""Of the compiler's message: it may quote the module."""
+
+MAX_IMPORTS = 256
+"""Imports listed by one module; the table of host functions is far shorter."""
+
+MAX_EXPORTS = 1024
+"""Exports of one module: each is looked up when an instance is built, at 20 µs."""
 
 TICK_S = 0.1
 """Length of an epoch: how precise wall clock limits are. The ticker wakes this often
@@ -35,9 +45,13 @@ _OFF = (
     "wasm_custom_page_sizes",
     "wasm_stack_switching",
     "wasm_component_model",
+    "wasm_relaxed_simd",
+    "wasm_simd",
 )
-"""Proposals that plugins do not need: each is attack surface (threads would also let a
-guest change memory while the host reads it; memory64 breaks the i32 addresses)."""
+"""Proposals that plugins do not need: each is attack surface. Threads would let a guest
+change memory while the host reads it, memory64 breaks the i32 addresses, and a vector
+in the type of an import or export ends the process: the C API knows no name for it. No
+compiler of the supported languages uses vectors unless it is told to."""
 
 
 _SETTINGS: Mapping[str, bool | int] = {
@@ -86,12 +100,34 @@ def compile_module(data: bytes, source: str) -> Module:
         wasm = (
             data if data.startswith(_WASM_MAGIC) else wat2wasm(_as_text(data, source))
         )
-        return Module(shared_engine(), bytes(wasm))
+        module = Module(shared_engine(), bytes(wasm))
     except WasmtimeError as error:
-        reason = " ".join(str(error).split())[:500]
+        reason = shown(" ".join(str(error).split()), MAX_REASON_CHARS)
         raise PluginError(
             f"{source}: not a usable WebAssembly module: {reason}"
         ) from None
+    _look_at(module, source)
+    return module
+
+
+def _look_at(module: Module, source: str) -> None:
+    """What everybody looks at later, here, where a process of its own may be lost: to
+    list 300,000 exports takes seconds and 300 MB, and wasmtime has ended its process
+    over the name of a type."""
+    imports, exports = module.imports, module.exports
+    if len(imports) > MAX_IMPORTS or len(exports) > MAX_EXPORTS:
+        raise PluginError(
+            f"{source}: {len(imports)} imports and {len(exports)} exports, but at most "
+            f"{MAX_IMPORTS} and {MAX_EXPORTS} are allowed"
+        )
+    for kind in [one.type for one in imports] + [one.type for one in exports]:
+        if isinstance(kind, FuncType):
+            spell_types(kind)
+
+
+def spell_types(kind: FuncType) -> tuple[list[str], list[str]]:
+    """A function's parameters and results, as they are written."""
+    return [str(one) for one in kind.params], [str(one) for one in kind.results]
 
 
 def _as_text(data: bytes, source: str) -> str:

@@ -188,7 +188,7 @@ class FastGuest:
         self._store = open_store(maker.engine, limits)
         self._context: int = cast(self._store._context(), c_void_p).value or 0
         self._memory: Memory | None = None
-        self._view = memoryview(b"")
+        self._view = memoryview(bytearray())  # writable, as those of real memories
         self._size = 0
         self._exports: dict[str, tuple[int, Func]] = {}
         self._values = (ctypes.c_uint32 * _SLOTS)()

@@ -24,8 +24,18 @@ BODILESS = frozenset({204, 205, 304})
 """Statuses whose responses have no body (RFC 9110, 15)."""
 
 
+MAX_FIELDS = 512
+"""Of a message that a plugin adds to or makes: twice what is taken from a peer, so that
+there is always room for a few more."""
+
+MAX_FIELD_BYTES = 64 * 1024
+"""Of one value: as much as a whole head from a peer."""
+
+
 def field_problem(host: Host, name: bytes, value: bytes) -> Status | None:
     """Why this plugin may not write this field; None if it may."""
+    if len(value) > MAX_FIELD_BYTES:
+        return Status.TOO_LARGE
     if not is_token(name) or not is_field_value(value):
         return Status.BAD_ARGUMENT
     if name.lower() in PROTECTED_FIELDS:
@@ -127,6 +137,10 @@ class _Fields:
             fields = self.open(host, name, value)
             if isinstance(fields, Status):
                 return fields
+            if len(fields.raw) >= MAX_FIELDS and (
+                is_added or fields.get_bytes(name.lower()) is None
+            ):
+                return Status.TOO_LARGE
             if is_added:
                 fields.add(name, value)
             else:

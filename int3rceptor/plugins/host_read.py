@@ -13,6 +13,7 @@ from int3rceptor.model.message import Request, Response
 from int3rceptor.plugins.codes import PAGE_BYTES, LogLevel, Status
 from int3rceptor.plugins.host import MAX_LOG_LINE_BYTES, Host, HostAct
 from int3rceptor.plugins.masking import shown_items, shown_value, shown_values
+from int3rceptor.plugins.wording import printable
 
 
 def encode_list(items: Iterable[bytes]) -> bytes:
@@ -58,16 +59,6 @@ def _line(host: Host, address: int, length: int) -> str | None:
         kept = data[:MAX_LOG_LINE_BYTES].decode("utf-8", "ignore")
         text = f"{kept}… ({len(data)} bytes)"
     return printable(text)
-
-
-def printable(text: str) -> str:
-    """The text with control characters and their like spelled out."""
-    if text.isprintable():
-        return text
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode("ascii")
-        for one in text
-    )
 
 
 def memory_size(host: Host) -> int:

@@ -18,6 +18,7 @@ from int3rceptor.plugins.host import Host, HostAct
 from int3rceptor.plugins.host_fields import (
     BODILESS,
     FIELD_WRITERS,
+    MAX_FIELDS,
     changing_request,
     field_problem,
 )
@@ -157,6 +158,8 @@ def respond(
         return Status.BAD_ARGUMENT
     if content and status in BODILESS:
         return Status.BAD_ARGUMENT
+    if len(items) > 2 * MAX_FIELDS:
+        return Status.TOO_LARGE
     headers = Headers()
     for name, value in zip(items[::2], items[1::2], strict=True):
         problem = field_problem(host, name, value)

@@ -22,13 +22,15 @@ from int3rceptor.plugins.codes import (
     Entry,
     Extra,
 )
+from int3rceptor.plugins.engine import spell_types
 from int3rceptor.plugins.permissions import Permission
+from int3rceptor.plugins.wording import shown
 
-MAX_IMPORTS = 256
-"""Imports listed by one module; the table is far shorter."""
+MAX_SHOWN_CHARS = 64
+"""Of a name that a module brings: it may have 100,000 letters."""
 
-MAX_EXPORTS = 1024
-"""Exports of one module: each is looked up when an instance is built, at 20 µs."""
+MAX_SHOWN_PROBLEMS = 4
+"""In one line; `plugins check` tells all."""
 
 _BODY_PERMISSIONS = frozenset({Permission.BODY_READ, Permission.BODY_MODIFY})
 
@@ -97,16 +99,9 @@ class ModuleInfo:
 def inspect_module(module: Module) -> ModuleInfo:
     """Read imports and exports; problems are collected, not raised."""
     info = ModuleInfo()
-    imports, exports = module.imports, module.exports
-    if len(imports) > MAX_IMPORTS or len(exports) > MAX_EXPORTS:
-        info.problems.append(
-            f"{len(imports)} imports and {len(exports)} exports, but at most "
-            f"{MAX_IMPORTS} and {MAX_EXPORTS} are allowed"
-        )
-        return info
-    for one in imports:
+    for one in module.imports:
         _judge_import(info, one.module, one.name or "", one.type)
-    for export in exports:
+    for export in module.exports:
         _judge_export(info, export.name, export.type)
     _judge_whole(info)
     return info
@@ -130,16 +125,21 @@ def limited_to(info: ModuleInfo, hooks: Sequence[str], source: str) -> ModuleInf
 
 
 def require_loadable(info: ModuleInfo, source: str) -> None:
-    """PluginError with every problem, if there is one."""
-    if info.problems:
-        raise PluginError(f"{source}: " + "; ".join(info.problems))
+    """PluginError with its problems, if there is one."""
+    found = info.problems
+    if found:
+        more = len(found) - MAX_SHOWN_PROBLEMS
+        rest = (f"and {more} more",) if more > 0 else ()
+        told = "; ".join((*found[:MAX_SHOWN_PROBLEMS], *rest))
+        raise PluginError(f"{source}: {told}")
 
 
 def _judge_import(info: ModuleInfo, module: str, name: str, kind: object) -> None:
     row = ROWS.get(name)
     if row is None or row.module != module:
         info.problems.append(
-            f"imports {module}.{name}, which this host does not have "
+            f"imports {shown(f'{module}.{name}', MAX_SHOWN_CHARS)}, which this host "
+            "does not have "
             "(docs/plugin-abi.md lists what it has)"
         )
         return
@@ -151,9 +151,8 @@ def _judge_import(info: ModuleInfo, module: str, name: str, kind: object) -> Non
             f"expected a function {expected}"
         )
         return
-    params = tuple(str(one) for one in kind.params)
-    results = [str(one) for one in kind.results]
-    if params != row.types or _spell(results) not in row.results:
+    params, results = spell_types(kind)
+    if tuple(params) != row.types or _spell(results) not in row.results:
         found = f"({_spell(params)}) -> {_spell(results) or 'nothing'}"
         info.problems.append(f"imports {module}.{name} as {found}; expected {expected}")
         return
@@ -172,13 +171,15 @@ def _judge_export(info: ModuleInfo, name: str, kind: object) -> None:
     info.is_command |= name == START_EXPORT
     if entry is None and name not in (INIT_EXPORT, INITIALIZE_EXPORT):
         if name.startswith("on_"):
-            info.notes.append(f"exports {name}, which is no hook and is never called")
+            info.notes.append(
+                f"exports {shown(name, MAX_SHOWN_CHARS)}, which is no hook and is "
+                "never called"
+            )
         return
     if not isinstance(kind, FuncType):
         info.problems.append(f"exports {name} as something that is no function")
         return
-    params = [str(one) for one in kind.params]
-    results = [str(one) for one in kind.results]
+    params, results = spell_types(kind)
     wanted = "nothing" if name == INITIALIZE_EXPORT else "i32"
     if params or (_spell(results) or "nothing") != wanted:
         found = f"({_spell(params)}) -> {_spell(results) or 'nothing'}"

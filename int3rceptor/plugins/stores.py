@@ -3,6 +3,7 @@
 from wasmtime import Engine, FuncType, Store, Trap, TrapCode, ValType, WasmtimeError
 
 from int3rceptor.plugins.boundary import Fault, FaultKind, GuestLimits, HostImport
+from int3rceptor.plugins.wording import shown
 
 MAX_DETAIL_CHARS = 300
 """Of an engine's message: enough for the reason, without a hundred frames after it."""
@@ -58,4 +59,4 @@ def _classify(error: Trap | WasmtimeError) -> tuple[FaultKind, str]:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())[:MAX_DETAIL_CHARS]
+    return shown(" ".join(text.split()), MAX_DETAIL_CHARS)

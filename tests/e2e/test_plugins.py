@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.conftest import StartProxy
 from tests.support.clients import Proxy, h2_client, raw, secure
+from tests.support.guests import guest_file
 from tests.support.h2_origin import H2Origin, answer
 from tests.support.nginx import SMALL, Nginx
 from tests.support.origin_tls import OriginTls
@@ -19,7 +20,6 @@ EXAMPLES = ROOT / "guest-plugins"
 LOGGER = EXAMPLES / "example-logger/example_logger.wasm"
 STAMP = EXAMPLES / "header-stamp/header_stamp.wasm"
 BLOCK = EXAMPLES / "block-list/block_list.wasm"
-GUESTS = ROOT / "tests/guests"
 
 BLOCK_CONFIG = """
 [plugins.block-list]
@@ -209,7 +209,7 @@ HARMLESS = [
 async def test_hostile_plugin_hurts_nothing_but_itself(
     start_proxy: StartProxy, nginx: Nginx, guest: str
 ) -> None:
-    proxy = start_proxy("--plugin", GUESTS / f"{guest}.wat")
+    proxy = start_proxy("--plugin", guest_file(guest))
 
     async with h2_client(proxy, nginx.h2) as client, asyncio.timeout(15):
         paths = [f"/small.txt?{guest}-{number}" for number in range(20)]
@@ -227,7 +227,7 @@ async def test_hostile_plugin_hurts_nothing_but_itself(
 async def test_change_of_a_plugin_that_then_traps_is_not_kept(
     start_proxy: StartProxy, origin_tls: OriginTls
 ) -> None:
-    proxy = start_proxy("--plugin", GUESTS / "half_change.wat")
+    proxy = start_proxy("--plugin", guest_file("half_change"))
 
     async with AnsweringOrigin(echo, tls=origin_tls.server()) as origin:
         status, _, _ = await h1_get(proxy, origin.netloc, "/")
@@ -242,7 +242,7 @@ async def test_change_of_a_plugin_that_then_traps_is_not_kept(
 async def test_failing_guard_blocks(start_proxy: StartProxy, nginx: Nginx) -> None:
     proxy = start_proxy(
         "--plugin",
-        GUESTS / "unreachable.wat",
+        guest_file("unreachable"),
         config='[plugins.unreachable]\nname = "unreachable"\non_error = "block"\n',
     )
 
@@ -254,7 +254,7 @@ async def test_failing_guard_blocks(start_proxy: StartProxy, nginx: Nginx) -> No
 
 
 async def test_quarantine_is_visible(start_proxy: StartProxy, nginx: Nginx) -> None:
-    proxy = start_proxy("--plugin", GUESTS / "unreachable.wat")
+    proxy = start_proxy("--plugin", guest_file("unreachable"))
 
     async with h2_client(proxy, nginx.h2) as client:
         for _ in range(30):
@@ -269,10 +269,10 @@ async def test_quarantine_is_visible(start_proxy: StartProxy, nginx: Nginx) -> N
         (b"", "module"),
         (b"\0asm\1\0\0\0garbage", ""),
         (b"not a module at all", ""),
-        ((GUESTS / "huge_memory.wat").read_bytes(), "memory"),
-        ((GUESTS / "init_fails.wat").read_bytes(), "plugin_init"),
-        ((GUESTS / "init_loops.wat").read_bytes(), "plugin_init"),
-        ((GUESTS / "start_loops.wat").read_bytes(), "start"),
+        ((guest_file("huge_memory")).read_bytes(), "memory"),
+        ((guest_file("init_fails")).read_bytes(), "plugin_init"),
+        ((guest_file("init_loops")).read_bytes(), "plugin_init"),
+        ((guest_file("start_loops")).read_bytes(), "start"),
         (b'(module (import "env" "no_such" (func)))', "no_such"),
     ],
     ids=[

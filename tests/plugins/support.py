@@ -31,9 +31,9 @@ from int3rceptor.plugins.messages import Message
 from int3rceptor.plugins.outbound import FetchAnswer
 from int3rceptor.plugins.permissions import SCOPED, Grant, Permission, grant_of
 from int3rceptor.plugins.stockcall import StockMaker
+from tests.support.guests import guest_file
 
 ROOT = Path(__file__).parents[2]
-GUESTS = ROOT / "tests" / "guests"
 EXAMPLES = ROOT / "guest-plugins"
 
 FACTORIES: dict[str, MakerFactory] = {"fast": FastMaker, "stock": StockMaker}
@@ -98,7 +98,7 @@ def make_flow(*, has_response: bool = True, body: bytes = b"body") -> Flow:
 
 def guest(name: str) -> bytes:
     """A kept .wat file of tests/guests."""
-    return (GUESTS / f"{name}.wat").read_bytes()
+    return guest_file(name).read_bytes()
 
 
 def make_instance(

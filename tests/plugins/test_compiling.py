@@ -14,29 +14,12 @@ from int3rceptor.net import children
 from int3rceptor.plugins import compiling, engine
 from int3rceptor.plugins.cache import ModuleCache
 from int3rceptor.plugins.compiling import compiled
-from int3rceptor.plugins.engine import compile_module
+from int3rceptor.plugins.engine import MAX_EXPORTS, compile_module
 from int3rceptor.plugins.manifest import MAX_MODULE_BYTES
+from tests.support.wasm import EMPTY, empty_functions
 
-EMPTY = b"\0asm\1\0\0\0"
+EXPORTS = "".join(f'(func (export "f{n}"))' for n in range(MAX_EXPORTS + 1)).encode()
 TEXT = b'(module (func (export "on_request") (result i32) (i32.const 0)))'
-
-
-def costly(functions: int) -> bytes:
-    """A module of so many empty functions: 50 µs and 6 KB for each of 4 bytes."""
-    count = leb(functions)
-    types, declared = b"\1\x60\0\0", count + bytes(functions)
-    bodies = count + b"\2\0\x0b" * functions
-    return EMPTY + b"".join(
-        bytes([kind]) + leb(len(content)) + content
-        for kind, content in ((1, types), (3, declared), (10, bodies))
-    )
-
-
-def leb(number: int) -> bytes:
-    out = b""
-    while number > 0x7F:
-        out, number = out + bytes([number & 0x7F | 0x80]), number >> 7
-    return out + bytes([number])
 
 
 def refusal(data: bytes) -> str:
@@ -83,8 +66,9 @@ def test_binary_and_text_are_compiled() -> None:
         (b"(module (func (drop)))", "not a usable WebAssembly module: "),
         (b"\x80\x81", "neither a WebAssembly binary (it would begin with \\0asm) nor"),
         (EMPTY + bytes(MAX_MODULE_BYTES), f"larger than {MAX_MODULE_BYTES} bytes"),
+        (EXPORTS, f"0 imports and {MAX_EXPORTS + 1} exports, but at most"),
     ],
-    ids=["binary", "text", "neither", "large"],
+    ids=["binary", "text", "neither", "large", "exports"],
 )
 def test_what_is_no_module_is_refused(data: bytes, said: str) -> None:
     assert said in refusal(data)
@@ -100,7 +84,7 @@ def test_a_name_that_is_not_utf8_comes_back_as_it_was() -> None:
 def test_one_that_takes_too_long_is_given_up_and_its_process_ended() -> None:
     before = psutil.Process().children()
     with pytest.raises(PluginError, match=r"than 0\.3 s \(limits\.compile_s"):
-        compiled(costly(150_000), "a module", limit_s=0.3)
+        compiled(empty_functions(150_000), "a module", limit_s=0.3)
     assert psutil.Process().children() == before
 
 
@@ -120,7 +104,7 @@ def test_one_that_takes_too_much_memory_is_refused(
     use_as_compiler(
         monkeypatch, LIMITED.format(name="MAX_COMPILE_BYTES", value="40 << 20")
     )
-    said = refusal(costly(20_000))
+    said = refusal(empty_functions(20_000))
     assert said.endswith("compiling it takes more than 1024 MiB of memory")
 
 
@@ -132,7 +116,7 @@ def test_a_compiler_that_lost_its_parent_ends_itself(
         monkeypatch,
         LIMITED.format(name="MAX_COMPILE_S", value="0.3 - compiler.GRACE_S"),
     )
-    assert "compiling it takes longer than" in refusal(costly(150_000))
+    assert "compiling it takes longer than" in refusal(empty_functions(150_000))
 
 
 @pytest.mark.usefixtures("unwanted")

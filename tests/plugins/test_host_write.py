@@ -7,10 +7,15 @@ from int3rceptor.hooks.verdicts import Delay, Drop, PassThrough, Respond
 from int3rceptor.model.body import Body
 from int3rceptor.plugins.callers import MakerFactory
 from int3rceptor.plugins.codes import Status
-from int3rceptor.plugins.host_fields import PROTECTED_FIELDS
+from int3rceptor.plugins.host_fields import (
+    MAX_FIELD_BYTES,
+    MAX_FIELDS,
+    PROTECTED_FIELDS,
+)
 from int3rceptor.plugins.host_read import encode_list
 from int3rceptor.plugins.host_tags import MAX_TAG_CHARS
-from tests.plugins.support import Probe, make_flow
+from tests.plugins.support import Probe, make_flow, make_instance
+from tests.support.trying import Try, trying
 
 REQUEST, RESPONSE = HookPoint.REQUEST, HookPoint.RESPONSE
 WRITES = ("host_set_header", "host_add_header")
@@ -31,6 +36,30 @@ def test_add_header_keeps_the_others(factory: MakerFactory) -> None:
     assert probe.call(b"Set-Cookie", b"c=3", point=RESPONSE, flow=flow) == 0
     assert flow.response is not None
     assert flow.response.headers.get_all("set-cookie") == ["a=1", "b=2", "c=3"]
+
+
+def test_a_message_holds_so_many_fields_and_no_more(factory: MakerFactory) -> None:
+    flow = make_flow()
+    add, write = (Probe(name, factory) for name in reversed(WRITES))
+    headers = flow.request.headers
+    headers.raw[:] = [(b"a", b"1")] * (MAX_FIELDS - 1)
+    assert add.call(b"b", b"2", flow=flow) == 0
+    assert add.call(b"b", b"3", flow=flow) == Status.TOO_LARGE
+    assert write.call(b"B", b"4", flow=flow) == 0
+    assert write.call(b"c", b"5", flow=flow) == Status.NOT_FOUND
+    assert headers.raw[MAX_FIELDS - 1 :] == [(b"b", b"4")]
+
+
+def test_a_value_is_no_longer_than_a_head() -> None:
+    flow = make_flow()
+    limit = MAX_FIELD_BYTES
+    big = trying(
+        Try("host_add_header", (b"b", b"v" * (limit + 1)), (Status.TOO_LARGE,)),
+        Try("host_add_header", (b"b", b"v" * limit), (Status.OK,)),
+        pages=4,
+    )
+    assert make_instance(big.encode()).run(REQUEST, flow) is None
+    assert flow.request.headers["b"] == "v" * limit
 
 
 def test_remove_header_tells_how_many(factory: MakerFactory) -> None:

@@ -8,7 +8,6 @@ from int3rceptor.plugins.abi import FUNCTIONS
 from int3rceptor.plugins.codes import Extra
 from int3rceptor.plugins.engine import compile_module
 from int3rceptor.plugins.inspection import (
-    MAX_EXPORTS,
     ModuleInfo,
     inspect_module,
     require_loadable,
@@ -107,10 +106,6 @@ PROBLEMS = [
         "is a program that runs once and ends (it exports _start)",
     ),
     ("", "exports no hook; it needs at least one of on_connect, on_request,"),
-    (
-        "".join(f'(func (export "f{n}"))' for n in range(MAX_EXPORTS + 1)),
-        f"0 imports and {MAX_EXPORTS + 1} exports, but at most",
-    ),
 ]
 
 

@@ -2,6 +2,14 @@
 
 from pathlib import Path
 
+GUESTS = Path(__file__).parents[1] / "guests"
+
+
+def guest_file(name: str) -> Path:
+    """A kept module, hostile or not: no two have the same name."""
+    (path,) = GUESTS.rglob(f"{name}.wat")
+    return path
+
 
 def put(folder: Path, name: str, source: str | bytes, manifest: str = "") -> Path:
     """NAME.wat, and NAME.toml if there is something to say, each there at once."""

@@ -385,7 +385,7 @@ pub fn get_fact<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b 
 }
 
 /// Appends a header, keeping those of the same name.
-/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
 /// In: on_request, on_rule_match, on_response, on_capture.
 pub fn add_header(name: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), Failure> {
     let name = name.as_ref();
@@ -395,7 +395,7 @@ pub fn add_header(name: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), F
 
 /// Drops every header of this name.
 /// Answers: the number dropped.
-/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
 /// In: on_request, on_rule_match, on_response, on_capture.
 pub fn remove_header(name: impl AsRef<[u8]>) -> Result<u32, Failure> {
     let name = name.as_ref();
@@ -434,7 +434,7 @@ pub fn set_body(val: impl AsRef<[u8]>) -> Result<(), Failure> {
 }
 
 /// Sets a header of the request: replaces the first of this name and drops the others.
-/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
 /// In: on_request, on_rule_match, on_capture.
 pub fn set_request_header(name: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), Failure> {
     let name = name.as_ref();
@@ -443,7 +443,7 @@ pub fn set_request_header(name: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Resu
 }
 
 /// Appends a header of the request, keeping those of the same name.
-/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
 /// In: on_request, on_rule_match, on_capture.
 pub fn add_request_header(name: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), Failure> {
     let name = name.as_ref();
@@ -453,7 +453,7 @@ pub fn add_request_header(name: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Resu
 
 /// Drops every header of the request of this name.
 /// Answers: the number dropped.
-/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
 /// In: on_request, on_rule_match, on_capture.
 pub fn remove_request_header(name: impl AsRef<[u8]>) -> Result<u32, Failure> {
     let name = name.as_ref();
@@ -541,7 +541,7 @@ pub fn remove_request_trailer(name: impl AsRef<[u8]>) -> Result<u32, Failure> {
 }
 
 /// Answers the client (200 to 599); headers are a list: name, value, ….
-/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
 /// In: on_connect, on_request, on_rule_match, on_response.
 pub fn respond(status: i32, headers: impl AsRef<[u8]>, body: impl AsRef<[u8]>) -> Result<(), Failure> {
     let headers = headers.as_ref();

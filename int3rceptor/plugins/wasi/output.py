@@ -2,8 +2,8 @@
 
 from int3rceptor.plugins.codes import LogLevel
 from int3rceptor.plugins.host import MAX_LOG_LINE_BYTES, Host
-from int3rceptor.plugins.host_read import printable
 from int3rceptor.plugins.wasi.codes import FileType
+from int3rceptor.plugins.wording import printable
 
 
 class Output:

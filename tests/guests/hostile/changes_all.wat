@@ -1,0 +1,26 @@
+;; Changes all that a plugin can change of a request, leaves tags and values, prepares an
+;; answer, then traps: nothing of it may stay.
+(module
+  (import "env" "host_set_header" (func $set (param i32 i32 i32 i32) (result i32)))
+  (import "env" "host_add_header" (func $add (param i32 i32 i32 i32) (result i32)))
+  (import "env" "host_remove_header" (func $remove (param i32 i32) (result i32)))
+  (import "env" "host_set_method" (func $method (param i32 i32) (result i32)))
+  (import "env" "host_set_path" (func $path (param i32 i32) (result i32)))
+  (import "env" "host_set_body" (func $body (param i32 i32) (result i32)))
+  (import "env" "host_tag" (func $tag (param i32 i32) (result i32)))
+  (import "env" "host_context_set" (func $leave (param i32 i32 i32 i32) (result i32)))
+  (import "env" "host_respond" (func $respond (param i32 i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "accept") (data (i32.const 16) "PUT") (data (i32.const 32) "/x")
+  (func (export "on_request") (result i32)
+    (drop (call $set (i32.const 0) (i32.const 6) (i32.const 16) (i32.const 3)))
+    (drop (call $add (i32.const 0) (i32.const 6) (i32.const 16) (i32.const 3)))
+    (drop (call $remove (i32.const 0) (i32.const 6)))
+    (drop (call $method (i32.const 16) (i32.const 3)))
+    (drop (call $path (i32.const 32) (i32.const 2)))
+    (drop (call $body (i32.const 0) (i32.const 64)))
+    (drop (call $tag (i32.const 0) (i32.const 6)))
+    (drop (call $leave (i32.const 0) (i32.const 6) (i32.const 0) (i32.const 64)))
+    (drop (call $respond
+      (i32.const 200) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 64)))
+    unreachable))

@@ -1,0 +1,30 @@
+;; Grows its memory and hands the host the new part at once, again and again: to read and
+;; to write, to its very end and one byte past it. Answers 10 and on where the host was
+;; wrong.
+(module
+  (import "env" "host_random" (func $random (param i32 i32) (result i32)))
+  (import "env" "host_tag" (func $tag (param i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (global $end (mut i32) (i32.const 65536))
+  (func (export "on_request") (result i32)
+    (local $left i32)
+    (local.set $left (i32.const 5))
+    (loop $more
+      (if (i32.eq (memory.grow (i32.const 1)) (i32.const -1))
+        (then (return (i32.const 0))))
+      (global.set $end (i32.add (global.get $end) (i32.const 65536)))
+      (if (i32.ne (i32.const 0)
+            (call $random (i32.sub (global.get $end) (i32.const 16)) (i32.const 16)))
+        (then (return (i32.const 10))))
+      (if (i32.ne (i32.const -2)
+            (call $random (i32.sub (global.get $end) (i32.const 16)) (i32.const 17)))
+        (then (return (i32.const 11))))
+      (i32.store8 (i32.sub (global.get $end) (i32.const 1)) (i32.const 97))
+      (if (i32.ne (i32.const 0)
+            (call $tag (i32.sub (global.get $end) (i32.const 1)) (i32.const 1)))
+        (then (return (i32.const 12))))
+      (if (i32.ne (i32.const -2)
+            (call $tag (i32.sub (global.get $end) (i32.const 1)) (i32.const 2)))
+        (then (return (i32.const 13))))
+      (br_if $more (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+    (i32.const 0)))

@@ -1,0 +1,43 @@
+"""Modules made for the compiler: each ends, in a process of its own, with one line."""
+
+import psutil
+import pytest
+
+from int3rceptor.errors import PluginError
+from int3rceptor.plugins import compiling
+from int3rceptor.plugins.compiling import compiled
+from int3rceptor.plugins.inspection import inspect_module, require_loadable
+from int3rceptor.plugins.manifest import DEFAULT_MODULE_BYTES
+from tests.support.bombs import bombs
+
+MAX_LINE_CHARS = 1000
+PATIENCE_S = 3.0
+"""In place of the minute that a user's compiler has."""
+
+BOMBS = bombs()
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "MAX_COMPILE_S", PATIENCE_S)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_for_the_compiler_ends(name: str) -> None:
+    assert len(BOMBS[name]) <= DEFAULT_MODULE_BYTES
+    before = psutil.Process().children()
+    line = refusal(BOMBS[name])
+    assert line.isprintable()  # "" is
+    assert len(line) < MAX_LINE_CHARS
+    assert psutil.Process().children() == before
+
+
+def refusal(data: bytes) -> str:
+    """Why it is not loaded; "" if it is."""
+    try:
+        require_loadable(inspect_module(compiled(data, "bomb.wasm")), "bomb.wasm")
+    except PluginError as error:
+        return str(error)
+    return ""
