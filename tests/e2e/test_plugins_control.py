@@ -17,7 +17,7 @@ EXAMPLES = ROOT / "guest-plugins"
 LOGGER = EXAMPLES / "example-logger/example_logger.wasm"
 STAMP = EXAMPLES / "header-stamp/header_stamp.wasm"
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 @pytest.fixture
@@ -49,7 +49,10 @@ def refused(proxy: ProxyProcess, *words: str | Path) -> str:
 
 async def stamp_of(proxy: ProxyProcess) -> str | None:
     """What the origin's answer was stamped with on its way."""
-    async with AnsweringOrigin(echo) as origin, httpx.AsyncClient(proxy=proxy.url) as c:
+    async with (
+        AnsweringOrigin(echo) as origin,
+        httpx.AsyncClient(proxy=proxy.url, timeout=WAIT_S) as c,
+    ):
         response = await c.get(f"{origin.url}/")
     stamp: str | None = response.headers.get("x-int3rceptor")
     return stamp

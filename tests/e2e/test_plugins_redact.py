@@ -71,7 +71,9 @@ async def test_nothing_that_is_kept_or_shown_holds_the_secret(
         assert files_with(flows, SECRET.encode()) == []
 
         headers = {"Authorization": f"Bearer {proxy.token}"}
-        async with httpx.AsyncClient(base_url=proxy.control, headers=headers) as api:
+        async with httpx.AsyncClient(
+            base_url=proxy.control, headers=headers, timeout=60
+        ) as api:
             listed = (await api.get("/api/flows")).json()["flows"]
             assert [one["target"] for one in listed] == ["/redacted?q=***"]
             assert listed[0]["tags"] == ["redacted"]

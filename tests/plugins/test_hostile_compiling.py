@@ -4,7 +4,6 @@ import psutil
 import pytest
 
 from int3rceptor.errors import PluginError
-from int3rceptor.plugins import compiling
 from int3rceptor.plugins.compiling import compiled
 from int3rceptor.plugins.inspection import inspect_module, require_loadable
 from int3rceptor.plugins.manifest import DEFAULT_MODULE_BYTES
@@ -15,11 +14,6 @@ PATIENCE_S = 3.0
 """In place of the minute that a user's compiler has."""
 
 BOMBS = bombs()
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "MAX_COMPILE_S", PATIENCE_S)
 
 
 @pytest.mark.slow
@@ -37,7 +31,9 @@ def test_a_bomb_for_the_compiler_ends(name: str) -> None:
 def refusal(data: bytes) -> str:
     """Why it is not loaded; "" if it is."""
     try:
-        require_loadable(inspect_module(compiled(data, "bomb.wasm")), "bomb.wasm")
+        require_loadable(
+            inspect_module(compiled(data, "bomb.wasm", limit_s=PATIENCE_S)), "bomb.wasm"
+        )
     except PluginError as error:
         return str(error)
     return ""

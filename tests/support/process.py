@@ -18,7 +18,7 @@ from typing import IO, Self
 
 import psutil
 
-START_S = 15.0
+START_S = 45.0
 STOP_S = 10.0
 LINE_S = 5.0
 KILL_S = 5.0
