@@ -21,7 +21,7 @@ SOURCES := int3rceptor tests examples $(wildcard benchmarks) .ci
 TYPED := int3rceptor tests/support examples .ci/smoke.py $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix guests toolchains toolchains-lock lock bench bench-quick \
+.PHONY: help run test check fix guests toolchains toolchains-lock lock bench bench-plugins bench-quick \
 	bench-peers bench-lock clean
 
 help: ## list the targets
@@ -70,6 +70,11 @@ lock: $(DEV_STAMP) ## resolve requirements/*.txt anew (LOCK_ARGS=--upgrade takes
 
 bench: $(DEV_STAMP) bench-peers ## measure against other proxies (BENCH_ARGS="--scenario h1 ...")
 	$(PY) -m benchmarks.run $(BENCH_ARGS)
+	$(MAKE) --no-print-directory bench-plugins
+
+bench-plugins: $(DEV_STAMP) ## what a plugin's call costs, and whom a plugin that burns keeps waiting
+	$(PY) -m benchmarks.plugin_calls
+	$(PY) -m benchmarks.plugin_burn
 
 bench-quick: $(DEV_STAMP) bench-peers ## the same in three minutes, too short to judge by
 	$(PY) -m benchmarks.run --size quick $(BENCH_ARGS)
