@@ -117,6 +117,7 @@ def _field_differences(old: object, new: object, shows_values: bool) -> list[str
 
 
 def _listed(fields: object) -> _Fields:
+    """No trailers are as good as none that are there."""
     return fields if isinstance(fields, list) else []
 
 

@@ -105,9 +105,11 @@ class Headers:
 
     def __setitem__(self, name: str | bytes, value: str | bytes) -> None:
         field = (checked_name(to_bytes(name)), checked_value(to_bytes(value)))
-        key = field[0].lower()
+        key, size = field[0].lower(), len(field[0])
         raw = self.raw
-        places = [i for i, (n, _) in enumerate(raw) if n.lower() == key]
+        places = [
+            i for i, (n, _) in enumerate(raw) if len(n) == size and n.lower() == key
+        ]
         if not places:
             raw.append(field)
             return

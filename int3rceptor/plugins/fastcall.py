@@ -242,7 +242,7 @@ class FastGuest:
         end = address + length
         if end > self._size and end > self._look_at_memory():
             return None
-        return bytes(self._view[address:end])
+        return self._view[address:end].tobytes()
 
     def write(self, address: int, data: bytes) -> bool:
         """Copy into the guest's memory; False, and nothing written, outside of it."""

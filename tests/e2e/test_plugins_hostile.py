@@ -17,14 +17,13 @@ from tests.support.guests import guest_file, put
 from tests.support.h1_peer import response
 from tests.support.hostile import hostile
 from tests.support.hostile.live import (
-    GOSSIPS,
     VICTIM,
     faulty,
+    in_service,
     live,
     put_all,
     settings,
 )
-from tests.support.hostile.rows import NotStarted, Refused
 from tests.support.load import until
 from tests.support.nginx import SMALL, Nginx
 from tests.support.origin_tls import OriginTls
@@ -124,12 +123,11 @@ async def test_all_at_once_hurt_nobody_else(
         files, threads = open_files(process), process.num_threads()
 
         put_all(folder)
-        in_service = {one.name for one in live()} | set(GOSSIPS)
+        serving = in_service()
         for one in live():
-            if isinstance(one.must, Refused | NotStarted):
-                in_service.remove(one.name)
+            if one.name not in serving:
                 await told(proxy, rf"{one.name}\b.*: ", LOAD_S)
-        for name in sorted(in_service):
+        for name in sorted(serving):
             await told(proxy, rf"plugin {name} loaded", LOAD_S)
         before = process.memory_info().rss
 
@@ -141,12 +139,12 @@ async def test_all_at_once_hurt_nobody_else(
         for name in faulty():
             if not name.startswith("chunk_"):
                 await told(proxy, rf"plugin {name} is in quarantine")
-        good = in_service - {*faulty(), "everything_ungranted"}  # that one may look
+        good = serving - {*faulty(), "everything_ungranted"}  # that one may look
         assert not [name for name in good if has_said(proxy, f"{name} is in quarant")]
 
         for path in folder.iterdir():
             path.unlink()
-        for name in sorted(in_service):
+        for name in sorted(serving):
             await told(proxy, rf"plugin {name} unloaded", LOAD_S)
         lines = len(proxy.stderr)
         await bystanders(proxy, nginx)

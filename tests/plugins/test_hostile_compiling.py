@@ -31,9 +31,8 @@ def test_a_bomb_for_the_compiler_ends(name: str) -> None:
 def refusal(data: bytes) -> str:
     """Why it is not loaded; "" if it is."""
     try:
-        require_loadable(
-            inspect_module(compiled(data, "bomb.wasm", limit_s=PATIENCE_S)), "bomb.wasm"
-        )
+        module = compiled(data, "bomb.wasm", limit_s=PATIENCE_S)
+        require_loadable(inspect_module(module), "bomb.wasm")
     except PluginError as error:
         return str(error)
     return ""

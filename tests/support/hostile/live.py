@@ -5,7 +5,13 @@ from pathlib import Path
 from int3rceptor.plugins.manifest import Limits
 from int3rceptor.plugins.permissions import SCOPED, Permission
 from tests.support.hostile import hostile
-from tests.support.hostile.rows import Decides, Hostile, Loses
+from tests.support.hostile.rows import (
+    Decides,
+    Hostile,
+    Loses,
+    NotStarted,
+    Refused,
+)
 from tests.support.trying import called, imported
 
 VICTIM = "localhost"
@@ -43,6 +49,12 @@ def live() -> list[Hostile]:
     return [one for one in hostile() if one.name not in BODY_CHANGERS]
 
 
+def in_service() -> set[str]:
+    """The names of those that are loaded and come up."""
+    broken = (Refused, NotStarted)
+    return {one.name for one in live() if not isinstance(one.must, broken)} | {*GOSSIPS}
+
+
 def faulty() -> list[str]:
     """Those that are in quarantine after some flows."""
     return [one.name for one in live() if isinstance(one.must, Loses)]
@@ -58,17 +70,25 @@ def put_all(folder: Path) -> None:
         (folder / f"{name}.wat").write_text(gossip())
 
 
-def settings() -> str:
-    """The user's configuration: each is granted all that there is, if it is granted."""
-    tables = [_table(one) for one in live()]
-    tables += [_granted(name) for name in GOSSIPS]
+def settings(*, others: str = "*", victim: str = VICTIM) -> str:
+    """The user's configuration: each is granted all that there is, if it is granted.
+
+    Those that end exchanges by right are asked about `victim`, all others about
+    `others`.
+    """
+    tables = [_table(one, others, victim) for one in live()]
+    tables += [_granted(name) + _scope(name, others) for name in GOSSIPS]
     return "".join(tables)
 
 
-def _table(one: Hostile) -> str:
+def _scope(name: str, host: str) -> str:
+    return f'[plugins.{name}.scope]\nhosts = ["{host}"]\n'
+
+
+def _table(one: Hostile, others: str, victim: str) -> str:
     table = _granted(one.name) if one.is_granted else ""
-    if isinstance(one.must, Decides) or one.name in CHANGERS:
-        table += f'[plugins.{one.name}.scope]\nhosts = ["{VICTIM}"]\n'
+    ends = isinstance(one.must, Decides) or one.name in CHANGERS
+    table += _scope(one.name, victim if ends else others)
     if one.limits is not None:
         limits, usual = one.limits, Limits()
         table += f"[plugins.{one.name}.limits]\n" + "".join(
@@ -79,9 +99,12 @@ def _table(one: Hostile) -> str:
     return table
 
 
+NOT_GRANTED = {Permission.FILES, Permission.NETWORK, Permission.NETWORK_PRIVATE}
+"""What reaches out of the proxy has tests of its own."""
+
+
 def _granted(name: str) -> str:
-    grants = ", ".join(
-        f'"{one.value}:*"' if one in SCOPED else f'"{one.value}"' for one in Permission
-    )
-    scoped = ", ".join(f'"{one.value}:*"' for one in Permission if one in SCOPED)
-    return f"[plugins.{name}]\npermissions = [{scoped}]\ngrant = [{grants}]\n"
+    given = [one for one in Permission if one not in NOT_GRANTED]
+    grants = [f"{one.value}:*" if one in SCOPED else one.value for one in given]
+    scoped = [one for one in grants if ":" in one]
+    return f"[plugins.{name}]\npermissions = {scoped}\ngrant = {grants}\n"
