@@ -75,6 +75,7 @@ bench: $(DEV_STAMP) bench-peers ## measure against other proxies (BENCH_ARGS="--
 bench-plugins: $(DEV_STAMP) ## what a plugin's call costs, and whom a plugin that burns keeps waiting
 	$(PY) -m benchmarks.plugin_calls
 	$(PY) -m benchmarks.plugin_burn
+	$(PY) -m benchmarks.plugin_hostile
 
 bench-quick: $(DEV_STAMP) bench-peers ## the same in three minutes, too short to judge by
 	$(PY) -m benchmarks.run --size quick $(BENCH_ARGS)

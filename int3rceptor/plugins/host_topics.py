@@ -35,8 +35,10 @@ def publish(host: Host, topic_at: int, topic_len: int, at: int, length: int) -> 
     earlier = () if host.letter is None else host.letter.chain
     if len(earlier) >= MAX_DEPTH:
         return Status.TOO_DEEP
-    chain = (*earlier, host.surroundings.mailbox.name)
-    return host.surroundings.publish(Message(topic, data, chain))
+    around = host.surroundings
+    if not around.mailbox.may_send(around.now_ms()):
+        return Status.TOO_LARGE
+    return around.publish(Message(topic, data, (*earlier, around.mailbox.name)))
 
 
 def _topic(host: Host, address: int, length: int) -> str | Status:

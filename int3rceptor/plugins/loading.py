@@ -194,7 +194,11 @@ class Loader:
             args=(manifest.name, *manifest.wasi.args),
             env=manifest.wasi.env,
             state=state,
-            mailbox=Mailbox(manifest.name, message_bytes=manifest.limits.message_bytes),
+            mailbox=Mailbox(
+                manifest.name,
+                message_bytes=manifest.limits.message_bytes,
+                messages=manifest.limits.messages,
+            ),
             publish=self.publish,
             fetch=self.fetch,
         )

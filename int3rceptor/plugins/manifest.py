@@ -20,7 +20,12 @@ from int3rceptor.files.reading import Watched
 from int3rceptor.model.headers import is_token
 from int3rceptor.plugins.keyvalues import DEFAULT_STATE_BYTES
 from int3rceptor.plugins.masking import SECRET_FIELDS
-from int3rceptor.plugins.messages import DEFAULT_MESSAGE_BYTES, MAX_MESSAGE_BYTES
+from int3rceptor.plugins.messages import (
+    DEFAULT_MESSAGE_BYTES,
+    DEFAULT_MESSAGES,
+    MAX_MESSAGE_BYTES,
+    MAX_MESSAGES,
+)
 from int3rceptor.plugins.outbound import (
     DEFAULT_FETCH_BYTES,
     DEFAULT_FETCH_S,
@@ -146,6 +151,7 @@ class Limits(Table):
     log_bytes: int = setting(4 * 1024 * 1024, least=0, most=MAX_LOG_BYTES)
     module_bytes: int = setting(DEFAULT_MODULE_BYTES, least=8, most=MAX_MODULE_BYTES)
     compile_s: float = setting(MAX_COMPILE_S, above=0, most=MAX_COMPILE_S)
+    messages: int = setting(DEFAULT_MESSAGES, least=0, most=MAX_MESSAGES)
     message_bytes: int = setting(DEFAULT_MESSAGE_BYTES, least=0, most=MAX_MESSAGE_BYTES)
     fetches: int = setting(DEFAULT_FETCHES, least=0, most=MAX_FETCHES)
     fetch_bytes: int = setting(DEFAULT_FETCH_BYTES, least=0, most=MAX_HOST_BYTES)

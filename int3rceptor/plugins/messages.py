@@ -9,6 +9,13 @@ DEFAULT_MESSAGE_BYTES = 64 * 1024
 MAX_MESSAGE_BYTES = 256 * 1024
 """What a manifest can raise that to."""
 
+DEFAULT_MESSAGES = 1_000
+"""Of one plugin in a second: each is a call of every plugin that listens. Three that
+answer each other with a hundred would otherwise take the loop for themselves."""
+
+MAX_MESSAGES = 100_000
+"""What a manifest can raise that to: about half a second of calls."""
+
 MAX_TOPIC_BYTES = 128
 """Of a topic's name."""
 
@@ -43,9 +50,21 @@ class Mailbox:
     name: str
     topics: set[str] = field(default_factory=set)
     message_bytes: int = DEFAULT_MESSAGE_BYTES
+    messages: int = DEFAULT_MESSAGES
+    second: int = 0
+    sent: int = 0
+    """Messages in that second."""
     waiting: deque[Message] = field(default_factory=deque)
     lost: int = 0
     """Messages that found the mailbox full since it was last empty."""
+
+    def may_send(self, now_ms: int) -> bool:
+        """Count one more message; False when this second has had enough of them."""
+        second = now_ms // 1_000
+        if second != self.second:
+            self.second, self.sent = second, 0
+        self.sent += 1
+        return self.sent <= self.messages
 
     def subscribe(self, topic: str) -> bool:
         """Listen to a topic; False when it listens to MAX_TOPICS already."""

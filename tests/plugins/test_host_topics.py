@@ -87,6 +87,16 @@ def test_a_chain_ends() -> None:
     assert sent == []
 
 
+def test_a_plugin_sends_so_many_messages_a_second(factory: MakerFactory) -> None:
+    probe = Probe("host_publish", factory)
+    sent = published_by(probe)
+    mailbox_of(probe).messages = 2
+    answers = [probe.call(b"news", b"", flow=make_flow()) for _ in range(4)]
+    assert answers == [3, 3, Status.TOO_LARGE, Status.TOO_LARGE]
+    assert len(sent) == 2
+    assert mailbox_of(probe).may_send(mailbox_of(probe).second * 1_000 + 1_000)
+
+
 def test_a_message_has_a_largest_size() -> None:
     probe = Probe("host_publish")
     sent = published_by(probe)

@@ -121,6 +121,7 @@ async def test_instances(bench: Bench) -> None:
         ("module_bytes = 100_000_000", "limits.module_bytes"),
         ("log_lines = -1", "limits.log_lines"),
         ("compile_s = 61", "limits.compile_s"),
+        ("messages = 100_001", "limits.messages"),
         ("message_bytes = 300_000", "limits.message_bytes"),
     ],
 )
