@@ -14,13 +14,12 @@ from int3rceptor.link.plugin_asks import (
     PluginFailure,
     PluginTold,
 )
+from int3rceptor.link.plugin_reports import PluginLog, PluginPage
 from int3rceptor.net.tasks import Tasks
+from int3rceptor.plugins.manifest import MAX_MODULE_BYTES
 from int3rceptor.plugins.service import PluginService
 
 log = logging.getLogger("int3rceptor.plugins")
-
-MAX_UPLOAD_BYTES = 8 * 1024 * 1024
-"""Read of an upload, and one byte more: then it is too large to be loaded."""
 
 MAX_RUNNING = 64
 """Questions at once; a hub asks half as many, and may be followed by another."""
@@ -67,9 +66,9 @@ class PluginAnswers:
         service, name = self._service, ask.name
         match ask.act:
             case PluginAct.LIST:
-                return msgspec.json.encode({"plugins": service.list()})
+                return msgspec.json.encode(PluginPage(service.list()))
             case PluginAct.LOG:
-                return msgspec.json.encode({"lines": service.recent_lines(name)})
+                return msgspec.json.encode(PluginLog([*service.recent_lines(name)]))
             case PluginAct.READ_CONFIG:
                 return msgspec.json.encode(service.config(name))
             case PluginAct.DELETE:
@@ -103,6 +102,7 @@ def _read(path: Path) -> bytes:
     """An upload, as the hub left it for us."""
     try:
         with path.open("rb") as file:
-            return file.read(MAX_UPLOAD_BYTES + 1)
+            # One byte more than any module may have: then it is refused as too large.
+            return file.read(MAX_MODULE_BYTES + 1)
     except OSError as error:
         raise PluginError(f"the upload cannot be read: {error.strerror}") from None

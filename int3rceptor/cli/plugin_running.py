@@ -16,8 +16,9 @@ from int3rceptor.cli.flags import takes_settings
 from int3rceptor.cli.given import Given
 from int3rceptor.errors import ConfigError
 from int3rceptor.link.plugin_reports import (
-    LogLine,
     PluginDetails,
+    PluginLog,
+    PluginPage,
     PluginState,
     PluginSummary,
 )
@@ -36,14 +37,6 @@ Permission = Annotated[
 ]
 
 
-class _Page(msgspec.Struct):
-    plugins: list[PluginSummary]
-
-
-class _Log(msgspec.Struct):
-    lines: list[LogLine]
-
-
 def _path(name: str, rest: str = "") -> str:
     return f"/api/plugins/{quote(name, safe='')}{rest}"
 
@@ -59,7 +52,7 @@ def list_plugins(given: Given, as_json: AsJson = False) -> None:
     if as_json:
         _print_json(answer)
         return
-    page = msgspec.json.decode(answer, type=_Page)
+    page = msgspec.json.decode(answer, type=PluginPage)
     rows = [HEADINGS, *map(_cells, page.plugins)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     for row in rows:
@@ -140,7 +133,7 @@ def log(given: Given, name: Name, as_json: AsJson = False) -> None:
     if as_json:
         _print_json(answer)
         return
-    for line in msgspec.json.decode(answer, type=_Log).lines:
+    for line in msgspec.json.decode(answer, type=PluginLog).lines:
         when = time.strftime("%H:%M:%S", time.localtime(line.time))
         typer.echo(printable(f"{when} {line.level} {line.text}"))
 

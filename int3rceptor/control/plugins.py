@@ -18,7 +18,7 @@ from int3rceptor.control.failures import ApiError
 from int3rceptor.control.schemas import MAX_ID
 from int3rceptor.control.uploads import kept_upload
 from int3rceptor.link.plugin_asks import PluginAct, PluginFailure
-from int3rceptor.link.plugin_reports import LogLine, PluginDetails, PluginSummary
+from int3rceptor.link.plugin_reports import PluginDetails, PluginLog, PluginPage
 
 MAX_CONFIG_BYTES = 48 * 1024
 """Of a plugin's configuration; the request's body is bounded a little above it."""
@@ -80,18 +80,6 @@ class Trials(Protocol):
     async def run(self, module: FilePath, flow_id: int) -> str:
         """What the module does with the flow; ApiError when it cannot be tried."""
         ...
-
-
-class PluginPage(msgspec.Struct, frozen=True):
-    """All plugins, by name."""
-
-    plugins: list[PluginSummary]
-
-
-class PluginLog(msgspec.Struct, frozen=True):
-    """The latest lines that a plugin wrote, the oldest first."""
-
-    lines: list[LogLine]
 
 
 class _Body(BaseModel):

@@ -123,3 +123,15 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True):
     plugin: str
     level: str
     text: str
+
+
+class PluginPage(msgspec.Struct, frozen=True):
+    """All plugins, by name."""
+
+    plugins: list[PluginSummary]
+
+
+class PluginLog(msgspec.Struct, frozen=True):
+    """The latest lines that a plugin wrote, the oldest first."""
+
+    lines: list[LogLine]

@@ -17,7 +17,7 @@ from int3rceptor.control.application import build
 from int3rceptor.control.events import Events
 from int3rceptor.control.exposition import Family, gauge
 from int3rceptor.control.failures import ApiError
-from int3rceptor.control.plugins import PluginLog, PluginPage, PluginRefused
+from int3rceptor.control.plugins import PluginRefused
 from int3rceptor.control.server import serve
 from int3rceptor.control.state import Flows, HubState, Trouble
 from int3rceptor.errors import ConfigError
@@ -26,6 +26,8 @@ from int3rceptor.link.plugin_asks import PluginAct, PluginFailure
 from int3rceptor.link.plugin_reports import (
     LogLine,
     PluginDetails,
+    PluginLog,
+    PluginPage,
     PluginState,
     PluginSummary,
 )
