@@ -35,6 +35,10 @@ REQUESTS = 25
 """Of each client: five faults are a quarantine."""
 
 H1_CLIENTS, H2_STREAMS = 3, 6
+ANSWER_S = 60.0
+"""Of a request that all of them act on, until they are in quarantine: each up to its
+own limits, one after the other, on a machine that runs other tests too."""
+
 LOAD_S = 240.0
 """A hundred modules are compiled one after the other, each in a process."""
 
@@ -75,6 +79,7 @@ def has_said(proxy: ProxyProcess, pattern: str) -> bool:
 
 async def h1_asks(proxy: ProxyProcess, netloc: str, mark: str) -> None:
     async with secure(proxy, netloc, server_name=BYSTANDER) as client:
+        client.read_s = ANSWER_S
         for number in range(REQUESTS):
             path = f"/small.txt?{mark}-{number}"
             await client.send(f"GET {path} HTTP/1.1\r\nHost: {netloc}\r\n\r\n".encode())
@@ -84,6 +89,7 @@ async def h1_asks(proxy: ProxyProcess, netloc: str, mark: str) -> None:
 
 async def h2_asks(proxy: ProxyProcess, netloc: str) -> None:
     async with h2_client(proxy, netloc, server_name=BYSTANDER) as client:
+        client.wait_s = ANSWER_S
         for number in range(REQUESTS):
             asked = (
                 client.request("GET", netloc, f"/small.txt?{number}-{stream}")

@@ -73,6 +73,7 @@ class H1Peer:
         self.reader = reader
         self.writer = writer
         self.received = bytearray()
+        self.read_s = READ_S
 
     async def __aenter__(self) -> Self:
         return self
@@ -123,20 +124,20 @@ class H1Peer:
 
     async def read(self, at_most: int = READ_BYTES) -> bytes:
         """Some bytes; b"" at the end."""
-        async with asyncio.timeout(READ_S):
+        async with asyncio.timeout(self.read_s):
             data = await self.reader.read(at_most)
         self.received += data
         return data
 
     async def read_exactly(self, size: int) -> bytes:
-        async with asyncio.timeout(READ_S):
+        async with asyncio.timeout(self.read_s):
             data = await self.reader.readexactly(size)
         self.received += data
         return data
 
     async def read_until(self, end: bytes) -> bytes:
         data = bytearray()
-        async with asyncio.timeout(READ_S):
+        async with asyncio.timeout(self.read_s):
             while not data.endswith(end):
                 data += await self.reader.readuntil(end[-1:])
                 assert len(data) <= MAX_HEAD_BYTES

@@ -158,6 +158,7 @@ class H2Peer:
     ) -> None:
         self._reader = reader
         self._writer = writer
+        self.wait_s = WAIT_S
         self._handler = handler
         self._settings = settings or {}
         self._buffer = bytearray()
@@ -223,7 +224,7 @@ class H2Peer:
         task.add_done_callback(self._tasks.discard)
 
     async def wait_until(self, ready: Callable[[], bool]) -> None:
-        async with asyncio.timeout(WAIT_S), self._changed:
+        async with asyncio.timeout(self.wait_s), self._changed:
             await self._changed.wait_for(ready)
 
     async def flush(self) -> None:
