@@ -25,6 +25,10 @@ from int3rceptor.net.transport import TLS_SHUTDOWN_S, TransportStream
 MAX_PEEK_BYTES = 128 * 1024
 """Most that is ever peeked at: a CONNECT head or ClientHello at their own limits."""
 
+PEEK_BYTES = 8 * 1024
+"""What is looked at beyond what is asked for. Heads and hellos are smaller; memory for
+the most there could be would be taken from the system and given back at each look."""
+
 
 class Inbound(Protocol):
     """A client's connection whose first bytes have not been taken yet."""
@@ -74,24 +78,27 @@ class SocketInbound:
         self.peer = (str(peer[0]), int(peer[1]))
 
     async def peek(self, at_least: int, timeout_s: float) -> bytes:
-        data = self._look()
+        data = self._look(at_least)
         if data is not None and (len(data) >= at_least or not data):
             return data
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, at_least)
+        if at_least > 1:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, at_least)
         self._loop.add_reader(self._sock, self._readable.open)
         try:
             # A readable socket with fewer bytes than asked for has ended, or the
             # kernel gives no more at once: either way, what there is must do.
             await self._readable.wait(timeout_s)
-            return self._look() or b""
+            return self._look(at_least) or b""
         finally:
             self._loop.remove_reader(self._sock)
             self._readable.close()
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+            if at_least > 1:
+                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
 
-    def _look(self) -> bytes | None:
+    def _look(self, at_least: int) -> bytes | None:
+        size = min(at_least + PEEK_BYTES, MAX_PEEK_BYTES)
         try:
-            return self._sock.recv(MAX_PEEK_BYTES, socket.MSG_PEEK)
+            return self._sock.recv(size, socket.MSG_PEEK)
         except BlockingIOError:
             return None
         except OSError as error:

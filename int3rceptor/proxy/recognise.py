@@ -8,7 +8,7 @@ from int3rceptor.net.inbound import Inbound
 from int3rceptor.proxy.limits import MAX_CONNECT_HEAD_BYTES
 from int3rceptor.tls.client_hello import ClientHello, NeedMore, parse_client_hello
 from int3rceptor.wire.events import RequestHead
-from int3rceptor.wire.h1 import H1Server
+from int3rceptor.wire.h1_framing import judge_request
 from int3rceptor.wire.sniff import Speech, sniff
 
 
@@ -40,7 +40,7 @@ async def take_connect_head(inbound: Inbound, limits: LimitsConfig) -> RequestHe
     """
     data = b""
     deadline = time.monotonic() + limits.head_timeout_s
-    while (end := data.find(b"\r\n\r\n")) < 0:
+    while (end := data.find(b"\r\n\r\n", _first_line(data))) < 0:
         if len(data) > MAX_CONNECT_HEAD_BYTES:
             raise ClientProtocolError("the head of CONNECT is too long", status=431)
         try:
@@ -53,11 +53,7 @@ async def take_connect_head(inbound: Inbound, limits: LimitsConfig) -> RequestHe
         if len(more) <= len(data):
             raise StreamLost("the client left in the middle of CONNECT")
         data = more
-    codec = H1Server()
-    codec.receive(data[: end + 4])
-    head = codec.next_event()
-    if not isinstance(head, RequestHead):
-        raise ClientProtocolError("the head of CONNECT is not whole")
+    head, _ = judge_request(data[_first_line(data) : end + 4], "http")
     await inbound.consume(end + 4)
     return head
 
@@ -74,6 +70,14 @@ async def peek_client_hello(inbound: Inbound, limits: LimitsConfig) -> ClientHel
         if len(data) < hello.at_least:
             raise StreamLost("the client left in the middle of its ClientHello")
     return hello
+
+
+def _first_line(data: bytes) -> int:
+    """Where the request line begins (RFC 9112, 2.2: empty lines may come before)."""
+    start = 0
+    while data.startswith(b"\r\n", start):
+        start += 2
+    return start
 
 
 def _left_s(deadline: float) -> float:

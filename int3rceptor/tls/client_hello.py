@@ -29,6 +29,8 @@ _EXTENSION_ALPN = 16  # RFC 7301
 _EXTENSION_VERSIONS = 43  # RFC 8446, section 4.2.1
 _SNI_HOST_NAME = 0
 
+_EXTENSION_HEADER = struct.Struct(">HH")
+
 _PAST_ITS_END = "a field of the ClientHello runs past its end"
 
 
@@ -197,7 +199,7 @@ def _read_message(reader: _Reader, raw_len: int) -> ClientHello:
     reader.take(32)
     if len(reader.take(reader.number(1))) > 32:
         raise BadClientHello("the session id of the ClientHello is over 32 bytes")
-    _read_numbers(reader.vector(2, "cipher suite list"))
+    _judge_even(reader.vector(2, "cipher suite list").rest())
     reader.vector(1, "compression list")
     extensions = _read_extensions(reader)
     versions: tuple[int, ...] = (legacy_version,)
@@ -216,15 +218,23 @@ def _read_message(reader: _Reader, raw_len: int) -> ClientHello:
 def _read_extensions(reader: _Reader) -> dict[int, bytes]:
     if not reader:
         return {}  # TLS 1.2 and older may leave the whole block out.
-    block = _Reader(reader.take(reader.number(2)))
+    block = reader.take(reader.number(2))
     reader.end("extensions")
     extensions: dict[int, bytes] = {}
-    while block:
-        kind = block.number(2)
+    start, end = 0, len(block)
+    while start < end:
+        # There may be dozens, and each new connection pays for them: no reader here.
+        if start + _EXTENSION_HEADER.size > end:
+            raise BadClientHello(_PAST_ITS_END)
+        kind, size = _EXTENSION_HEADER.unpack_from(block, start)
+        start += _EXTENSION_HEADER.size
         if kind in extensions:
             # RFC 8446, section 4.2. Two SNIs could show two readers two hosts.
             raise BadClientHello(f"the ClientHello has extension {kind} twice")
-        extensions[kind] = block.take(block.number(2))
+        if start + size > end:
+            raise BadClientHello(_PAST_ITS_END)
+        extensions[kind] = block[start : start + size]
+        start += size
     return extensions
 
 
@@ -266,10 +276,15 @@ def _read_versions(reader: _Reader) -> tuple[int, ...]:
 
 def _read_numbers(reader: _Reader) -> tuple[int, ...]:
     content = reader.rest()
-    if len(content) % 2:
-        raise BadClientHello(_PAST_ITS_END)
+    _judge_even(content)
     numbers: tuple[int, ...] = struct.unpack(f">{len(content) // 2}H", content)
     return numbers
+
+
+def _judge_even(numbers: bytes) -> None:
+    """A list of numbers of two bytes each must not end inside one."""
+    if len(numbers) % 2:
+        raise BadClientHello(_PAST_ITS_END)
 
 
 def _is_grease(value: int) -> bool:

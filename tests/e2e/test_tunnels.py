@@ -65,6 +65,28 @@ async def test_connect_and_hello_byte_by_byte(
     assert answer.text == "ok"
 
 
+async def test_connect_after_empty_lines(proxy: Proxy, origin_tls: OriginTls) -> None:
+    async with (
+        AnsweringOrigin(fixed(response()), tls=origin_tls.server()) as origin,
+        raw(proxy) as client,
+    ):
+        tls = BioTls(client, proxy.ca, "localhost")
+        await client.send(b"\r\n\r\n" + connect_head(origin.netloc))
+        assert (await client.read_head()).status == 200
+        await client.send(tls.hello())
+        await tls.handshake()
+        await tls.send(get(origin.netloc))
+        answer = await tls.read_response()
+
+    assert answer.text == "ok"
+
+
+async def test_connect_after_a_bare_line_feed_is_refused(proxy: Proxy) -> None:
+    async with raw(proxy) as client:
+        await client.send(b"\n" + connect_head("localhost:443"))
+        assert (await client.read_head()).status == 400
+
+
 async def test_connect_after_another_request(
     proxy: Proxy, origin_tls: OriginTls
 ) -> None:
