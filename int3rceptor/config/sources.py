@@ -3,14 +3,13 @@
 Reads the file and the environment; what a value must look like is `config.model`'s.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from int3rceptor.config.model import Config, keys, read_config
 from int3rceptor.config.problems import nearest
-from int3rceptor.config.toml_lines import key_lines
+from int3rceptor.config.toml_lines import key_lines, toml
 from int3rceptor.config.values import absolute_path
 from int3rceptor.errors import ConfigError
 
@@ -113,8 +112,8 @@ def _split(name: str, text: str) -> list[object]:
     if not text.lstrip().startswith("["):
         return [item.strip() for item in text.split(",")]
     try:
-        items = tomllib.loads(f"items = {text}")["items"]
-    except tomllib.TOMLDecodeError as error:
+        items: object = toml(f"items = {text}")["items"]
+    except ValueError as error:
         raise ConfigError(f"{name}: not a TOML array: {error}") from None
     return items if isinstance(items, list) else [items]
 
@@ -146,8 +145,8 @@ def _read_file(path: Path, layers: _Layers) -> None:
     path = absolute_path(path)
     text = _read_text(path)
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        values = toml(text)
+    except ValueError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
     layers.places |= {name: f"{path}:{line}" for name, line in key_lines(text).items()}
     layers.values.update(values)

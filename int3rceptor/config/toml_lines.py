@@ -1,13 +1,22 @@
-"""Finds the line on which each key of a TOML file is set; the parser does not say.
+"""TOML, parsed; and the line on which each key is set, which the parser does not say.
 
 A statement is the shortest run of lines that parses, so strings and arrays over several
 lines are told apart without knowing TOML's grammar. Used for messages only.
 """
 
-import tomllib
+from int3rceptor.config.tables import JsonValue
 
 MAX_STATEMENT_LINES = 200
 """Lines tried as one statement: each try parses all of them again."""
+
+
+def toml(text: str) -> dict[str, JsonValue]:
+    """What a file sets; ValueError says what is wrong with it, and where."""
+    if not text:
+        return {}
+    import tomllib  # with its regexes; most starts read no TOML
+
+    return tomllib.loads(text)
 
 
 def key_lines(text: str) -> dict[str, int]:
@@ -31,18 +40,18 @@ def key_lines(text: str) -> dict[str, int]:
     return found
 
 
-def _statement(lines: list[str], start: int) -> tuple[int, dict[str, object] | None]:
+def _statement(lines: list[str], start: int) -> tuple[int, dict[str, JsonValue] | None]:
     """The line after the statement at `start`, and the statement parsed."""
     last = min(len(lines), start + MAX_STATEMENT_LINES)
     for end in range(start + 1, last + 1):
         try:
-            return end, tomllib.loads("\n".join(lines[start:end]))
-        except tomllib.TOMLDecodeError:
+            return end, toml("\n".join(lines[start:end]))
+        except ValueError:
             continue
     return last, None
 
 
-def _paths(table: dict[str, object], prefix: str) -> list[str]:
+def _paths(table: dict[str, JsonValue], prefix: str) -> list[str]:
     """Each key in `table`, outer before inner."""
     paths = []
     for name, value in table.items():

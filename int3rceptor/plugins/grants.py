@@ -9,12 +9,12 @@ import json
 import logging
 import os
 import stat
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from int3rceptor.config.tables import JsonValue, Table, made, setting
+from int3rceptor.config.toml_lines import toml
 from int3rceptor.errors import PluginError, SettingError
 from int3rceptor.files.reading import Watched
 from int3rceptor.files.writing import write_private
@@ -161,7 +161,7 @@ def with_grants(
 
 def _parse(data: bytes) -> dict[str, Decisions]:
     """ValueError says what is wrong."""
-    tables = tomllib.loads(data.decode("utf-8"))
+    tables = toml(data.decode("utf-8"))
     return {name: _decisions(name, table) for name, table in tables.items()}
 
 

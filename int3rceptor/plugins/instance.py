@@ -7,6 +7,7 @@ dispatcher or what a fault leads to.
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from wasmtime import Module
 
@@ -55,8 +56,9 @@ from int3rceptor.plugins.manifest import Limits
 from int3rceptor.plugins.messages import Message
 from int3rceptor.plugins.outbound import Outbound
 from int3rceptor.plugins.permissions import Grant, Grants, Permission, grant_of
-from int3rceptor.plugins.wasi.functions import bound
-from int3rceptor.plugins.wasi.state import Wasi, granted_folders
+
+if TYPE_CHECKING:
+    from int3rceptor.plugins.wasi.state import Wasi
 
 HOST_ACTS: Mapping[str, HostAct] = {
     **READERS,
@@ -143,10 +145,13 @@ class PluginInstance:
             self._host.letter = None
         return result if isinstance(result, Fault) else None
 
-    def _program(self, code: PluginCode, limits: Limits) -> Wasi | None:
+    def _program(self, code: PluginCode, limits: Limits) -> "Wasi | None":
         """What a program built for WASI has beside what every plugin has."""
         if not code.info.uses_wasi:
             return None
+        # Half a megabyte, for those who have such a plugin.
+        from int3rceptor.plugins.wasi.state import Wasi, granted_folders
+
         host = self._host
         wasi = Wasi(host, granted_folders(host.grants), limits.file_bytes)
         weakref.finalize(self, wasi.descriptors.close_all)
@@ -256,12 +261,14 @@ class PluginInstance:
         return self._host.take_lines()
 
 
-def _link(host: Host, wasi: Wasi | None, code: PluginCode) -> tuple[HostImport, ...]:
+def _link(host: Host, wasi: "Wasi | None", code: PluginCode) -> tuple[HostImport, ...]:
     """Satisfy each import as the module declared it."""
     linked: list[HostImport] = []
     for name, result in code.info.imports.items():
         row = ROWS[name]
         if wasi is not None and row.module == WASI_MODULE:
+            from int3rceptor.plugins.wasi.functions import bound
+
             call = bound(wasi, name)
         else:
             call = bind(host, row, HOST_ACTS[name])

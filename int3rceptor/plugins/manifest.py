@@ -8,13 +8,13 @@ config only.
 
 import json
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from int3rceptor.config.tables import JsonValue, Table, made, setting
+from int3rceptor.config.toml_lines import toml
 from int3rceptor.errors import PluginError, SettingError
 from int3rceptor.files.reading import Watched
 from int3rceptor.model.headers import is_token
@@ -339,8 +339,8 @@ def _parsed(data: bytes, source: str) -> dict[str, JsonValue]:
     if len(data) > MAX_MANIFEST_BYTES:
         raise PluginError(f"{source}: larger than {MAX_MANIFEST_BYTES} bytes")
     try:
-        return tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return toml(data.decode("utf-8"))
+    except ValueError as error:
         raise PluginError(f"{source}: not valid TOML: {error}") from None
 
 

@@ -7,7 +7,7 @@ first plugin is: many proxies have none, and the engine takes 0.2 s.
 import asyncio
 import importlib
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,11 +21,11 @@ from int3rceptor.plugins.host import wall_ms
 from int3rceptor.plugins.kept_state import PluginStates
 from int3rceptor.plugins.lines import LogSink
 from int3rceptor.plugins.manifest import Settings
+from int3rceptor.plugins.outbound import Fetcher, offline
 from int3rceptor.plugins.permissions import Grant
 
 if TYPE_CHECKING:
     from int3rceptor.plugins.manager import PluginManager, Slot
-    from int3rceptor.plugins.outbound import Fetcher
 
 log = logging.getLogger("int3rceptor.plugins")
 
@@ -64,9 +64,8 @@ class Upkeep:
         *,
         log: LogSink,
         settings: Mapping[str, Settings] | None = None,
-        fetcher: "Callable[[], Fetcher] | None" = None,
+        fetcher: Fetcher = offline,
     ) -> None:
-        """`fetcher` is asked when the first plugin is loaded."""
         self._dispatcher = dispatcher
         self.places = places
         self._sink = log
@@ -162,7 +161,6 @@ class Upkeep:
             )
             from int3rceptor.plugins.cache import ModuleCache
             from int3rceptor.plugins.manager import PluginManager
-            from int3rceptor.plugins.outbound import offline
 
             self._manager = PluginManager(
                 self._dispatcher,
@@ -171,7 +169,7 @@ class Upkeep:
                 states=self.states,
                 settings=self._settings,
                 cache=ModuleCache(self.places.data_dir),
-                fetch=self._fetcher() if self._fetcher else offline,
+                fetch=self._fetcher,
             )
         return self._manager
 

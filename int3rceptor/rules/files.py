@@ -16,7 +16,6 @@ from int3rceptor.hooks.dispatcher import Dispatcher
 from int3rceptor.net.tasks import Tasks
 from int3rceptor.rules.listener import Rules
 from int3rceptor.rules.model import Answer, Rule
-from int3rceptor.rules.parsing import parse_rules
 from int3rceptor.rules.patterns import Shape
 
 log = logging.getLogger("int3rceptor.rules")
@@ -115,6 +114,10 @@ class RuleFiles:
             raise RuleError(
                 f"{paths[MAX_FILES]}:1: more than {MAX_FILES} rule files; join some"
             )
+        if not paths:
+            return ()
+        from int3rceptor.rules.parsing import parse_rules  # for those who have rules
+
         rules: list[Rule] = []
         for path in paths:
             rules += parse_rules(path, self._read_text(path), self._watched.read)

@@ -1,10 +1,10 @@
 """The keys that say what a rule does: which are allowed when, and their values."""
 
-import mimetypes
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from int3rceptor.errors import ClientProtocolError, RuleError
 from int3rceptor.hooks.verdicts import MAX_DELAY_S
@@ -29,6 +29,9 @@ from int3rceptor.rules.patterns import MAX_CAPTURES
 from int3rceptor.rules.reading import Table, show
 from int3rceptor.wire.authority import MAX_PORT, parse_host
 from int3rceptor.wire.fields import HOP_BY_HOP
+
+if TYPE_CHECKING:
+    from mimetypes import MimeTypes
 
 MAX_BODY_BYTES = 1024 * 1024
 """A body that a rule answers with stays in memory; a larger one wants an origin."""
@@ -277,9 +280,11 @@ def _body(table: Table, folder: Path, read: ReadFile) -> tuple[bytes, str]:
 
 
 @cache
-def _types() -> mimetypes.MimeTypes:
-    """Python's own list, the same on every machine."""
-    return mimetypes.MimeTypes(())
+def _types() -> "MimeTypes":
+    """Python's own list, the same on every machine; for who answers with a file."""
+    from mimetypes import MimeTypes
+
+    return MimeTypes(())
 
 
 def _unreadable(table: Table, path: Path, error: OSError | ValueError) -> RuleError:

@@ -4,12 +4,11 @@ Knows TOML's types, not what a rule means.
 """
 
 import re
-import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from int3rceptor.config.problems import nearest
-from int3rceptor.config.toml_lines import key_lines
+from int3rceptor.config.toml_lines import key_lines, toml
 from int3rceptor.errors import RuleError
 from int3rceptor.model.headers import is_token, to_bytes
 
@@ -24,10 +23,10 @@ _KINDS = {
 }  # fmt: skip
 
 
-def parse_toml(file: str, text: str) -> dict[str, object]:
+def parse_toml(file: str, text: str) -> Mapping[str, object]:
     """The tables of `text`; RuleError where it is no TOML."""
     try:
-        return tomllib.loads(text)
+        return toml(text)
     except RecursionError:
         raise RuleError(f"{file}:1: nested too deeply; rules need no depth") from None
     except ValueError as error:  # numbers of too many digits raise the bare one

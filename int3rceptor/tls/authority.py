@@ -5,9 +5,7 @@ Its private key does not leave this file except by `export(with_key=True)`.
 
 import contextlib
 import datetime
-import plistlib
 import secrets
-import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -21,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from int3rceptor.errors import AuthorityError, ConfigError
 from int3rceptor.tls.authority_files import AuthorityFiles
+from int3rceptor.tls.profile import profile
 
 KeyType = Literal["ecdsa", "rsa"]
 ExportFormat = Literal["pem", "der", "p12"]
@@ -40,7 +39,6 @@ RSA_BITS = 3072
 MIN_RSA_BITS = 2048
 
 _ID_BYTES = 4
-_PROFILE_NAMESPACE = uuid.UUID("8f1e21a5-0c4e-4b0b-9a36-1f0d2a1c7e33")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,31 +173,11 @@ class Authority:
 
         Identifiers derive from the certificate, so installing it again replaces it.
         """
-        name = _common_name(self.certificate)
-        identifier = f"int3rceptor.ca.{self.fingerprint_sha256[:11].replace(':', '')}"
-        root = {
-            "PayloadType": "com.apple.security.root",
-            "PayloadVersion": 1,
-            "PayloadIdentifier": f"{identifier}.root",
-            "PayloadUUID": self._profile_uuid("root"),
-            "PayloadDisplayName": name,
-            "PayloadCertificateFileName": "int3rceptor.cer",
-            "PayloadContent": self.certificate_der,
-        }
-        profile = {
-            "PayloadType": "Configuration",
-            "PayloadVersion": 1,
-            "PayloadIdentifier": identifier,
-            "PayloadUUID": self._profile_uuid("profile"),
-            "PayloadDisplayName": name,
-            "PayloadDescription": f"Lets {PRODUCT} show this device's HTTPS traffic.",
-            "PayloadContent": [root],
-        }
-        return plistlib.dumps(profile)
-
-    def _profile_uuid(self, part: str) -> str:
-        name = f"{self.fingerprint_sha256} {part}"
-        return str(uuid.uuid5(_PROFILE_NAMESPACE, name)).upper()
+        return profile(
+            self.certificate_der,
+            _common_name(self.certificate),
+            f"Lets {PRODUCT} show this device's HTTPS traffic.",
+        )
 
 
 def _encryption(passphrase: str | None) -> serialization.KeySerializationEncryption:

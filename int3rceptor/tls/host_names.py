@@ -3,7 +3,6 @@
 Pure text in, values out. Knows nothing of TLS, certificates or sockets.
 """
 
-import encodings.idna
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -74,9 +73,9 @@ def _to_ascii(name: str) -> str:
             f"{name!r} means different hosts to different software;"
             " use its xn-- form instead"
         )
+    from encodings.idna import ToASCII  # with its tables, for who has such a name
+
     try:
-        return ".".join(
-            encodings.idna.ToASCII(label).decode("ascii") for label in name.split(".")
-        )
+        return ".".join(ToASCII(label).decode("ascii") for label in name.split("."))
     except UnicodeError:
         raise BadHostName(f"{name!r} is not an international host name") from None
