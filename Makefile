@@ -9,6 +9,10 @@ PYTEST_ARGS ?=
 WORKERS ?= 3
 BENCH_ARGS ?=
 
+# A machine may be set to write no bytecode: then each worker of the tests, and each
+# process that they start, compiles every module anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 RUN_STAMP := $(VENV)/.installed-run

@@ -3,7 +3,7 @@
 What becomes of each is for the compiler to say; that it ends is for the tests.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from tests.support.wasm import (
     CODE,
@@ -90,29 +90,33 @@ def _whole(*sections: tuple[int, bytes]) -> bytes:
     return EMPTY + first + b"".join(section(*one) for one in sections)
 
 
-def bombs() -> Mapping[str, bytes]:
-    """All of them by name; each file is small enough to be read."""
-    globals_ = section(GLOBAL, vector([I32 + b"\0" + ZERO + END] * 1_000_000))
+def _globals(count: int) -> bytes:
+    made = section(GLOBAL, vector([I32 + b"\0" + ZERO + END] * count))
+    return hooked(ZERO, before=made)
+
+
+def bombs() -> Mapping[str, Callable[[], bytes]]:
+    """All of them by name, made when called; each file is small enough to be read."""
     return {
-        "empty functions": empty_functions(900_000),
-        "too many functions": empty_functions(1_500_000),
-        "plain functions": _functions(_additions(60), 40_000),
-        "a huge function": hooked(_additions(500_000)),
-        "a function of nops": hooked(NOP * 7_000_000 + ZERO),
-        "50,000 locals": hooked(ZERO, [leb(50_000) + I32]),
-        "4 billion locals": hooked(ZERO, [leb(0xFFFF_FFFF) + I32]),
-        "groups of locals": hooked(ZERO, [leb(1) + I32] * 49_000),
-        "nested blocks": hooked(_nested(BLOCK, 100_000)),
-        "nested ifs": hooked(_nested(ZERO + IF, 50_000)),
-        "a wide switch": hooked(_switch(1_000_000)),
-        "live locals": hooked(_live_locals(2_000, 5_000), [leb(2_000) + I32]),
-        "types": _types(999_999, 1),
-        "wide types": _types(8_000, 1_000),
-        "too wide a type": _types(1, 100_000),
-        "globals": hooked(ZERO, before=globals_),
-        "exports": _exports(300_000),
-        "imports": _imports(b"", 300_000),
-        "a name of 7 MB": _imports(b"n" * 7_000_000, 1),
-        "a length that is a lie": EMPTY + b"\x01" + leb(0xFFFF_FFFF),
-        "a count that is a lie": EMPTY + section(TYPE, leb(0xFFFF_FFFF)),
+        "empty functions": lambda: empty_functions(900_000),
+        "too many functions": lambda: empty_functions(1_500_000),
+        "plain functions": lambda: _functions(_additions(60), 40_000),
+        "a huge function": lambda: hooked(_additions(500_000)),
+        "a function of nops": lambda: hooked(NOP * 7_000_000 + ZERO),
+        "50,000 locals": lambda: hooked(ZERO, [leb(50_000) + I32]),
+        "4 billion locals": lambda: hooked(ZERO, [leb(0xFFFF_FFFF) + I32]),
+        "groups of locals": lambda: hooked(ZERO, [leb(1) + I32] * 49_000),
+        "nested blocks": lambda: hooked(_nested(BLOCK, 100_000)),
+        "nested ifs": lambda: hooked(_nested(ZERO + IF, 50_000)),
+        "a wide switch": lambda: hooked(_switch(1_000_000)),
+        "live locals": lambda: hooked(_live_locals(2_000, 5_000), [leb(2_000) + I32]),
+        "types": lambda: _types(999_999, 1),
+        "wide types": lambda: _types(8_000, 1_000),
+        "too wide a type": lambda: _types(1, 100_000),
+        "globals": lambda: _globals(1_000_000),
+        "exports": lambda: _exports(300_000),
+        "imports": lambda: _imports(b"", 300_000),
+        "a name of 7 MB": lambda: _imports(b"n" * 7_000_000, 1),
+        "a length that is a lie": lambda: EMPTY + b"\x01" + leb(0xFFFF_FFFF),
+        "a count that is a lie": lambda: EMPTY + section(TYPE, leb(0xFFFF_FFFF)),
     }
