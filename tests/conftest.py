@@ -8,6 +8,8 @@ import psutil
 import pytest
 from hypothesis import settings
 
+from tests.support.patience import PATIENT_S
+
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 LOOPS: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
@@ -21,7 +23,6 @@ else:
 TESTS = Path(__file__).parent
 # These rooms touch sockets and TLS, where the two loops differ: each test runs on both.
 BOTH_LOOPS = [TESTS / room for room in ("net", "tls", "proxy", "app", "library")]
-EXIT_S = 5.0
 
 # A deadline in wall clock fails on a busy machine; the time-out per test stays.
 settings.register_profile("int3rceptor", deadline=None, print_blob=True)
@@ -54,5 +55,5 @@ def no_process_left() -> Iterator[None]:
     before = set(psutil.Process().children())
     yield
     started = set(psutil.Process().children()) - before
-    _, alive = psutil.wait_procs(started, timeout=EXIT_S)
+    _, alive = psutil.wait_procs(started, timeout=PATIENT_S)
     assert not alive, f"left running: {[' '.join(left.cmdline()) for left in alive]}"

@@ -25,6 +25,7 @@ from tests.support.h2_origin import H2Origin, answer
 from tests.support.h2_peer import H2Stream
 from tests.support.origin_tls import OriginTls
 from tests.support.origins import AnsweringOrigin, ScriptedOrigin, echo, fixed
+from tests.support.patience import PATIENT_S
 from tests.support.streams import eventually, turns
 
 SOON = LimitsConfig(drain_s=0.2)
@@ -200,7 +201,7 @@ async def test_clients_that_stay_are_let_go(
         got = await stream.request("GET", h2.netloc, "/")
         assert got.status == 200
 
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(PATIENT_S):
             await stack.aclose()
         for peer in (idle, silent, half, relayed):
             await peer.read_to_end()
@@ -253,7 +254,7 @@ async def test_an_exchange_that_runs_too_long_is_cut(
         async with raw(there) as peer:
             await peer.send(get(origin.port))
             await asked.wait()
-            async with asyncio.timeout(5.0):
+            async with asyncio.timeout(PATIENT_S):
                 await stack.aclose()
             assert await peer.read_to_end() == b""
 

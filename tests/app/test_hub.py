@@ -32,10 +32,10 @@ from int3rceptor.model.flow import ClientInfo, Flow
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Request
 from tests.support.kept import journal_files, kept_targets
+from tests.support.patience import PATIENT_S
 from tests.support.streams import eventually
 
 CA = CaForms(pem=b"", der=b"", mobileconfig=b"", fingerprint="")
-SOON_S = 10.0
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ class Linked:
     async def leave(self) -> int:
         """Close the link; the hub's exit code."""
         self.channel.close()
-        async with asyncio.timeout(SOON_S):
+        async with asyncio.timeout(PATIENT_S):
             return await self.task
 
 
@@ -83,7 +83,7 @@ async def hub_of(hello: Hello | None) -> AsyncIterator[Linked]:
         yield linked
     finally:
         channel.abort()
-        async with asyncio.timeout(SOON_S):
+        async with asyncio.timeout(PATIENT_S):
             await asyncio.gather(linked.task, return_exceptions=True)
             await channel.wait_closed()
 
@@ -123,10 +123,10 @@ def a_flow(target: bytes = b"/") -> Flow:
 async def test_it_takes_in_what_the_journal_holds(config: Config) -> None:
     keep(config, b"/1", b"/2")
     async with hub_of(hello_of(config)) as linked:
-        await eventually(lambda: Ready() in linked.said, SOON_S)
-        await eventually(lambda: journal_files(config.data_dir) == [], SOON_S)
+        await eventually(lambda: Ready() in linked.said, PATIENT_S)
+        await eventually(lambda: journal_files(config.data_dir) == [], PATIENT_S)
         keep(config, b"/3")
-        await eventually(lambda: journal_files(config.data_dir) == [], SOON_S)
+        await eventually(lambda: journal_files(config.data_dir) == [], PATIENT_S)
 
     assert kept_targets(config.data_dir) == {b"/1": 1, b"/2": 1, b"/3": 1}
 
@@ -136,7 +136,7 @@ async def test_it_takes_in_what_is_left_when_the_proxy_goes(
 ) -> None:
     monkeypatch.setattr("int3rceptor.app.ingesting.PAUSE_S", 60.0)
     async with hub_of(hello_of(config)) as linked:
-        await eventually(lambda: Ready() in linked.said, SOON_S)
+        await eventually(lambda: Ready() in linked.said, PATIENT_S)
         keep(config, b"/last")
         assert await linked.leave() == 0
 
@@ -153,7 +153,7 @@ async def test_a_proxy_that_says_nothing_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "HELLO_S", 0.01)
-    async with hub_of(None) as linked, asyncio.timeout(SOON_S):
+    async with hub_of(None) as linked, asyncio.timeout(PATIENT_S):
         assert await linked.task == 0
 
 
@@ -163,7 +163,7 @@ async def test_a_proxy_of_another_release_is_told(
 ) -> None:
     async with (
         hub_of(hello_of(config, **change)) as linked,  # type: ignore[arg-type]
-        asyncio.timeout(SOON_S),
+        asyncio.timeout(PATIENT_S),
     ):
         assert await linked.task == UNFIT
 
@@ -175,7 +175,7 @@ async def test_a_proxy_of_another_release_is_told(
 async def test_without_a_store_it_keeps_nothing(tmp_path: Path) -> None:
     config = Config(data_dir=tmp_path, control="off", no_store=True)
     async with hub_of(hello_of(config)) as linked:
-        await eventually(lambda: Ready() in linked.said, SOON_S)
+        await eventually(lambda: Ready() in linked.said, PATIENT_S)
         assert await linked.leave() == 0
 
     assert not (tmp_path / FLOWS_FOLDER).exists()
@@ -184,24 +184,24 @@ async def test_without_a_store_it_keeps_nothing(tmp_path: Path) -> None:
 async def test_where_nothing_was_kept_it_makes_no_store(config: Config) -> None:
     # Flow numbers of a store without their file would count as lost.
     async with hub_of(hello_of(config)) as linked:
-        await eventually(lambda: Ready() in linked.said, SOON_S)
+        await eventually(lambda: Ready() in linked.said, PATIENT_S)
         assert not (config.data_dir / FLOWS_FOLDER).exists()
         keep(config, b"/first")
-        await eventually(lambda: journal_files(config.data_dir) == [], SOON_S)
+        await eventually(lambda: journal_files(config.data_dir) == [], PATIENT_S)
 
     assert linked.said == [Ready()]
 
 
 async def test_its_warnings_are_the_proxys(config: Config) -> None:
     async with hub_of(hello_of(config)) as linked:
-        await eventually(lambda: Ready() in linked.said, SOON_S)
+        await eventually(lambda: Ready() in linked.said, PATIENT_S)
         log = logging.getLogger("int3rceptor.store")
         await asyncio.to_thread(log.warning, "odd: %d", 7)
         try:
             raise OSError("gone")
         except OSError:
             log.exception("worse")
-        await eventually(lambda: len(linked.said) >= 3, SOON_S)
+        await eventually(lambda: len(linked.said) >= 3, PATIENT_S)
 
     assert linked.said[1:3] == [Problem("odd: 7"), Problem("worse: OSError: gone")]
 
@@ -214,7 +214,7 @@ async def test_work_that_fails_ends_it(
 
     monkeypatch.setattr("int3rceptor.store.index.Index.ingest", broken)
     keep(config, b"/")
-    async with hub_of(hello_of(config)) as linked, asyncio.timeout(SOON_S):
+    async with hub_of(hello_of(config)) as linked, asyncio.timeout(PATIENT_S):
         with pytest.raises(RuntimeError, match="a bug"):
             await linked.task
 

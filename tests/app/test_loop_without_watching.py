@@ -18,6 +18,7 @@ from tests.support.h2_origin import answer as answer_h2
 from tests.support.leftovers import nothing_left
 from tests.support.origin_tls import OriginTls
 from tests.support.origins import AnsweringOrigin, fixed
+from tests.support.patience import PATIENT_S
 from tests.support.process import UNEXPECTED
 
 ANSWER = fixed(response(b"from the origin"))
@@ -59,7 +60,7 @@ def blindly(
     """Run a scenario beside a proxy, in a loop that cannot watch sockets."""
 
     async def beside_a_proxy(scenario: Scenario) -> None:
-        async with asyncio.timeout(15), proxy_here(tmp_path) as here:
+        async with asyncio.timeout(PATIENT_S), proxy_here(tmp_path) as here:
             await scenario(here)
 
     def run(scenario: Scenario) -> None:

@@ -16,6 +16,7 @@ from int3rceptor.link.plugin_asks import (
     PluginTold,
 )
 from int3rceptor.link.plugin_reports import PluginSummary
+from tests.support.patience import PATIENT_S
 
 if TYPE_CHECKING:
     from int3rceptor.plugins.service import PluginService
@@ -42,7 +43,7 @@ async def told(service: Service, *asks: PluginAsk) -> list[PluginTold]:
     got: list[PluginTold] = []
     for ask in asks:
         answers.take(ask, got.append)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENT_S):
         while not got:  # noqa: ASYNC110  # a list tells nobody
             await asyncio.sleep(0.001)
     await answers.aclose()

@@ -13,6 +13,7 @@ from int3rceptor.link.plugin_asks import (
     PluginFailure,
     PluginTold,
 )
+from tests.support.patience import PATIENT_S
 
 
 class Proxy:
@@ -23,7 +24,7 @@ class Proxy:
         self.questions = PluginQuestions(self.asked.append)
 
     async def got(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENT_S):
             while len(self.asked) < count:  # noqa: ASYNC110  # a list tells nobody
                 await asyncio.sleep(0)
 

@@ -9,6 +9,7 @@ from int3rceptor.config.model import Config, LimitsConfig
 from tests.app.test_app import proxy
 from tests.support.clients import raw
 from tests.support.h1_peer import H1Peer
+from tests.support.patience import PATIENT_S
 
 HEAD_S = 0.2
 PACE_S = 0.05
@@ -40,7 +41,7 @@ async def test_a_head_that_drips_is_refused_in_time(
     async with proxy(settings) as there, raw(there) as peer:
         dripping = asyncio.create_task(drip(peer, start))
         try:
-            async with asyncio.timeout(6 * HEAD_S):
+            async with asyncio.timeout(PATIENT_S):
                 await peer.read_to_end()
         finally:
             dripping.cancel()

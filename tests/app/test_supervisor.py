@@ -15,13 +15,13 @@ from int3rceptor.app.keeping import Watched
 from int3rceptor.app.supervisor import Supervisor
 from int3rceptor.link.messages import CaForms, Hello, Stats
 from int3rceptor.link.plugin_asks import PluginTold
+from tests.support.patience import PATIENT_S
 from tests.support.streams import eventually
 
 CA = CaForms(pem=b"", der=b"", mobileconfig=b"", fingerprint="")
 HELLO = Hello(
     link_version=1, version="1.0", listen=("127.0.0.1", 1), ca=CA, settings=b"{}"
 )
-SOON_S = 10.0
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +82,7 @@ async def test_a_hub_gets_ready_watches_and_ends_when_asked(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with supervised() as watching:
-        await eventually(lambda: watching.watched.watcher is not None, SOON_S)
+        await eventually(lambda: watching.watched.watcher is not None, PATIENT_S)
         assert watching.ready == 1
 
     assert watching.watched.watcher is None
@@ -94,10 +94,10 @@ async def test_one_that_is_killed_is_started_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with supervised() as watching:
-        await eventually(lambda: watching.watched.watcher is not None, SOON_S)
+        await eventually(lambda: watching.watched.watcher is not None, PATIENT_S)
         hubs()[0].kill()
-        await eventually(lambda: watching.watched.watcher is None, SOON_S)
-        await eventually(lambda: watching.watched.watcher is not None, SOON_S)
+        await eventually(lambda: watching.watched.watcher is None, PATIENT_S)
+        await eventually(lambda: watching.watched.watcher is not None, PATIENT_S)
         assert watching.ready == 1
         assert watching.supervisor.restarts == 1
 
@@ -111,7 +111,7 @@ async def test_what_a_crash_printed_is_told_in_one_line(
 ) -> None:
     monkeypatch.setenv("FAKE_HUB", "crash")
     async with supervised() as watching:
-        await eventually(lambda: watching.supervisor.restarts == 2, SOON_S)
+        await eventually(lambda: watching.supervisor.restarts == 2, PATIENT_S)
 
     why = "the hub ended with exit code 1: RuntimeError: no such luck"
     assert warnings(caplog)[:2] == [
@@ -125,7 +125,7 @@ async def test_one_that_cannot_be_started_is_tried_again(
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     async with supervised() as watching:
-        await eventually(lambda: watching.supervisor.restarts == 3, SOON_S)
+        await eventually(lambda: watching.supervisor.restarts == 3, PATIENT_S)
 
     assert warnings(caplog)[0] == (
         "the hub cannot be started: No such file or directory; "
@@ -139,7 +139,7 @@ async def test_one_that_does_not_end_is_killed(
     monkeypatch.setenv("FAKE_HUB", "deaf")
     monkeypatch.setattr(module, "STOP_S", 0.2)
     async with supervised() as watching:
-        await eventually(lambda: watching.supervisor.restarts == 1, SOON_S)
+        await eventually(lambda: watching.supervisor.restarts == 1, PATIENT_S)
 
     assert "the hub does not end: it is killed" in warnings(caplog)
 
@@ -149,7 +149,7 @@ async def test_what_it_says_is_passed_on(
 ) -> None:
     monkeypatch.setenv("FAKE_HUB", "talk")
     async with supervised() as watching:
-        await eventually(lambda: watching.ready == 1, SOON_S)
+        await eventually(lambda: watching.ready == 1, PATIENT_S)
 
     assert warnings(caplog) == ["the disk is full"]
 
@@ -164,9 +164,9 @@ async def test_a_stop_before_the_next_start_is_not_waited_for(
 ) -> None:
     monkeypatch.setenv("FAKE_HUB", "brief")
     monkeypatch.setattr(module, "FIRST_RESTART_S", 60.0)
-    async with asyncio.timeout(SOON_S), supervised() as watching:
-        await eventually(lambda: watching.ready == 1, SOON_S)
-        await eventually(lambda: hubs() == [], SOON_S)
+    async with asyncio.timeout(PATIENT_S), supervised() as watching:
+        await eventually(lambda: watching.ready == 1, PATIENT_S)
+        await eventually(lambda: hubs() == [], PATIENT_S)
 
 
 @pytest.mark.slow
@@ -177,7 +177,7 @@ async def test_a_hundred_restarts_leave_no_descriptor_and_no_thread(
     monkeypatch.setenv("FAKE_HUB", "brief")
     monkeypatch.setattr(module, "MAX_RESTART_S", 0.0)
     async with supervised() as watching:
-        await eventually(lambda: watching.supervisor.restarts >= 1, SOON_S)
+        await eventually(lambda: watching.supervisor.restarts >= 1, PATIENT_S)
     # What an event loop opens once is open by now.
     before = footprint()
     async with supervised() as watching:

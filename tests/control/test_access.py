@@ -8,7 +8,7 @@ import pytest
 from int3rceptor.config.model import ControlConfig
 from int3rceptor.control.guards import MAX_CLIENTS, Paced
 from int3rceptor.control.origins import Names
-from tests.support.control import AUTHORISED, TOKEN, control_port
+from tests.support.control import AUTHORISED, TOKEN, api_client, control_port
 
 PATHS = (
     "/api/version",
@@ -51,7 +51,7 @@ def check_error(response: httpx.Response, status: int, code: str) -> None:
 
 
 async def test_nothing_is_shown_without_the_token() -> None:
-    async with control_port() as control, httpx.AsyncClient() as client:
+    async with control_port() as control, api_client() as client:
         for path, headers in product(PATHS, NO_TOKEN):
             answer = await client.get(f"{control.url}{path}", headers=headers)
 
@@ -61,7 +61,7 @@ async def test_nothing_is_shown_without_the_token() -> None:
 
 
 async def test_a_token_in_the_url_is_no_token() -> None:
-    async with control_port() as control, httpx.AsyncClient() as client:
+    async with control_port() as control, api_client() as client:
         for name in ("token", "access_token", "authorization"):
             url = f"{control.url}/api/version?{name}={TOKEN}"
             check_error(await client.get(url), 401, "token_required")
@@ -69,7 +69,7 @@ async def test_a_token_in_the_url_is_no_token() -> None:
 
 async def test_two_tokens_are_no_token() -> None:
     field = ("Authorization", f"Bearer {TOKEN}")
-    async with control_port() as control, httpx.AsyncClient() as client:
+    async with control_port() as control, api_client() as client:
         answer = await client.get(f"{control.url}/api/version", headers=[field, field])
 
     check_error(answer, 401, "token_required")
@@ -77,7 +77,7 @@ async def test_two_tokens_are_no_token() -> None:
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 async def test_the_scheme_has_no_case(scheme: str) -> None:
-    async with control_port() as control, httpx.AsyncClient() as client:
+    async with control_port() as control, api_client() as client:
         answer = await client.get(
             f"{control.url}/api/version", headers={"Authorization": f"{scheme} {TOKEN}"}
         )
@@ -86,7 +86,7 @@ async def test_the_scheme_has_no_case(scheme: str) -> None:
 
 
 async def test_health_and_the_page_need_no_token() -> None:
-    async with control_port() as control, httpx.AsyncClient() as client:
+    async with control_port() as control, api_client() as client:
         for path in ("/", "/api/health"):
             assert (await client.get(f"{control.url}{path}")).status_code == 200
 
@@ -213,7 +213,7 @@ async def test_cors_is_closed() -> None:
         "Access-Control-Request-Method": "DELETE",
         "Access-Control-Request-Headers": "authorization",
     }
-    async with control_port() as control, httpx.AsyncClient() as client:
+    async with control_port() as control, api_client() as client:
         answers = [
             await client.options(f"{control.url}/api/flows", headers=preflight),
             await client.get(f"{control.url}/api/health", headers=preflight),
@@ -225,7 +225,7 @@ async def test_cors_is_closed() -> None:
 
 
 async def test_no_answer_is_for_another_site_or_a_cache() -> None:
-    async with control_port() as control, httpx.AsyncClient() as client:
+    async with control_port() as control, api_client() as client:
         for path in ("/", "/api/health", "/api/flows", "/metrics", "/nope"):
             for headers in ({}, AUTHORISED):
                 answer = await client.get(f"{control.url}{path}", headers=headers)

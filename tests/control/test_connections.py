@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import AsyncIterator
 
-import httpx
 import msgspec
 import pytest
 
@@ -15,10 +14,12 @@ from int3rceptor.control import connections, reading
 from tests.support.control import (
     TOKEN,
     FlowsInMemory,
+    api_client,
     connection,
     control_port,
     records,
 )
+from tests.support.patience import PATIENT_S
 
 AUTH = f"Authorization: Bearer {TOKEN}\r\n".encode()
 HOST = b"Host: localhost\r\n"
@@ -275,7 +276,7 @@ async def test_who_sends_a_head_slowly_is_cut_off(
 ) -> None:
     monkeypatch.setattr(connections, "HEAD_S", 0.2)
     async with (
-        asyncio.timeout(5),
+        asyncio.timeout(PATIENT_S),
         control_port() as control,
         connection(control.port) as (reader, writer),
     ):
@@ -299,7 +300,7 @@ async def test_who_says_nothing_more_is_cut_off(
     monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     monkeypatch.setattr(connections, "HEAD_S", 0.05)
-    async with control_port() as control, asyncio.timeout(5):
+    async with control_port() as control, asyncio.timeout(PATIENT_S):
         answer = await control.raw(sent)
 
     assert status_of(answer) == 408
@@ -310,7 +311,7 @@ async def test_the_deadline_holds_for_the_second_head_too(
 ) -> None:
     monkeypatch.setattr(connections, "HEAD_S", 0.2)
     async with (
-        asyncio.timeout(5),
+        asyncio.timeout(PATIENT_S),
         control_port() as control,
         connection(control.port) as (reader, writer),
     ):
@@ -370,7 +371,7 @@ async def test_who_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> 
     body = type(one.response_body)(size=size)
     flows = Large([msgspec.structs.replace(one, response_body=body)])
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(PATIENT_S),
         control_port(flows) as control,
         connection(control.port) as (reader, writer),
     ):
@@ -427,7 +428,7 @@ async def test_requests_are_not_logged(caplog: pytest.LogCaptureFixture) -> None
 
 
 async def test_nobody_can_say_that_they_are_someone_else() -> None:
-    async with control_port() as control, httpx.AsyncClient() as client:
+    async with control_port() as control, api_client() as client:
         answer = await client.get(
             f"{control.url}/api/flows",
             headers={"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": "localhost"},

@@ -22,6 +22,7 @@ from tests.support.control import (
     control_port,
     records,
 )
+from tests.support.patience import PATIENT_S
 from tests.support.tools import require
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,7 +116,7 @@ async def test_a_command_works_as_it_stands(command: str, tmp_path: Path) -> Non
         [*records(2), msgspec.structs.replace(RECORD, id=3, status=404)]
     )
     (tmp_path / "hello.wasm").write_bytes(b"\0asm\1\0\0\0")
-    async with control_port(flows) as control, asyncio.timeout(15):
+    async with control_port(flows) as control, asyncio.timeout(PATIENT_S):
         process = await asyncio.create_subprocess_exec(
             "sh",
             "-ec",

@@ -14,6 +14,7 @@ from int3rceptor.control import events, viewers
 from int3rceptor.control.events import SUBPROTOCOL, TOKEN_PREFIX
 from int3rceptor.link.messages import FlowSummary
 from tests.support.control import AUTHORISED, TOKEN, Control, control_port
+from tests.support.patience import PATIENT_S
 
 HELLO = json.dumps({"type": "hello", "token": TOKEN})
 
@@ -52,7 +53,7 @@ async def viewer(control: Control) -> AsyncIterator[ClientConnection]:
 
 async def until(control: Control, viewers_left: int) -> None:
     """The server has seen that they left: nothing else tells, so it is asked again."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENT_S):
         while len(control.hub.events.viewers) != viewers_left:
             await control.client.get("/api/health")
 
@@ -177,7 +178,7 @@ async def test_a_rebound_name_is_refused() -> None:
 
 async def closed(websocket: ClientConnection) -> int:
     """The code with which the server ends it."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENT_S):
         with contextlib.suppress(ConnectionClosedError):
             async for _ in websocket:
                 pass
@@ -275,7 +276,7 @@ async def test_a_plain_get_is_told_to_open_one() -> None:
 
 async def test_a_slow_reader_gets_a_gap_and_the_others_all() -> None:
     async with (
-        asyncio.timeout(15),
+        asyncio.timeout(PATIENT_S),
         control_port() as control,
         viewer(control) as slow,
         viewer(control) as quick,

@@ -3,12 +3,11 @@
 import subprocess
 import sys
 
-import httpx
 import pytest
 
 from int3rceptor.control.state import Trouble
 from tests.control.test_access import check_error
-from tests.support.control import CA, TOKEN, Hub, control_port
+from tests.support.control import CA, TOKEN, Hub, api_client, control_port
 
 
 async def test_all_is_well() -> None:
@@ -81,7 +80,7 @@ async def test_no_other_form_of_the_ca(query: str) -> None:
 
 
 async def test_the_page_runs_nothing_and_holds_no_secret() -> None:
-    async with control_port() as control, httpx.AsyncClient() as client:
+    async with control_port() as control, api_client() as client:
         answer = await client.get(control.url)
 
     assert answer.headers["content-type"] == "text/html; charset=utf-8"

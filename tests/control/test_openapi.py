@@ -20,6 +20,7 @@ from tests.support.control import (
     control_port,
     records,
 )
+from tests.support.process import unmeasured
 
 
 class Operation(BaseModel):
@@ -136,6 +137,7 @@ async def test_what_is_answered_is_what_is_described(tmp_path: Path) -> None:
             "--suppress-health-check=all",
             "--no-color",
             cwd=tmp_path,
+            env=unmeasured(),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )

@@ -12,7 +12,15 @@ import pytest
 from int3rceptor.config.model import ControlConfig
 from int3rceptor.control import server
 from int3rceptor.control.application import build
-from tests.support.control import AUTHORISED, FlowsInMemory, Hub, connection, listening
+from tests.support.control import (
+    AUTHORISED,
+    FlowsInMemory,
+    Hub,
+    api_client,
+    connection,
+    listening,
+)
+from tests.support.patience import PATIENT_S
 
 
 async def start(flows: FlowsInMemory) -> tuple[asyncio.Task[None], str]:
@@ -21,7 +29,7 @@ async def start(flows: FlowsInMemory) -> tuple[asyncio.Task[None], str]:
     app = build(Hub().state(flows, ControlConfig(), port))
     task = asyncio.get_running_loop().create_task(server.serve(app, sock))
     url = f"http://127.0.0.1:{port}"
-    async with httpx.AsyncClient() as client:
+    async with api_client() as client:
         assert (await client.get(f"{url}/api/health")).status_code == 200
     return task, url
 
@@ -48,7 +56,7 @@ class Waiting(FlowsInMemory):
 async def test_an_answer_under_way_is_finished() -> None:
     flows = Waiting()
     task, url = await start(flows)
-    async with httpx.AsyncClient(headers=AUTHORISED) as client:
+    async with api_client(headers=AUTHORISED) as client:
         asked = asyncio.ensure_future(client.get(f"{url}/api/flows/1"))
         await asyncio.to_thread(flows.asked.wait)
         task.cancel()
@@ -70,7 +78,7 @@ async def test_a_client_that_holds_on_does_not_hold_up_the_stop(
         "PUT /api/flows/1/mark HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n"
         f"Authorization: {AUTHORISED['Authorization']}\r\n\r\n"
     )
-    async with contextlib.AsyncExitStack() as stack, asyncio.timeout(5):
+    async with contextlib.AsyncExitStack() as stack, asyncio.timeout(PATIENT_S):
         held, answers = [], []
         for sent in (b"", b"GET / HT", waiting.encode()):
             reader, writer = await stack.enter_async_context(connection(port))

@@ -18,12 +18,12 @@ from tests.support import tools
 from tests.support.clients import Proxy, kill_group, run
 from tests.support.nginx import Nginx
 from tests.support.origins import websocket_origin
+from tests.support.patience import PATIENT_S
 from tests.support.process import environment
 
-pytestmark = [pytest.mark.clients, pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.clients, pytest.mark.slow]
 
 RESOURCES = 40
-LOAD_S = 30.0
 POLL_S = 0.1
 STOP_S = 5.0
 
@@ -123,7 +123,7 @@ async def chromium(proxy: Proxy, home: Path, url: str) -> AsyncIterator[None]:
 async def beacon(nginx: Nginx) -> dict[str, object] | None:
     """What the page reported to the origin; None when it did not in time."""
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(LOAD_S):
+        async with asyncio.timeout(PATIENT_S):
             while True:
                 for request in nginx.requests():
                     parts = urlsplit(str(request["uri"]))

@@ -9,10 +9,10 @@ from tests.support import tools
 from tests.support.clients import Proxy, run
 from tests.support.nginx import SMALL, Nginx
 
-pytestmark = [pytest.mark.clients, pytest.mark.slow, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.clients, pytest.mark.slow, pytest.mark.timeout(180)]
 
 PROGRAMS = Path(__file__).with_name("programs")
-COMPILE_AND_RUN_S = 60.0
+COMPILE_AND_RUN_S = 120.0
 
 
 def settings(proxy: Proxy, nginx: Nginx, client: str) -> dict[str, str]:

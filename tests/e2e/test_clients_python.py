@@ -13,6 +13,7 @@ from tests.support.clients import Proxy
 from tests.support.nginx import SMALL, Nginx
 from tests.support.origin_tls import OriginTls, client_context
 from tests.support.origins import AnsweringOrigin, echo, websocket_origin
+from tests.support.patience import PATIENT_S
 
 pytestmark = pytest.mark.clients
 
@@ -27,7 +28,7 @@ def httpx_client(proxy: Proxy, *, http2: bool = True) -> httpx.AsyncClient:
         verify=client_context(proxy.ca),
         http2=http2,
         trust_env=False,
-        timeout=10,
+        timeout=PATIENT_S,
     )
 
 
@@ -105,7 +106,7 @@ async def test_websocket(proxy: Proxy, origin_tls: OriginTls, secure: bool) -> N
         uri = f"{'wss' if secure else 'ws'}://localhost:{port}/socket"
         context = client_context(proxy.ca) if secure else None
         async with (
-            asyncio.timeout(10),
+            asyncio.timeout(PATIENT_S),
             connect(uri, proxy=proxy_url(proxy), ssl=context, max_size=2**24) as socket,
         ):
             for message in ("hello", b"\0\xff" * 10, b"x" * 1_000_000):

@@ -17,6 +17,7 @@ from tests.support.h1_peer import H1Peer, Message
 from tests.support.kept import kept_flows
 from tests.support.origin_tls import OriginTls
 from tests.support.origins import AnsweringOrigin, ScriptedOrigin, echo
+from tests.support.patience import PATIENT_S
 from tests.support.process import STORE_ALONE, ProxyProcess, run_once
 
 HOUR_S = 3600
@@ -167,7 +168,7 @@ async def test_rate_limiter_lets_in_again_when_it_said(start_proxy: StartProxy) 
     proxy = start_proxy("--plugin", example("rate-limiter"), config=config)
     async with AnsweringOrigin(echo) as origin:
         statuses = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENT_S):
             while statuses[-2:] != [429, 200]:
                 statuses.append((await ask(proxy, origin)).status)
     assert set(statuses) == {200, 429}

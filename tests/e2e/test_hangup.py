@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.e2e.conftest import StartProxy
 from tests.support.guests import put, stamper
+from tests.support.patience import PATIENT_S
 from tests.support.process import ProxyProcess, environment
 from tests.support.tools import require
 
@@ -42,7 +43,7 @@ def test_when_its_terminal_goes_it_stops_in_order(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert re.match("listening on", process.stdout.readline())
         os.close(master)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=PATIENT_S)
         assert process.returncode == 0, errors
         assert "Traceback" not in errors
     finally:

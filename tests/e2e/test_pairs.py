@@ -13,6 +13,7 @@ from tests.support.nginx import SMALL, Nginx
 from tests.support.origin_tls import OriginTls
 from tests.support.origins import ScriptedOrigin
 from tests.support.pairs import Ask, Reply, Version, exchange, pair_client, pair_origin
+from tests.support.patience import PATIENT_S
 from tests.support.process import ProxyProcess
 
 # Each side speaks HTTP/2 whenever its peer can, so one proxy makes all four pairs.
@@ -177,7 +178,7 @@ async def test_early_answer_to_an_upload(
         # More than every buffer on the way: it can only end because the answer came.
         task = asyncio.ensure_future(client(Ask(method="POST", body=b"x" * 4_000_000)))
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENT_S):
                 received = await task
         except ConnectionError:
             pytest.fail("the answer was lost with the connection")
@@ -248,9 +249,9 @@ async def test_client_that_goes_away_ends_the_origins_work(
                 stream = await h2.open(request_head("GET", server.netloc, "/"))
                 await stream.wait_body(50_000)
                 await stream.reset(CANCEL)
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENT_S):
                     await gone.wait()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENT_S):
             await gone.wait()
 
 

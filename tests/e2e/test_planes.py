@@ -20,6 +20,7 @@ from tests.support.h1_peer import H1Peer, response
 from tests.support.kept import journal_files, kept_targets
 from tests.support.load import loaded, until
 from tests.support.origins import AnsweringOrigin, ScriptedOrigin, fixed
+from tests.support.patience import PATIENT_S
 from tests.support.process import (
     BOTH_PLANES,
     STORE_ALONE,
@@ -28,7 +29,6 @@ from tests.support.process import (
     without_judgement,
 )
 
-GONE_S = 10.0
 KILLS = 50
 
 SLACK_BYTES = 1e6
@@ -157,7 +157,7 @@ async def test_a_signal_to_the_group_ends_both(
         ):
             await load.more(20)
             os.killpg(proxy.process.pid, number)
-            code = await asyncio.to_thread(proxy.process.wait, GONE_S)
+            code = await asyncio.to_thread(proxy.process.wait, PATIENT_S)
 
     assert code == 0
     assert gone(hub)
@@ -209,7 +209,7 @@ async def test_a_stop_lets_an_exchange_end_and_keeps_it(tmp_path: Path) -> None:
             await until(lambda: not accepts(proxy))
             stopping.set()
             assert (await client.read_response()).text == "late"
-        assert await asyncio.to_thread(proxy.process.wait, GONE_S) == 0
+        assert await asyncio.to_thread(proxy.process.wait, PATIENT_S) == 0
 
     assert kept_targets(proxy.data_dir) == {b"/late": 1}
 
@@ -312,7 +312,7 @@ async def test_a_viewer_sees_flows_begin_and_end(tmp_path: Path) -> None:
         ):
             assert json.loads(await viewer.recv())["type"] == "hello"
             events: list[dict[str, object]] = []
-            async with loaded(proxy, origin, "seen"), asyncio.timeout(GONE_S):
+            async with loaded(proxy, origin, "seen"), asyncio.timeout(PATIENT_S):
                 while len(events) < 40:
                     events.append(json.loads(await viewer.recv()))
 

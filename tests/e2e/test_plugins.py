@@ -13,6 +13,7 @@ from tests.support.h2_origin import H2Origin, answer
 from tests.support.nginx import SMALL, Nginx
 from tests.support.origin_tls import OriginTls
 from tests.support.origins import AnsweringOrigin, echo
+from tests.support.patience import PATIENT_S
 from tests.support.process import ProxyProcess, run_once
 
 ROOT = Path(__file__).parents[2]
@@ -211,7 +212,7 @@ async def test_hostile_plugin_hurts_nothing_but_itself(
 ) -> None:
     proxy = start_proxy("--plugin", guest_file(guest))
 
-    async with h2_client(proxy, nginx.h2) as client, asyncio.timeout(15):
+    async with h2_client(proxy, nginx.h2) as client, asyncio.timeout(PATIENT_S):
         paths = [f"/small.txt?{guest}-{number}" for number in range(20)]
         streams = await asyncio.gather(
             *(client.request("GET", nginx.h2, path) for path in paths)

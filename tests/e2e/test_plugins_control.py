@@ -9,15 +9,15 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
+from tests.support.control import api_client
 from tests.support.origins import AnsweringOrigin, echo
+from tests.support.patience import PATIENT_S
 from tests.support.process import BOTH_PLANES, ProxyProcess, run_once
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "guest-plugins"
 LOGGER = EXAMPLES / "example-logger/example_logger.wasm"
 STAMP = EXAMPLES / "header-stamp/header_stamp.wasm"
-
-WAIT_S = 60.0
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ async def stamp_of(proxy: ProxyProcess) -> str | None:
     """What the origin's answer was stamped with on its way."""
     async with (
         AnsweringOrigin(echo) as origin,
-        httpx.AsyncClient(proxy=proxy.url, timeout=WAIT_S) as c,
+        httpx.AsyncClient(proxy=proxy.url, timeout=PATIENT_S) as c,
     ):
         response = await c.get(f"{origin.url}/")
     stamp: str | None = response.headers.get("x-int3rceptor")
@@ -138,9 +138,7 @@ async def test_a_plugin_is_tried_on_a_kept_flow_before_it_is_enabled(
         done(proxy, "upload", STAMP, "--name", "stamp")
         await stamp_of(proxy)
         headers = {"Authorization": f"Bearer {proxy.token}"}
-        async with httpx.AsyncClient(
-            base_url=proxy.control, headers=headers, timeout=WAIT_S
-        ) as client:
+        async with api_client(base_url=proxy.control, headers=headers) as client:
             flows = (await client.get("/api/flows")).json()["flows"]
             url = "/api/plugins/stamp/trial"
             tried = await client.post(url, json={"flow": flows[0]["id"]})

@@ -5,9 +5,8 @@ import json
 from hashlib import sha256
 from pathlib import Path
 
-import httpx
-
 from tests.support.clients import secure
+from tests.support.control import api_client
 from tests.support.h1_peer import H1Peer, Message
 from tests.support.origin_tls import OriginTls
 from tests.support.origins import ScriptedOrigin
@@ -71,9 +70,7 @@ async def test_nothing_that_is_kept_or_shown_holds_the_secret(
         assert files_with(flows, SECRET.encode()) == []
 
         headers = {"Authorization": f"Bearer {proxy.token}"}
-        async with httpx.AsyncClient(
-            base_url=proxy.control, headers=headers, timeout=60
-        ) as api:
+        async with api_client(base_url=proxy.control, headers=headers) as api:
             listed = (await api.get("/api/flows")).json()["flows"]
             assert [one["target"] for one in listed] == ["/redacted?q=***"]
             assert listed[0]["tags"] == ["redacted"]

@@ -17,9 +17,8 @@ from tests.support.h2_origin import H2Origin
 from tests.support.h2_peer import H2Stream, request_head
 from tests.support.origin_tls import OriginTls
 from tests.support.origins import AnsweringOrigin, ScriptedOrigin, fixed
+from tests.support.patience import PATIENT_S
 from tests.support.process import ProxyProcess, run_once, without_judgement
-
-STOP_S = 10.0
 
 
 def refused(tmp_path: Path, *arguments: str | Path, word: str) -> str:
@@ -74,7 +73,7 @@ def test_missing_data_dir_is_made(tmp_path: Path) -> None:
 def test_signal_ends_it_with_0(tmp_path: Path, number: signal.Signals) -> None:
     with without_judgement(ProxyProcess(tmp_path)) as proxy:
         proxy.process.send_signal(number)
-        code = proxy.process.wait(STOP_S)
+        code = proxy.process.wait(PATIENT_S)
 
     assert code == 0
     assert "Traceback" not in "\n".join(proxy.lines)
@@ -206,7 +205,7 @@ async def test_stop_lets_a_running_exchange_end(tmp_path: Path) -> None:
             stopping.set()
             answer = await client.read_response()
             rest = await client.read_to_end()
-        code = await asyncio.to_thread(proxy.process.wait, STOP_S)
+        code = await asyncio.to_thread(proxy.process.wait, PATIENT_S)
 
     assert (answer.text, rest, code) == ("after the signal", b"", 0)
 
@@ -231,13 +230,13 @@ async def test_stop_drains_http2(tmp_path: Path, origin_tls: OriginTls) -> None:
             await client.wait_until(lambda: client.goaway is not None)
             stopping.set()
             await stream.wait_over()
-        code = await asyncio.to_thread(proxy.process.wait, STOP_S)
+        code = await asyncio.to_thread(proxy.process.wait, PATIENT_S)
 
     assert (stream.text, stream.is_ended, code) == ("after the signal", True, 0)
 
 
 async def refuses_connections(proxy: ProxyProcess) -> None:
-    async with asyncio.timeout(STOP_S):
+    async with asyncio.timeout(PATIENT_S):
         while True:
             try:
                 _, writer = await asyncio.open_connection(*proxy.address)
@@ -299,6 +298,6 @@ async def test_connections_leave_nothing_open(
             visits = [visit(origin.netloc, rudely=bool(one % 2)) for one in range(20)]
             await asyncio.gather(*visits)
         # The kept origin connection of `before` may be gone by then, not doubled.
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(PATIENT_S):
             while process.num_fds() > before:  # noqa: ASYNC110 - no event for it
                 await asyncio.sleep(0.1)

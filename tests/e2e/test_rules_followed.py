@@ -12,10 +12,9 @@ from tests.support.h1_peer import response
 from tests.support.nginx import SMALL, Nginx
 from tests.support.origin_tls import OriginTls
 from tests.support.origins import AnsweringOrigin, fixed
+from tests.support.patience import PATIENT_S
 from tests.support.process import run_once
 from tests.support.ruling import block_rule, rules_file
-
-FOLLOWED_S = 10.0
 
 
 def change_rules(path: Path, text: str) -> None:
@@ -35,7 +34,7 @@ async def test_changes_count_while_traffic_passes(
 
         async def ask_until(status: int) -> None:
             """Meanwhile every answer is a whole one, of the old rules or the new."""
-            async with asyncio.timeout(FOLLOWED_S):
+            async with asyncio.timeout(PATIENT_S):
                 while True:
                     stream = await client.request("GET", nginx.h2, "/small.txt?live")
                     assert stream.status in (200, 403)

@@ -12,7 +12,7 @@ import pytest
 import int3rceptor
 from tests.support.tools import require
 
-VERIFY_S = 60.0
+VERIFY_S = 180.0
 
 
 def newly_imported(program: str) -> set[str]:

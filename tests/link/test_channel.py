@@ -23,6 +23,7 @@ from int3rceptor.link.messages import (
     hub_decoder,
     proxy_decoder,
 )
+from tests.support.patience import PATIENT_S
 from tests.support.streams import eventually
 
 
@@ -142,7 +143,7 @@ async def test_a_reader_that_reads_nothing_at_all_is_cut_off(
 ) -> None:
     monkeypatch.setattr(channel_module, "MAX_STUCK_BYTES", 10_000)
     async with raw_peer() as (channel, _, _received):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENT_S):
             while not channel.is_closed:
                 channel.send(Stats(counters={"begun": 1.0}))
                 await asyncio.sleep(0)
@@ -163,7 +164,7 @@ async def test_a_reader_that_reads_nothing_at_all_is_cut_off(
 async def test_what_is_no_message_ends_the_link(data: bytes) -> None:
     async with raw_peer() as (channel, peer, received):
         peer.send(frame(Gap(1)) + data + frame(Gap(2)))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENT_S):
             await channel.wait_closed()
 
     assert received == [Gap(1)]
@@ -173,7 +174,7 @@ async def test_the_other_ends_death_is_noticed() -> None:
     async with raw_peer() as (channel, peer, received):
         peer.send(frame(Gap(1))[:-1])
         peer.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENT_S):
             await channel.wait_closed()
 
     assert received == []

@@ -4,6 +4,7 @@ import pytest
 
 from int3rceptor.errors import StreamLost, StreamTimeout
 from int3rceptor.net.gate import Gate
+from tests.support.patience import PATIENT_S
 from tests.support.streams import stuck, turns
 
 SOON_S = 0.02
@@ -77,7 +78,7 @@ async def test_a_shorter_deadline_is_not_late(gate: Gate) -> None:
     gate.open()
     await waiting
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENT_S):
         with pytest.raises(StreamTimeout):
             await gate.wait(SOON_S)
 

@@ -13,11 +13,10 @@ from int3rceptor.net.inbound import Inbound, SocketInbound, StreamInbound
 from tests.support.bio_tls import BioTls
 from tests.support.h1_peer import H1Peer
 from tests.support.origin_tls import OriginTls
+from tests.support.patience import PATIENT_S
 from tests.support.streams import inbound_pair, read_exactly, stuck, turns
 
-WAIT_S = 10.0
 SOON_S = 0.05
-HANDSHAKE_S = 10.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,14 +38,14 @@ async def ends(request: pytest.FixtureRequest) -> AsyncIterator[Ends]:
 async def test_peeking_takes_nothing(ends: Ends) -> None:
     await ends.theirs.send(b"hello")
 
-    assert await ends.inbound.peek(5, WAIT_S) == b"hello"
-    assert await ends.inbound.peek(1, WAIT_S) == b"hello"
+    assert await ends.inbound.peek(5, PATIENT_S) == b"hello"
+    assert await ends.inbound.peek(1, PATIENT_S) == b"hello"
     stream = await ends.inbound.to_stream()
     assert await read_exactly(stream, 5) == b"hello"
 
 
 async def test_peek_waits_until_enough_is_there(ends: Ends) -> None:
-    peeking = asyncio.create_task(ends.inbound.peek(6, WAIT_S))
+    peeking = asyncio.create_task(ends.inbound.peek(6, PATIENT_S))
     for piece in (b"ab", b"cd", b"ef"):
         await turns()
         assert not peeking.done()
@@ -59,9 +58,9 @@ async def test_peek_gives_less_only_at_the_end(ends: Ends) -> None:
     await ends.theirs.send(b"abc")
     ends.theirs.send_eof()
 
-    assert await ends.inbound.peek(10, WAIT_S) == b"abc"
+    assert await ends.inbound.peek(10, PATIENT_S) == b"abc"
     await ends.inbound.consume(3)
-    assert await ends.inbound.peek(1, WAIT_S) == b""
+    assert await ends.inbound.peek(1, PATIENT_S) == b""
 
 
 async def test_peek_gives_up_at_its_deadline_and_keeps_what_came(ends: Ends) -> None:
@@ -69,9 +68,9 @@ async def test_peek_gives_up_at_its_deadline_and_keeps_what_came(ends: Ends) -> 
     with pytest.raises(StreamTimeout):
         await ends.inbound.peek(4, SOON_S)
 
-    assert await ends.inbound.peek(3, WAIT_S) == b"abc"
+    assert await ends.inbound.peek(3, PATIENT_S) == b"abc"
     await ends.theirs.send(b"d")
-    assert await ends.inbound.peek(4, WAIT_S) == b"abcd"
+    assert await ends.inbound.peek(4, PATIENT_S) == b"abcd"
 
 
 async def test_the_deadline_of_a_peek_is_for_all_its_bytes(ends: Ends) -> None:
@@ -81,7 +80,7 @@ async def test_the_deadline_of_a_peek_is_for_all_its_bytes(ends: Ends) -> None:
             await asyncio.sleep(SOON_S / 5)
 
     dripping = asyncio.create_task(drip())
-    async with asyncio.timeout(20 * SOON_S):
+    async with asyncio.timeout(PATIENT_S):
         with pytest.raises(StreamTimeout):
             await ends.inbound.peek(1000, 2 * SOON_S)
     dripping.cancel()
@@ -90,9 +89,9 @@ async def test_the_deadline_of_a_peek_is_for_all_its_bytes(ends: Ends) -> None:
 
 async def test_a_cancelled_peek_loses_nothing(ends: Ends) -> None:
     await ends.theirs.send(b"abc")
-    assert await stuck(ends.inbound.peek(4, WAIT_S), SOON_S)
+    assert await stuck(ends.inbound.peek(4, PATIENT_S), SOON_S)
 
-    assert await ends.inbound.peek(3, WAIT_S) == b"abc"
+    assert await ends.inbound.peek(3, PATIENT_S) == b"abc"
 
 
 async def test_after_a_peek_for_many_one_byte_is_enough(ends: Ends) -> None:
@@ -102,11 +101,11 @@ async def test_after_a_peek_for_many_one_byte_is_enough(ends: Ends) -> None:
     stream = await ends.inbound.to_stream()
     await ends.theirs.send(b"x")
 
-    assert await stream.read(WAIT_S) == b"x"
+    assert await stream.read(PATIENT_S) == b"x"
 
 
 async def test_a_reset_is_a_lost_stream(ends: Ends) -> None:
-    peeking = asyncio.create_task(ends.inbound.peek(1, WAIT_S))
+    peeking = asyncio.create_task(ends.inbound.peek(1, PATIENT_S))
     await turns()
     ends.theirs.reset()
 
@@ -116,10 +115,10 @@ async def test_a_reset_is_a_lost_stream(ends: Ends) -> None:
 
 async def test_consume_takes_exactly_so_many(ends: Ends) -> None:
     await ends.theirs.send(b"CONNECT\r\n\r\nrest")
-    await ends.inbound.peek(15, WAIT_S)
+    await ends.inbound.peek(15, PATIENT_S)
     await ends.inbound.consume(11)
 
-    assert await ends.inbound.peek(4, WAIT_S) == b"rest"
+    assert await ends.inbound.peek(4, PATIENT_S) == b"rest"
     stream = await ends.inbound.to_stream()
     assert await read_exactly(stream, 4) == b"rest"
 
@@ -127,15 +126,15 @@ async def test_consume_takes_exactly_so_many(ends: Ends) -> None:
 async def test_consume_ends_when_there_is_less(ends: Ends) -> None:
     await ends.theirs.send(b"abc")
     ends.theirs.send_eof()
-    await ends.inbound.peek(4, WAIT_S)
+    await ends.inbound.peek(4, PATIENT_S)
 
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(PATIENT_S):
         with pytest.raises(StreamLost):
             await ends.inbound.consume(4)
 
 
 async def test_an_answer_in_the_clear_comes_first(ends: Ends) -> None:
-    await ends.inbound.send(b"200 ", WAIT_S)
+    await ends.inbound.send(b"200 ", PATIENT_S)
     stream = await ends.inbound.to_stream()
     stream.write(b"then more")
 
@@ -158,18 +157,16 @@ async def test_tls_begins_with_the_hello_that_was_peeked(
     theirs = BioTls(ends.theirs, origin_tls.ca, "localhost")
     hello = theirs.hello()
     await ends.theirs.send(b"CONNECT\r\n" + hello)
-    await ends.inbound.peek(9, WAIT_S)
+    await ends.inbound.peek(9, PATIENT_S)
     await ends.inbound.consume(9)
-    assert await ends.inbound.peek(len(hello), WAIT_S) == hello
+    assert await ends.inbound.peek(len(hello), PATIENT_S) == hello
 
     async with asyncio.TaskGroup() as group:
-        secured = group.create_task(
-            ends.inbound.to_tls(origin_tls.server(), HANDSHAKE_S)
-        )
+        secured = group.create_task(ends.inbound.to_tls(origin_tls.server(), PATIENT_S))
         group.create_task(theirs.handshake())
 
     await theirs.send(b"secret")
-    assert await secured.result().read(WAIT_S) == b"secret"
+    assert await secured.result().read(PATIENT_S) == b"secret"
     secured.result().abort()
 
 
@@ -179,7 +176,7 @@ async def test_a_client_that_speaks_no_tls_fails_the_handshake(
     await ends.theirs.send(b"GET / HTTP/1.1\r\n\r\n")
 
     with pytest.raises(ssl.SSLError):
-        await ends.inbound.to_tls(origin_tls.server(), HANDSHAKE_S)
+        await ends.inbound.to_tls(origin_tls.server(), PATIENT_S)
 
 
 async def test_a_client_that_leaves_in_the_handshake_is_lost(
@@ -190,7 +187,7 @@ async def test_a_client_that_leaves_in_the_handshake_is_lost(
     ends.theirs.reset()
 
     with pytest.raises(StreamLost):
-        await ends.inbound.to_tls(origin_tls.server(), HANDSHAKE_S)
+        await ends.inbound.to_tls(origin_tls.server(), PATIENT_S)
 
 
 async def test_a_client_that_is_silent_in_the_handshake_is_given_up(
@@ -209,7 +206,7 @@ async def test_a_large_hello_is_peeked_whole() -> None:
         assert isinstance(inbound, SocketInbound)
         sending = asyncio.create_task(theirs.send(data))
 
-        assert await inbound.peek(len(data), WAIT_S) == data
+        assert await inbound.peek(len(data), PATIENT_S) == data
         await sending
 
 
@@ -217,7 +214,7 @@ async def test_a_client_that_takes_nothing_is_not_waited_for() -> None:
     async with inbound_pair() as (inbound, _):
         with contextlib.suppress(StreamLost):
             for _ in range(1000):
-                await inbound.send(bytes(65536), WAIT_S)
+                await inbound.send(bytes(65536), PATIENT_S)
             raise AssertionError("more was sent than any buffer holds")
 
 
@@ -227,7 +224,7 @@ async def test_a_stream_is_made_once() -> None:
 
         assert await inbound.to_stream() is stream
         await theirs.send(b"x")
-        assert await stream.read(WAIT_S) == b"x"
+        assert await stream.read(PATIENT_S) == b"x"
 
 
 async def test_abort_after_the_stream_was_made_aborts_that() -> None:

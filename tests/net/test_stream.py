@@ -8,6 +8,7 @@ import pytest
 from int3rceptor.errors import StreamError, StreamLost, StreamTimeout
 from int3rceptor.net import transport
 from int3rceptor.net.stream import MAX_UNREAD_BYTES
+from tests.support.patience import PATIENT_S
 from tests.support.streams import (
     Pair,
     eventually,
@@ -18,7 +19,6 @@ from tests.support.streams import (
     turns,
 )
 
-WAIT_S = 10.0
 SOON_S = 0.05
 MUCH = 8 * 1024 * 1024
 
@@ -41,7 +41,7 @@ async def test_bytes_arrive_in_order_both_ways(pair: Pair) -> None:
     async def send_ours() -> None:
         for start in range(0, len(data), 70_000):
             pair.ours.write(data[start : start + 70_000])
-            await pair.ours.drain(WAIT_S)
+            await pair.ours.drain(PATIENT_S)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(send_ours())
@@ -80,13 +80,13 @@ async def test_read_is_empty_once_the_peer_has_finished(pair: Pair) -> None:
     await pair.theirs.aclose()
 
     assert await read_exactly(pair.ours, 10) == b"last words"
-    assert await pair.ours.read(WAIT_S) == b""
-    assert await pair.ours.read(WAIT_S) == b""
+    assert await pair.ours.read(PATIENT_S) == b""
+    assert await pair.ours.read(PATIENT_S) == b""
     assert not pair.ours.is_usable
 
 
 async def test_read_ends_while_it_waits_when_the_peer_finishes(pair: Pair) -> None:
-    reading = asyncio.create_task(pair.ours.read(WAIT_S))
+    reading = asyncio.create_task(pair.ours.read(PATIENT_S))
     await turns()
     await pair.theirs.aclose()
 
@@ -101,7 +101,7 @@ async def test_read_gives_up_at_its_deadline_and_can_be_tried_again(pair: Pair) 
 
     await pair.theirs.send(b"late")
 
-    assert await pair.ours.read(WAIT_S) == b"late"
+    assert await pair.ours.read(PATIENT_S) == b"late"
     assert pair.ours.is_usable
 
 
@@ -109,32 +109,32 @@ async def test_a_long_deadline_after_a_short_one_is_kept(pair: Pair) -> None:
     with pytest.raises(StreamTimeout):
         await pair.ours.read(SOON_S)
 
-    assert await stuck(pair.ours.read(WAIT_S))
+    assert await stuck(pair.ours.read(PATIENT_S))
 
 
 async def test_a_short_deadline_after_a_long_one_is_kept(pair: Pair) -> None:
     await pair.theirs.send(b"x")
     await pair.ours.read(3600.0)
 
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(PATIENT_S):
         with pytest.raises(StreamTimeout):
             await pair.ours.read(SOON_S)
 
 
 async def test_a_cancelled_read_loses_nothing(pair: Pair) -> None:
-    reading = asyncio.create_task(pair.ours.read(WAIT_S))
+    reading = asyncio.create_task(pair.ours.read(PATIENT_S))
     await turns()
     reading.cancel()
     await asyncio.wait([reading])
     await pair.theirs.send(b"kept")
 
-    assert await pair.ours.read(WAIT_S) == b"kept"
+    assert await pair.ours.read(PATIENT_S) == b"kept"
 
 
 async def test_a_read_cancelled_as_bytes_come_loses_nothing(pair: Pair) -> None:
     dice = random.Random(1)
     for _ in range(20):
-        reading = asyncio.create_task(pair.ours.read(WAIT_S))
+        reading = asyncio.create_task(pair.ours.read(PATIENT_S))
         await turns(2)
         await pair.theirs.send(b"kept")
         await turns(dice.randrange(4))
@@ -146,11 +146,11 @@ async def test_a_read_cancelled_as_bytes_come_loses_nothing(pair: Pair) -> None:
 
 
 async def test_only_one_may_read_at_a_time(pair: Pair) -> None:
-    reading = asyncio.create_task(pair.ours.read(WAIT_S))
+    reading = asyncio.create_task(pair.ours.read(PATIENT_S))
     await turns()
 
     with pytest.raises(RuntimeError, match="second"):
-        await pair.ours.read(WAIT_S)
+        await pair.ours.read(PATIENT_S)
 
     await pair.theirs.send(b"for the first")
     assert await reading == b"for the first"
@@ -172,21 +172,21 @@ async def test_what_is_put_back_is_read_first(pair: Pair) -> None:
 
 async def test_what_is_put_back_survives_the_end(pair: Pair) -> None:
     await pair.theirs.aclose()
-    assert await pair.ours.read(WAIT_S) == b""
+    assert await pair.ours.read(PATIENT_S) == b""
 
     pair.ours.unread(b"kept")
 
-    assert await pair.ours.read(WAIT_S) == b"kept"
-    assert await pair.ours.read(WAIT_S) == b""
+    assert await pair.ours.read(PATIENT_S) == b"kept"
+    assert await pair.ours.read(PATIENT_S) == b""
 
 
 async def test_has_unread_tells_of_all_that_waits(pair: Pair) -> None:
     await pair.theirs.send(some_bytes(40_000))
-    first = await pair.ours.read(WAIT_S)
+    first = await pair.ours.read(PATIENT_S)
     seen = len(first)
     while seen < 40_000:
         await eventually(lambda: pair.ours.has_unread)
-        seen += len(await pair.ours.read(WAIT_S))
+        seen += len(await pair.ours.read(PATIENT_S))
 
     assert not pair.ours.has_unread
 
@@ -197,7 +197,7 @@ async def test_a_peer_that_is_not_read_has_to_stop(pair: Pair) -> None:
     # Time for all of it to come, if nobody stopped it.
     await stuck(asyncio.Event().wait())
 
-    first = await pair.ours.read(WAIT_S)
+    first = await pair.ours.read(PATIENT_S)
     rest = await read_exactly(pair.ours, MUCH - len(first))
 
     assert len(first) <= 2 * MAX_UNREAD_BYTES + 65536
@@ -209,7 +209,7 @@ async def test_drain_waits_for_a_peer_that_does_not_read(pair: Pair) -> None:
     with pytest.raises(StreamTimeout):
         await pair.ours.drain(SOON_S)
 
-    draining = asyncio.create_task(pair.ours.drain(WAIT_S))
+    draining = asyncio.create_task(pair.ours.drain(PATIENT_S))
     await turns()
     go_on_reading(pair.theirs)
     while not draining.done():
@@ -221,20 +221,20 @@ async def test_drain_waits_for_a_peer_that_does_not_read(pair: Pair) -> None:
 
 async def test_drain_ends_when_the_peer_is_gone(pair: Pair) -> None:
     await fill(pair)
-    draining = asyncio.create_task(pair.ours.drain(WAIT_S))
+    draining = asyncio.create_task(pair.ours.drain(PATIENT_S))
     await turns()
     pair.theirs.reset()
 
     with pytest.raises(StreamLost):
         await draining
     with pytest.raises(StreamLost):
-        await pair.ours.drain(WAIT_S)
+        await pair.ours.drain(PATIENT_S)
 
 
 async def test_a_reset_ends_a_read_and_is_told_once(pair: Pair) -> None:
     told: list[str] = []
     pair.ours.when_lost(lambda: told.append("lost"))
-    reading = asyncio.create_task(pair.ours.read(WAIT_S))
+    reading = asyncio.create_task(pair.ours.read(PATIENT_S))
     await turns()
     pair.theirs.reset()
 
@@ -246,7 +246,7 @@ async def test_a_reset_ends_a_read_and_is_told_once(pair: Pair) -> None:
     assert told == ["lost"]
     assert not pair.ours.is_usable
     with pytest.raises(StreamLost):
-        await pair.ours.read(WAIT_S)
+        await pair.ours.read(PATIENT_S)
 
 
 async def test_whoever_took_the_callback_back_is_not_told(pair: Pair) -> None:
@@ -255,7 +255,7 @@ async def test_whoever_took_the_callback_back_is_not_told(pair: Pair) -> None:
     pair.ours.when_lost(None)
     pair.theirs.reset()
     with pytest.raises(StreamLost):
-        await pair.ours.read(WAIT_S)
+        await pair.ours.read(PATIENT_S)
     await turns()
 
     assert told == []
@@ -264,14 +264,14 @@ async def test_whoever_took_the_callback_back_is_not_told(pair: Pair) -> None:
 async def test_writing_to_a_peer_that_is_gone_is_harmless(pair: Pair) -> None:
     pair.theirs.reset()
     with pytest.raises(StreamLost):
-        await pair.ours.read(WAIT_S)
+        await pair.ours.read(PATIENT_S)
 
     for _ in range(10):
         pair.ours.write(b"x" * 1000)
         pair.ours.write([b"x", b"y"])
         await turns(1)
     with pytest.raises(StreamLost):
-        await pair.ours.drain(WAIT_S)
+        await pair.ours.drain(PATIENT_S)
     await pair.ours.aclose()
 
 
@@ -324,7 +324,7 @@ async def test_abort_takes_effect_at_once(pair: Pair) -> None:
     pair.ours.abort()
     await pair.ours.aclose()
     with pytest.raises(StreamLost):
-        await pair.ours.drain(WAIT_S)
+        await pair.ours.drain(PATIENT_S)
     await turns()
 
     assert told == []
@@ -333,14 +333,14 @@ async def test_abort_takes_effect_at_once(pair: Pair) -> None:
 
 async def test_abort_is_no_clean_end_of_the_peers_bytes(pair: Pair) -> None:
     # b"" would tell the reader of a close-delimited body that it has all of it.
-    reading = asyncio.create_task(pair.ours.read(WAIT_S))
+    reading = asyncio.create_task(pair.ours.read(PATIENT_S))
     await turns()
     pair.ours.abort()
 
     with pytest.raises(StreamLost):
         await reading
     with pytest.raises(StreamLost):
-        await pair.ours.read(WAIT_S)
+        await pair.ours.read(PATIENT_S)
 
 
 async def test_reset_is_no_clean_end_for_the_peer(pair: Pair) -> None:

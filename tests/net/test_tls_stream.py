@@ -10,6 +10,7 @@ from int3rceptor.net.inbound import StreamInbound
 from int3rceptor.net.tls_stream import TlsStream
 from tests.support.bio_tls import BioTls
 from tests.support.origin_tls import OriginTls
+from tests.support.patience import PATIENT_S
 from tests.support.streams import (
     accepted,
     half_closing_tls,
@@ -17,8 +18,6 @@ from tests.support.streams import (
     stream_pair,
     turns,
 )
-
-WAIT_S = 10.0
 
 
 async def test_our_end_leaves_the_other_direction_open(origin_tls: OriginTls) -> None:
@@ -31,7 +30,7 @@ async def test_our_end_leaves_the_other_direction_open(origin_tls: OriginTls) ->
         assert await theirs.read() == b""
         await theirs.send(b"an answer")
 
-        assert await ours.read(WAIT_S) == b"an answer"
+        assert await ours.read(PATIENT_S) == b"an answer"
         assert ours.is_usable
 
 
@@ -43,7 +42,7 @@ async def test_our_end_loses_nothing_that_is_here_already(
         for piece in (b"one ", b"two ", b"three "):
             await theirs.send(piece)
         await theirs.send(b"." * 30_000)
-        assert (await ours.read(WAIT_S)).startswith(b"one ")
+        assert (await ours.read(PATIENT_S)).startswith(b"one ")
         await turns()
         ours.send_eof()
 
@@ -57,8 +56,8 @@ async def test_the_peers_end_leaves_our_direction_open(origin_tls: OriginTls) ->
         await theirs.send(b"question")
         peer.send_eof()
 
-        assert await ours.read(WAIT_S) == b"question"
-        assert await ours.read(WAIT_S) == b""
+        assert await ours.read(PATIENT_S) == b"question"
+        assert await ours.read(PATIENT_S) == b""
         assert not ours.is_usable
         ours.write(b"answer")
         assert await theirs.read() == b"answer"
@@ -70,7 +69,7 @@ async def test_damaged_records_are_a_lost_stream(origin_tls: OriginTls) -> None:
         await peer.send(b"\x17\x03\x03\x00\x20" + b"!" * 32)
 
         with pytest.raises(StreamLost, match="TLS failed"):
-            await ours.read(WAIT_S)
+            await ours.read(PATIENT_S)
         ours.write(b"must not raise")
         ours.write([b"nor", b"this"])
         await ours.aclose()
@@ -85,7 +84,7 @@ async def test_a_peer_is_told_by_an_alert_why_its_handshake_failed(
     await peer.send(hello[:9] + b"\x00" + hello[10:])  # TLS 0.3
 
     with pytest.raises(ssl.SSLError):
-        await TlsStream.accept(below, origin_tls.server(), WAIT_S)
+        await TlsStream.accept(below, origin_tls.server(), PATIENT_S)
 
     await below.aclose()
     alert = await peer.read_to_end()
@@ -103,7 +102,7 @@ async def test_a_peer_that_leaves_in_the_handshake_is_lost(
     peer.send_eof()
 
     with pytest.raises(StreamLost, match="handshake"):
-        await TlsStream.accept(below, origin_tls.server(), WAIT_S)
+        await TlsStream.accept(below, origin_tls.server(), PATIENT_S)
     below.abort()
     await peer.aclose()
 
@@ -121,7 +120,7 @@ async def test_the_handshake_has_one_deadline_for_all_its_bytes(
             await asyncio.sleep(0.02)
 
     dripping = asyncio.create_task(drip())
-    async with asyncio.timeout(2.0):
+    async with asyncio.timeout(PATIENT_S):
         with pytest.raises(StreamTimeout):
             await TlsStream.accept(below, origin_tls.server(), 0.2)
     dripping.cancel()
@@ -136,7 +135,7 @@ async def test_tls_runs_inside_of_any_stream(origin_tls: OriginTls, outer: str) 
         theirs = BioTls(pair.theirs, origin_tls.ca, "localhost")
         async with asyncio.TaskGroup() as group:
             accepting = group.create_task(
-                StreamInbound(pair.ours).to_tls(origin_tls.server(), WAIT_S)
+                StreamInbound(pair.ours).to_tls(origin_tls.server(), PATIENT_S)
             )
             group.create_task(theirs.handshake())
         inner = accepting.result()

@@ -10,6 +10,7 @@ import pytest
 from int3rceptor.plugins import kept_state
 from int3rceptor.plugins.kept_state import PluginStates
 from int3rceptor.plugins.keyvalues import KeyValues
+from tests.support.patience import PATIENT_S
 
 
 def states_in(directory: Path | None) -> PluginStates:
@@ -153,7 +154,7 @@ async def test_changes_are_saved_while_it_runs(
     states = states_in(tmp_path)
     saving = asyncio.create_task(states.save_forever())
     opened(states).set(b"k", b"v")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENT_S):
         while not (tmp_path / "demo.state").exists():  # noqa: ASYNC110  # a file tells nobody
             await asyncio.sleep(0.01)
     saving.cancel()

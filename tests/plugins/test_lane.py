@@ -10,6 +10,7 @@ import pytest
 from int3rceptor.errors import LimitExceeded
 from int3rceptor.plugins import lane as lane_module
 from int3rceptor.plugins.lane import Lane
+from tests.support.patience import PATIENT_S
 
 SEAT = "a seat"
 
@@ -150,7 +151,7 @@ async def test_seats_work_side_by_side_and_each_alone(
     lane = Lane(seats, executor, 5.0)
     busy: list[str] = []
     clashes: list[str] = []
-    met = threading.Barrier(3, timeout=5.0)
+    met = threading.Barrier(3, timeout=PATIENT_S)
 
     def work(seat: str) -> None:
         clashes.extend(one for one in busy if one == seat)

@@ -42,6 +42,7 @@ from tests.plugins.support import (
     make_instance,
 )
 from tests.support.guests import stamper
+from tests.support.patience import PATIENT_S
 
 REQUEST = HookPoint.REQUEST
 DIGEST = "3fa9c01b77de" + "0" * 52
@@ -343,7 +344,7 @@ async def test_seats_serve_side_by_side_and_heal_alone(
 ) -> None:
     manifest = Manifest(name="counter", limits=Limits(instances=3))
     one, dispatcher = build("counter", manifest=manifest, is_heavy=True)
-    met = threading.Barrier(3, timeout=5.0)
+    met = threading.Barrier(3, timeout=PATIENT_S)
     for instance in one.instances:
         meet_in(instance, met)
     await asyncio.gather(*(dispatcher.dispatch(REQUEST, make_flow()) for _ in range(6)))

@@ -11,6 +11,7 @@ from int3rceptor.plugins.kept_state import PluginStates
 from int3rceptor.plugins.keyvalues import KeyValues
 from int3rceptor.plugins.manager import PluginManager
 from tests.plugins.support import LogBook, guest, make_dispatcher, make_flow
+from tests.support.patience import PATIENT_S
 
 TOPICS = 'permissions = ["topics:news", "topics:more"]\n'
 
@@ -38,7 +39,7 @@ class Talk:
         return self.states.open(name, 1 << 20, is_on_disk=False, carries=True)
 
     async def until(self, is_so: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENT_S):
             while not is_so():  # noqa: ASYNC110  # a guest tells nobody
                 await asyncio.sleep(0.001)
 

@@ -23,6 +23,7 @@ from int3rceptor.wire.h2 import H2Codec
 from int3rceptor.wire.h2_limits import H2Limits
 from tests.support.frames import read_frames
 from tests.support.noting import NotedExchanges, Pieces, Reply
+from tests.support.patience import PATIENT_S
 from tests.support.streams import eventually, turns
 from tests.support.upstream import Feed, request
 
@@ -70,7 +71,7 @@ async def serving(noted: NotedExchanges) -> AsyncIterator[Client]:
         yield client
     finally:
         noted.stream.finish()
-        await asyncio.wait([task], timeout=5.0)
+        await asyncio.wait([task], timeout=PATIENT_S)
 
 
 def of_stream(sent: bytes, stream_id: int) -> list[Frame]:

@@ -14,6 +14,7 @@ from int3rceptor.model.body import Body
 from int3rceptor.model.message import Request
 from int3rceptor.proxy.upstream.h1_client import H1Exchange, H1Origin
 from tests.support.fake_stream import FakeStream
+from tests.support.patience import PATIENT_S
 from tests.support.pool import Deadlines
 from tests.support.streams import stuck, turns
 from tests.support.upstream import ORIGIN, Feed, Home, Informed, request
@@ -367,7 +368,7 @@ async def test_an_origin_that_takes_no_request_is_not_waited_for(bench: Bench) -
     bench.stream.room = False
     feed.put(b"abc")
     feed.end()
-    _, pending = await asyncio.wait([asking], timeout=1.0)
+    _, pending = await asyncio.wait([asking], timeout=PATIENT_S)
     asking.cancel()
     await asyncio.wait([asking])
 

@@ -18,6 +18,7 @@ from int3rceptor.wire.h2 import H2Codec
 from int3rceptor.wire.h2_events import H2Event, StreamData, StreamEnd, StreamReset
 from int3rceptor.wire.h2_faults import H2Code
 from tests.support.fake_stream import FakeStream
+from tests.support.patience import PATIENT_S
 from tests.support.pool import Deadlines
 from tests.support.streams import turns
 from tests.support.upstream import ORIGIN, Feed, Home, Informed, request
@@ -256,7 +257,7 @@ async def hurried(what: Request) -> asyncio.Task[H2Exchange]:
     bench = Bench(SOON)
     await bench.carry()
     asking = await bench.ask(what)
-    await asyncio.wait([asking], timeout=5.0)
+    await asyncio.wait([asking], timeout=PATIENT_S)
     bench.connection.close()
     await bench.connection.ended_tasks()
     return asking

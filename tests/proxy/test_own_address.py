@@ -6,6 +6,7 @@ import pytest
 
 from int3rceptor.app import running
 from int3rceptor.config.model import Config
+from tests.support.patience import PATIENT_S
 
 DISGUISES = ["{host}:{port}", "localhost:{port}", "[::ffff:127.0.0.1]:{port}"]
 EVERYWHERE = [*DISGUISES, "0.0.0.0:{port}", "127.0.0.9:{port}"]
@@ -24,7 +25,7 @@ async def ask(port: int, target: str) -> bytes:
         f"GET http://{target}/ HTTP/1.1\r\nHost: {target}\r\nConnection: close\r\n\r\n"
     )
     writer.write(head.encode())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENT_S):
         answer = await reader.read()
     writer.close()
     return answer

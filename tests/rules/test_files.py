@@ -16,9 +16,8 @@ from int3rceptor.rules import files
 from int3rceptor.rules.files import RuleFiles, running_rules
 from int3rceptor.rules.listener import Rules
 from int3rceptor.rules.model import Rule
+from tests.support.patience import PATIENT_S
 from tests.support.ruling import a_flow, is_heard
-
-WAIT_S = 10.0
 
 
 class Watched(Rules):
@@ -292,7 +291,7 @@ async def test_it_is_watched(source: RuleFiles, watched: Watched, named: Path) -
     async with asyncio.TaskGroup() as group:
         task = group.create_task(source.watch(poll_s=0.001))
         write(named, rule("seen"))
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(PATIENT_S):
             await watched.changed.wait()
         task.cancel()
 

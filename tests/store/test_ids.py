@@ -10,6 +10,7 @@ import pytest
 from int3rceptor.store.ids import BLOCK, IDS_FILE, Ids, make_durable
 from int3rceptor.store.locks import try_lock
 from int3rceptor.store.trouble import RETRY_MAX_S, Trouble, new_notices
+from tests.support.patience import PATIENT_S
 
 EPOCH_MS = 1_600_000_000_000
 
@@ -96,7 +97,7 @@ def test_processes_at_once_share_none(tmp_path: Path) -> None:
         assert taker.stdin
         taker.stdin.write("go\n")
         taker.stdin.flush()
-    outputs = [taker.communicate(timeout=15)[0].split("\n") for taker in takers]
+    outputs = [taker.communicate(timeout=PATIENT_S)[0].split("\n") for taker in takers]
     taken = [list(map(int, output[0].split())) for output in outputs]
 
     assert [output[1] for output in outputs] == ["", "", ""]

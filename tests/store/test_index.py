@@ -29,9 +29,9 @@ from tests.support.journalled import (
     write_flows,
     write_segment,
 )
+from tests.support.patience import PATIENT_S
 
 KILLS = 12
-SOON_S = 10.0
 
 
 class Clock:
@@ -675,7 +675,7 @@ def test_killed_ingesters_neither_lose_nor_double(bench: Bench) -> None:
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(chance.uniform(0.0, 0.02))
             process.send_signal(signal.SIGKILL)
-            process.wait(SOON_S)
+            process.wait(PATIENT_S)
             assert process.stdout.read() == b""
     journal.close()
 

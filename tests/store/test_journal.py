@@ -28,6 +28,8 @@ from int3rceptor.store.segment import JOURNAL_FOLDER, UNNAMED_EXPIRY_S
 from int3rceptor.store.slow_disk import MAX_WAITING_BYTES, QUICK_WRITES, SLOW_S
 from int3rceptor.store.trouble import CALM_S, RETRY_FIRST_S, RETRY_MAX_S
 from tests.store.test_ids import Clock
+from tests.support.patience import PATIENT_S
+from tests.support.process import unmeasured
 
 PLENTY = 1 << 40
 
@@ -463,14 +465,15 @@ print(*told, sep="\\n")
 """
 
 
-def run(script: str, *arguments: str, **options: object) -> list[str]:
+def run(script: str, *arguments: str) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments],
         capture_output=True,
         encoding="utf-8",
-        timeout=15,
+        timeout=PATIENT_S,
         check=False,
         cwd=Path(__file__).parents[2],
+        env=unmeasured(),
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()

@@ -7,8 +7,7 @@ from int3rceptor.store.slow_disk import (
     QUICK_WRITES,
     Backlog,
 )
-
-WAIT_S = 10.0
+from tests.support.patience import PATIENT_S
 
 
 class Disk:
@@ -22,14 +21,14 @@ class Disk:
 
     def write(self, frames: bytes, flows: int) -> bool:
         self._begun.release()
-        assert self._turns.acquire(timeout=WAIT_S)
+        assert self._turns.acquire(timeout=PATIENT_S)
         if self.works:
             self.written.append((frames, flows))
         return self.works
 
     def wait_for_write(self) -> None:
         """Until the thread is in a write that was not waited for yet."""
-        assert self._begun.acquire(timeout=WAIT_S)
+        assert self._begun.acquire(timeout=PATIENT_S)
 
     def let(self, writes: int = 1) -> None:
         self._turns.release(writes)
@@ -37,7 +36,7 @@ class Disk:
 
 def until(condition: Callable[[], bool]) -> None:
     waited = threading.Event()
-    for _ in range(int(WAIT_S / 0.001)):
+    for _ in range(int(PATIENT_S / 0.001)):
         if condition():
             return
         waited.wait(0.001)
@@ -64,7 +63,7 @@ def test_what_waited_is_written_at_once_and_in_order() -> None:
         assert backlog.offer(b"%d " % number, number % 2)
     disk.let(2)
 
-    assert backlog.close(WAIT_S) == 0
+    assert backlog.close(PATIENT_S) == 0
     assert backlog.has_ended
     expected = b"".join(b"%d " % number for number in range(50))
     assert disk.written == [(b"first", 1), (expected, 25)]
@@ -80,7 +79,7 @@ def test_batches_are_bounded() -> None:
         assert backlog.offer(piece, 0)
     assert backlog.offer(bytes(2 * BATCH_BYTES), 0)
     disk.let(5)
-    backlog.close(WAIT_S)
+    backlog.close(PATIENT_S)
 
     sizes = [len(frames) for frames, _ in disk.written]
     assert sizes == [5, *[len(piece)] * 3, 2 * BATCH_BYTES]
@@ -96,14 +95,14 @@ def test_what_is_being_written_counts_as_waiting() -> None:
     disk.let()
     until(lambda: backlog.offer(b"y", 1))
     disk.let()
-    assert backlog.close(WAIT_S) == 0
+    assert backlog.close(PATIENT_S) == 0
 
 
 def test_it_retires_once_the_disk_is_quick() -> None:
     disk = Disk()
     backlog = made_quick(disk)
 
-    assert backlog.retire(WAIT_S)
+    assert backlog.retire(PATIENT_S)
     assert len(disk.written) == QUICK_WRITES
 
 
@@ -113,7 +112,7 @@ def test_it_writes_what_waits_before_it_retires() -> None:
     assert backlog.offer(b"last", 1)
     disk.let()
 
-    assert backlog.retire(WAIT_S)
+    assert backlog.retire(PATIENT_S)
     assert disk.written[-1] == (b"last", 1)
 
 
@@ -128,7 +127,7 @@ def test_it_goes_on_when_the_disk_stalls_again() -> None:
     until(lambda: len(disk.written) == QUICK_WRITES + 1)
     assert backlog.offer(b"later", 1)
     disk.let()
-    assert backlog.close(WAIT_S) == 0
+    assert backlog.close(PATIENT_S) == 0
     assert [frames for frames, _ in disk.written[-2:]] == [b"stalls", b"later"]
 
 
@@ -144,7 +143,7 @@ def test_it_tries_again_until_it_is_told_to_give_up() -> None:
         disk.let()
     disk.let()
 
-    assert backlog.close(WAIT_S) == 2
+    assert backlog.close(PATIENT_S) == 2
     assert backlog.has_ended
     assert disk.written == []
 

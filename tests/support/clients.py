@@ -15,10 +15,9 @@ from typing import Protocol
 from tests.support.h1_peer import H1Peer
 from tests.support.h2_peer import H2Peer, h2_over
 from tests.support.origin_tls import client_context
+from tests.support.patience import PATIENT_S
 from tests.support.process import environment
 
-RUN_S = 15.0
-CONNECT_S = 10.0
 RELAY_BYTES = 65536
 
 
@@ -57,7 +56,7 @@ async def run(
     home: Path,
     stdin: bytes = b"",
     variables: Mapping[str, str] | None = None,
-    within_s: float = RUN_S,
+    within_s: float = PATIENT_S,
     cwd: Path | None = None,
     holds_stdin: bool = False,
 ) -> Outcome:
@@ -100,7 +99,7 @@ def kill_group(leader: int) -> None:
 
 async def connect(proxy: Proxy) -> H1Peer:
     """A plain connection to the proxy's port."""
-    async with asyncio.timeout(CONNECT_S):
+    async with asyncio.timeout(PATIENT_S):
         reader, writer = await asyncio.open_connection(*proxy.address, limit=2**20)
     return H1Peer(reader, writer)
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
@@ -34,6 +35,7 @@ from int3rceptor.link.plugin_reports import (
 from int3rceptor.store.filters import FlowFilter
 from int3rceptor.store.records import BodyRecord, FlowRecord, OriginFacts, TlsFacts
 from int3rceptor.store.rows import FlowRow, row_of
+from tests.support.patience import PATIENT_S
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -264,6 +266,19 @@ class Hub:
         )
 
 
+# The control port speaks plain HTTP; the machine's roots take 50 ms a client to load.
+TRUSTS_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def api_client(
+    *, base_url: str = "", headers: Mapping[str, str] | None = None
+) -> httpx.AsyncClient:
+    """A client of a control port."""
+    return httpx.AsyncClient(
+        base_url=base_url, headers=headers, verify=TRUSTS_NOBODY, timeout=PATIENT_S
+    )
+
+
 class Control:
     """A running control port."""
 
@@ -272,7 +287,7 @@ class Control:
         self.port = port
         self.netloc = f"127.0.0.1:{port}"
         self.url = f"http://{self.netloc}"
-        self.client = httpx.AsyncClient(base_url=self.url, headers=AUTHORISED)
+        self.client = api_client(base_url=self.url, headers=AUTHORISED)
 
     async def raw(self, request: bytes) -> bytes:
         """All that comes back for these bytes, until the end of the connection."""

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.clients import kill_group
+from tests.support.patience import PATIENT_S
 from tests.support.process import environment
 
-START_S = 15.0
-STOP_S = 10.0
 READY = re.compile(
     r"proxy (?P<url>http://127\.0\.0\.1:(?P<port>\d+)), trust (?P<ca>.+)"
 )
@@ -49,7 +48,7 @@ async def running_example(
     )
     assert process.stdout
     try:
-        async with asyncio.timeout(START_S):
+        async with asyncio.timeout(PATIENT_S):
             line = (await process.stdout.readline()).decode()
         ready = READY.match(line)
         if ready is None:
@@ -61,7 +60,7 @@ async def running_example(
         )
         yield example
         process.send_signal(signal.SIGINT)
-        async with asyncio.timeout(STOP_S):
+        async with asyncio.timeout(PATIENT_S):
             output, errors = await process.communicate()
         example.output = output.decode()
         assert (process.returncode, errors.decode()) == (0, "")

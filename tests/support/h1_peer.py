@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Self
 
-READ_S = 10.0
+from tests.support.patience import PATIENT_S
+
 MAX_HEAD_BYTES = 4 * 1024 * 1024
 READ_BYTES = 65536
 NO_LINGER = struct.pack("ii", 1, 0)
@@ -73,7 +74,7 @@ class H1Peer:
         self.reader = reader
         self.writer = writer
         self.received = bytearray()
-        self.read_s = READ_S
+        self.read_s = PATIENT_S
 
     async def __aenter__(self) -> Self:
         return self
@@ -87,7 +88,7 @@ class H1Peer:
         return tls.selected_alpn_protocol() if tls else None
 
     async def start_tls(self, context: ssl.SSLContext, server_name: str) -> None:
-        async with asyncio.timeout(READ_S):
+        async with asyncio.timeout(PATIENT_S):
             await self.writer.start_tls(context, server_hostname=server_name)
 
     async def send(self, data: bytes) -> None:
@@ -95,7 +96,7 @@ class H1Peer:
         if self.writer.is_closing():
             raise ConnectionResetError("the peer is gone")
         self.writer.write(data)
-        async with asyncio.timeout(READ_S):
+        async with asyncio.timeout(PATIENT_S):
             await self.writer.drain()
         # drain() does not yield while there is room, and a flood would starve the loop.
         await asyncio.sleep(0)

@@ -19,8 +19,8 @@ import h2.exceptions
 from h2.settings import SettingCodes, Settings
 
 from tests.support.h1_peer import Fields
+from tests.support.patience import PATIENT_S
 
-WAIT_S = 10.0
 READ_BYTES = 65536
 PREFACE_BYTES = 24
 FRAME_HEAD_BYTES = 9
@@ -158,7 +158,7 @@ class H2Peer:
     ) -> None:
         self._reader = reader
         self._writer = writer
-        self.wait_s = WAIT_S
+        self.wait_s = PATIENT_S
         self._handler = handler
         self._settings = settings or {}
         self._buffer = bytearray()
@@ -236,7 +236,7 @@ class H2Peer:
         if self._writer.is_closing():
             raise ConnectionResetError("the peer is gone")
         self._writer.write(data)
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(PATIENT_S):
             await self._writer.drain()
         # drain() does not yield while there is room, and a flood would starve the pump.
         await asyncio.sleep(0)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 from tests.support.clients import Proxy, connect
 from tests.support.origins import AnsweringOrigin
+from tests.support.patience import PATIENT_S
 
 CONNECTIONS = 4
 
@@ -34,7 +35,7 @@ class Load:
 
     async def more(self, count: int) -> None:
         """Until so many more answers have come."""
-        async with asyncio.timeout(15), self._changed:
+        async with asyncio.timeout(PATIENT_S), self._changed:
             wanted = len(self.whole) + count
             await self._changed.wait_for(lambda: len(self.whole) >= wanted)
 
@@ -70,7 +71,7 @@ async def loaded(
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], within_s: float = PATIENT_S) -> None:
     """Until this holds, of something that has no event to wait for."""
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - see above

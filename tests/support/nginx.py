@@ -17,10 +17,8 @@ from pathlib import Path
 
 from tests.support import tools
 from tests.support.origin_tls import OriginTls
+from tests.support.patience import PATIENT_S
 
-START_S = 10.0
-STOP_S = 5.0
-WAIT_S = 5.0
 TRIES = 3
 POLL_S = 0.02
 
@@ -144,7 +142,7 @@ class Nginx:
 
     def received(self, uri: str, count: int = 1) -> list[dict[str, object]]:
         """The requests for this URI, once there are so many."""
-        deadline = time.monotonic() + WAIT_S
+        deadline = time.monotonic() + PATIENT_S
         while True:
             found = [request for request in self.requests() if request["uri"] == uri]
             if len(found) >= count:
@@ -181,7 +179,7 @@ def _start(nginx: Nginx) -> subprocess.Popen[bytes]:
                 stderr=log,
                 env={"PATH": os.environ["PATH"]},
             )
-        deadline = time.monotonic() + START_S
+        deadline = time.monotonic() + PATIENT_S
         while process.poll() is None and time.monotonic() < deadline:
             if all(map(_answers, nginx.ports.values())):
                 return process
@@ -202,7 +200,7 @@ def running_nginx(root: Path, tls: OriginTls) -> Iterator[Nginx]:
     finally:
         process.terminate()
         try:
-            process.wait(STOP_S)
+            process.wait(PATIENT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

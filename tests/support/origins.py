@@ -15,9 +15,9 @@ from typing import Self
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.support.h1_peer import H1Peer, Message, response
+from tests.support.patience import PATIENT_S
 
 HOST = "127.0.0.1"
-WAIT_S = 10.0
 
 Script = Callable[[H1Peer], Awaitable[None]]
 Answer = Callable[[Message], bytes]
@@ -86,7 +86,7 @@ class ScriptedOrigin:
 
     async def wait_ended(self, count: int = 1) -> None:
         """Until this many connections are over."""
-        async with asyncio.timeout(WAIT_S), self._changed:
+        async with asyncio.timeout(PATIENT_S), self._changed:
             await self._changed.wait_for(lambda: len(self.ended) >= count)
 
 

@@ -18,15 +18,15 @@ from typing import IO, Self
 
 import psutil
 
-START_S = 45.0
-STOP_S = 10.0
-LINE_S = 5.0
-KILL_S = 5.0
+from tests.support.patience import PATIENT_S
+
 POLL_S = 0.01
 
 LISTENING = re.compile(r"listening on (?P<host>\S+):(?P<port>\d+)")
 # A traceback, or the line that stands for one while --verbose is not given.
 UNEXPECTED = ("Traceback (most recent call last)", "for the traceback")
+# A stop that took its time ended at a limit, and says so.
+CUT = ("that did not end", "the hub does not end")
 # Coverage measures started proxies through these; everything else of ours stays out, so
 # that a machine's own proxy and trust settings cannot change what a test shows.
 PASSED_ON = ("PATH", "LANG", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT")
@@ -55,6 +55,16 @@ def environment(home: Path) -> dict[str, str]:
     return {**kept, "HOME": str(home), "LC_ALL": "C.UTF-8"}
 
 
+def unmeasured() -> dict[str, str]:
+    """The environment without coverage: for programs that are not ours, which it slows
+    down, and for those that cannot write what it found."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(PASSED_ON_PREFIX)
+    }
+
+
 class Lines:
     """The lines of one pipe, read by a thread of their own as they come."""
 
@@ -80,7 +90,7 @@ class Lines:
             return list(self._lines)
 
     def join(self) -> None:
-        self._thread.join(KILL_S)
+        self._thread.join(PATIENT_S)
 
 
 class ProxyProcess:
@@ -88,8 +98,8 @@ class ProxyProcess:
 
     `arguments` follow `--listen` and `--data-dir`. `config` is TOML for `--config`.
     `planes` says what runs beside the data plane: nothing, unless a test needs it. On
-    exit the process gets SIGTERM, must end with 0 in `STOP_S` and must not have printed
-    a traceback; it is killed whatever happens.
+    exit the process gets SIGTERM, must end with 0, soon and in order, and must not have
+    printed a traceback; it is killed whatever happens.
     """
 
     def __init__(
@@ -135,7 +145,7 @@ class ProxyProcess:
         self._stdout = Lines(self.process.stdout, self._changed)
         self._stderr = Lines(self.process.stderr, self._changed)
         try:
-            ready = self.wait_for_line(LISTENING.pattern, START_S)
+            ready = self.wait_for_line(LISTENING.pattern, PATIENT_S)
         except BaseException:
             self._kill()
             raise
@@ -166,7 +176,7 @@ class ProxyProcess:
     @property
     def control(self) -> str:
         """The control port's URL, waited for."""
-        found = CONTROL.search(self.wait_for_line(CONTROL.pattern, START_S))
+        found = CONTROL.search(self.wait_for_line(CONTROL.pattern, PATIENT_S))
         assert found
         return found["url"]
 
@@ -184,7 +194,7 @@ class ProxyProcess:
 
     def wait_for_hub(self, other_than: int = 0) -> psutil.Process:
         """Its hub, waited for; not the one of that number, which is dead or dying."""
-        deadline = time.monotonic() + START_S
+        deadline = time.monotonic() + PATIENT_S
         while time.monotonic() < deadline:
             hub = self.hub()
             if hub is not None and hub.pid != other_than:
@@ -211,7 +221,7 @@ class ProxyProcess:
         return self.stdout + self.stderr
 
     def wait_for_line(
-        self, pattern: str, within_s: float = LINE_S, count: int = 1
+        self, pattern: str, within_s: float = PATIENT_S, count: int = 1
     ) -> str:
         """The count-th line, on either stream, that holds this regular expression."""
         matches: list[str] = []
@@ -237,10 +247,10 @@ class ProxyProcess:
             )
         self.process.send_signal(signal.SIGTERM)
         try:
-            code = self.process.wait(STOP_S)
+            code = self.process.wait(PATIENT_S)
         except subprocess.TimeoutExpired:
             raise ProxyFailed(
-                self.report(f"not ended {STOP_S} s after SIGTERM")
+                self.report(f"not ended {PATIENT_S:g} s after SIGTERM")
             ) from None
         self._join()
         if code != 0:
@@ -248,6 +258,8 @@ class ProxyProcess:
         printed = "\n".join(self.lines)
         if any(sign in printed for sign in UNEXPECTED):
             raise ProxyFailed(self.report("met an error that nobody expected"))
+        if any(sign in printed for sign in CUT):
+            raise ProxyFailed(self.report("waited for its limits to stop"))
 
     def report(self, what: str) -> str:
         shown = [f"proxy: {what}"]
@@ -258,7 +270,7 @@ class ProxyProcess:
     def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
-        self.process.wait(KILL_S)
+        self.process.wait(PATIENT_S)
         self._join()
 
     def _join(self) -> None:
@@ -267,7 +279,7 @@ class ProxyProcess:
 
 
 def run_once(
-    folder: Path, arguments: Sequence[str | Path], within_s: float = START_S
+    folder: Path, arguments: Sequence[str | Path], within_s: float = PATIENT_S
 ) -> subprocess.CompletedProcess[str]:
     """Run the command to its end: for refused starts and subcommands."""
     return subprocess.run(

@@ -9,10 +9,9 @@ from wasmtime import wat2wasm
 
 from int3rceptor.plugins.abi import FUNCTIONS
 from int3rceptor.plugins.codes import ENTRIES
+from tests.support.patience import PATIENT_S
 from tests.support.tools import missing
 from tests.support.trying import imported
-
-MAKE_S = 10.0
 
 _HOOKS = "".join(
     f'(func (export "{one.value}") (result i32) (i32.const 0))' for one in ENTRIES
@@ -46,7 +45,7 @@ def smith(seed: bytes) -> bytes | None:
         [program, "smith", *options],
         input=seed,
         capture_output=True,
-        timeout=MAKE_S,
+        timeout=PATIENT_S,
         check=False,
     )
     return done.stdout if done.returncode == 0 else None

@@ -17,8 +17,8 @@ from int3rceptor.net.stream import ByteStream
 from tests.support.bio_tls import BioTls
 from tests.support.h1_peer import H1Peer
 from tests.support.origin_tls import OriginTls, client_context
+from tests.support.patience import PATIENT_S
 
-HANDSHAKE_S = 10.0
 KINDS = ("tcp", "tls", "tls-in-memory")
 
 
@@ -56,7 +56,7 @@ async def _with_tls(
     inbound: SocketInbound | StreamInbound, theirs: H1Peer, tls: OriginTls
 ) -> ByteStream:
     async with asyncio.TaskGroup() as group:
-        ours = group.create_task(inbound.to_tls(tls.server(), HANDSHAKE_S))
+        ours = group.create_task(inbound.to_tls(tls.server(), PATIENT_S))
         group.create_task(theirs.start_tls(client_context(tls.ca), "localhost"))
     return ours.result()
 
@@ -97,7 +97,7 @@ async def half_closing_tls(
     below = await inbound.to_stream()
     theirs = BioTls(peer, ca, "localhost")
     async with asyncio.TaskGroup() as group:
-        ours = group.create_task(StreamInbound(below).to_tls(context, HANDSHAKE_S))
+        ours = group.create_task(StreamInbound(below).to_tls(context, PATIENT_S))
         group.create_task(theirs.handshake())
     try:
         yield ours.result(), theirs, peer
@@ -128,7 +128,9 @@ async def read_exactly(stream: ByteStream, size: int, timeout_s: float = 10.0) -
     return data[:size]
 
 
-async def eventually(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
+async def eventually(
+    condition: Callable[[], bool], timeout_s: float = PATIENT_S
+) -> None:
     """Let the loop turn until `condition` holds; AssertionError when it never does."""
     try:
         async with asyncio.timeout(timeout_s):

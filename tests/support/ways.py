@@ -16,6 +16,7 @@ from tests.support.h2_origin import H2Origin
 from tests.support.h2_peer import H2Stream
 from tests.support.origin_tls import OriginTls, client_context
 from tests.support.origins import AnsweringOrigin
+from tests.support.patience import PATIENT_S
 from tests.support.tools import require
 
 
@@ -120,7 +121,7 @@ def httpx_through(proxy_url: str, ca: Path, way: Way) -> httpx.AsyncClient:
         verify=client_context(ca),
         http2=way.is_http2,
         trust_env=False,
-        timeout=10,
+        timeout=PATIENT_S,
     )
 
 

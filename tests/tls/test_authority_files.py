@@ -11,6 +11,7 @@ import pytest
 from int3rceptor.errors import AuthorityError
 from int3rceptor.tls import authority_files
 from int3rceptor.tls.authority import Authority
+from tests.support.patience import PATIENT_S
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,7 +39,7 @@ def test_processes_that_start_together_agree(tmp_path: Path) -> None:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    prints = [process.communicate(timeout=15)[0] for process in started]
+    prints = [process.communicate(timeout=PATIENT_S)[0] for process in started]
     assert len(prints[0].split(":")) == 32
     assert len(set(prints)) == 1
 

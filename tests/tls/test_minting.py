@@ -11,6 +11,7 @@ from int3rceptor.errors import AuthorityError
 from int3rceptor.tls.authority import Authority
 from int3rceptor.tls.host_names import BadHostName
 from int3rceptor.tls.minting import LEAF_BACKDATE, LEAF_VALIDITY, Minter
+from tests.support.patience import PATIENT_S
 from tests.support.tools import require
 from tests.tls.test_authority import DAY, write_pair
 
@@ -164,7 +165,11 @@ def any_authority(
 
 def run(*argv: str | Path) -> str:
     done = subprocess.run(
-        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=15, check=False
+        argv,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=PATIENT_S,
+        check=False,
     )
     output = done.stdout.decode(errors="replace")
     assert done.returncode == 0, output
