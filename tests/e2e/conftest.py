@@ -1,5 +1,6 @@
 """What the end-to-end tests share: one proxy, one nginx, one private CA."""
 
+import os
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Protocol
 
 import pytest
 
+from tests.support.compiled import CompiledModules
 from tests.support.nginx import Nginx, running_nginx
 from tests.support.origin_tls import OriginTls
 from tests.support.pairs import Version
@@ -37,6 +39,16 @@ def pytest_runtest_makereport(
 @pytest.fixture(scope="session")
 def origin_tls(tmp_path_factory: pytest.TempPathFactory) -> OriginTls:
     return OriginTls(tmp_path_factory.mktemp("origin-tls"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Each plugin is compiled once, by the first proxy of any worker that has it."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    ProxyProcess.lender = CompiledModules(shared / "compiled")
+    yield
+    ProxyProcess.lender = None
 
 
 @pytest.fixture(scope="session")

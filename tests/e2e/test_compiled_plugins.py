@@ -13,7 +13,7 @@ READY = r"^plugin example-logger: \S+ example-logger ready$"
 
 def start(folder: Path) -> list[str]:
     """What the proxy said of its plugin and its cache, from start to end."""
-    with ProxyProcess(folder, "--plugin", LOGGER) as proxy:
+    with ProxyProcess(folder, "--plugin", LOGGER, compiles=True) as proxy:
         proxy.wait_for_line(READY)
         return [line for line in proxy.stderr if "example-logger" not in line]
 

@@ -14,10 +14,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, ClassVar, Self
 
 import psutil
 
+from tests.support.compiled import CompiledModules
 from tests.support.patience import PATIENT_S
 
 POLL_S = 0.01
@@ -97,10 +98,13 @@ class ProxyProcess:
     """`python -m int3rceptor` on a free port; a context manager.
 
     `arguments` follow `--listen` and `--data-dir`. `config` is TOML for `--config`.
-    `planes` says what runs beside the data plane: nothing, unless a test needs it. On
+    `planes` says what runs beside the data plane: nothing, unless a test needs it.
+    Plugins that another proxy compiled are lent to it, unless it `compiles` itself. On
     exit the process gets SIGTERM, must end with 0, soon and in order, and must not have
     printed a traceback; it is killed whatever happens.
     """
+
+    lender: ClassVar[CompiledModules | None] = None
 
     def __init__(
         self,
@@ -109,12 +113,14 @@ class ProxyProcess:
         config: str = "",
         variables: Mapping[str, str] | None = None,
         planes: Sequence[str] = DATA_PLANE_ALONE,
+        compiles: bool = False,
     ) -> None:
         self.folder = folder
         self.data_dir = folder / "data"
         self._arguments = [*planes, *(str(argument) for argument in arguments)]
         self._config = config
         self._variables = dict(variables or {})
+        self._lender = self.lender if "--plugin" in arguments and not compiles else None
         self._changed = threading.Condition()
         self.host = ""
         self.port = 0
@@ -131,6 +137,8 @@ class ProxyProcess:
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self._lender is not None:
+            self._lender.lend(self.data_dir)
         self.process = subprocess.Popen(
             self.command(),
             stdin=subprocess.DEVNULL,
@@ -164,6 +172,8 @@ class ProxyProcess:
             self.stop()
         finally:
             self._kill()
+            if self._lender is not None:
+                self._lender.take(self.data_dir)
 
     @property
     def address(self) -> tuple[str, int]:
