@@ -35,8 +35,8 @@ run: $(RUN_STAMP) ## start the proxy with the example plugin (more flags: ARGS="
 	@$(PY) -m int3rceptor --plugin $(PLUGIN) $(ARGS)
 
 test: check toolchains ## every check that CI runs: `check`, then the tests with coverage
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope --cov --cov-report=term \
-		$(PYTEST_ARGS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder \
+		--cov --cov-report=term $(PYTEST_ARGS)
 
 check: $(DEV_STAMP) ## format, lint, types, import floors, spelling
 	$(BIN)/ruff format --check $(SOURCES)

@@ -1,6 +1,7 @@
 """What holds for every test: which event loops it runs on, and that it tidies up."""
 
 import asyncio
+import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
@@ -23,6 +24,8 @@ else:
 TESTS = Path(__file__).parent
 # These rooms touch sockets and TLS, where the two loops differ: each test runs on both.
 BOTH_LOOPS = [TESTS / room for room in ("net", "tls", "proxy", "app", "library")]
+MEASURE_PROCESSES = "COVERAGE_PROCESS_CONFIG"
+LONG = ("slow", "guests")
 
 # A deadline in wall clock fails on a busy machine; the time-out per test stays.
 settings.register_profile("int3rceptor", deadline=None, print_blob=True)
@@ -34,6 +37,31 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory
     if any(map(item.path.is_relative_to, BOTH_LOOPS)):
         return LOOPS
     return {"asyncio": asyncio.new_event_loop}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files come first, so that no worker ends minutes after the others."""
+    long = {item.path for item in items if set(LONG) & set(item.keywords)}
+    items.sort(key=lambda item: (item.path not in long, "e2e" not in item.keywords))
+    for item in items:
+        # What random examples run, chosen ones run too: coverage doubles their time.
+        if "hypothesis" in item.keywords:
+            item.add_marker("no_cover")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Processes that a test starts count for coverage if it is marked so: it doubles
+    their time too, and most do what the tests in one process do."""
+    config = None
+    if "measured" not in item.keywords:
+        config = os.environ.pop(MEASURE_PROCESSES, None)
+    try:
+        return (yield)
+    finally:
+        if config is not None:
+            os.environ[MEASURE_PROCESSES] = config
 
 
 @pytest.hookimpl(wrapper=True)
