@@ -1,8 +1,9 @@
 """What the user decided about plugins while the proxy ran, kept in one file.
 
 DATA_DIR/plugin-grants.toml, a table for each plugin by its name: what was granted and
-what it asked for then, whether it is switched off, and settings over its [config]. It
-is read again before each change: a person, or another process, may have written it.
+what it asked for then, whether it is switched off, and settings over its [config]. The
+table ["*"] says whether plugins without a table run. The file is read again before each
+change: a person, or another process, may have written it.
 """
 
 import json
@@ -28,11 +29,23 @@ FILE_NAME = "plugin-grants.toml"
 MAX_FILE_BYTES = 4 * 1024 * 1024
 """Thousands of plugins, or some with large settings."""
 
+MAX_ASIDE = 9
+"""Damaged files that are kept beside it; the next one takes the last one's place."""
+
+OTHERS = "*"
+"""The table that speaks for plugins without one; no plugin can be named so."""
+
 _HEAD = """\
 # What was decided about plugins while the proxy ran. Grants can also be written into
 # [plugins.NAME] of the config.
 """
+_OTHERS_OFF = f"""
+# Nothing runs that is not switched on below. Remove this table to have new plugins run.
+["{OTHERS}"]
+enabled = false
+"""
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_REST = range(2, MAX_ASIDE + 1)
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -55,35 +68,63 @@ class Decisions:
     config: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
+_OFF = Decisions(is_enabled=False)
+
+
 class GrantsFile:
     """The decisions about all plugins; without a path they last as long as it does."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._all: dict[str, Decisions] = {}
+        self._others = Decisions()
         self._watched = Watched()
+        self._was_read = False
         self._is_damaged = False
 
     def load(self) -> None:
-        """Read the file. One that cannot be used grants nothing, with a line that says
-        why; what it holds is set aside at the next change, not lost."""
+        """Read the file. One that cannot be used changes nothing that was decided
+        before, with a line that says why. Where nothing is known, no plugin runs: one
+        that was switched off must not come back because a file was damaged."""
         if self._path is None:
             return
         self._watched = Watched()
         self._is_damaged = False
         try:
-            self._all = _parse(self._read(self._path))
+            self._all, self._others = _parse(self._read(self._path))
         except FileNotFoundError:
-            self._all = {}
+            self._all, self._others = {}, Decisions()
         except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else str(error)
-            self._all = {}
             self._is_damaged = True
+            self._tell(self._path, _why(error))
+        self._was_read = True
+
+    def _tell(self, path: Path, why: str) -> None:
+        """The file is damaged: say so, and what counts now."""
+        if self._was_read:
             log.error(
-                "%s: %s; until that is mended nothing is granted but what the config "
-                "grants, and no plugin is switched off",
-                *(self._path, why),
+                "%s: %s; until that is mended, what was decided before counts",
+                *(path, why),
             )
+            return
+        self._others = _OFF
+        try:
+            aside = self._begin_anew(path)
+        except (OSError, ValueError) as error:
+            aside = f"it cannot be set aside: {_why(error)}"
+        log.error(
+            "%s: %s; %s. What was switched off and granted is not known: no plugin "
+            "runs before it is switched on (int3rceptor plugins enable NAME), or the "
+            "file is mended and put back",
+            *(path, why, aside),
+        )
+
+    def _begin_anew(self, path: Path) -> str:
+        """A file in the damaged one's place, so that the next start knows, too."""
+        if self._watched.has_changed():
+            return "another process sees to it"
+        aside = self._replace_damaged(path, _spell_all({}, self._others).encode())
+        return f"it is set aside as {aside.name}"
 
     def has_changed(self) -> bool:
         """Whether someone else wrote the file."""
@@ -91,7 +132,7 @@ class GrantsFile:
 
     def of(self, name: str) -> Decisions:
         """What was decided about a plugin."""
-        return self._all.get(name, Decisions())
+        return self._all.get(name, self._others)
 
     def over(self, settings: Mapping[str, Settings]) -> dict[str, Settings]:
         """The config's tables with what was set at run time over their [config]."""
@@ -137,19 +178,43 @@ class GrantsFile:
     def _write(self, everything: dict[str, Decisions]) -> None:
         if self._path is not None:
             try:
-                data = _spell_all(everything).encode()
+                data = _spell_all(everything, self._others).encode()
                 if self._is_damaged:
-                    self._path.replace(self._path.with_name(f"{FILE_NAME}.damaged"))
-                    self._is_damaged = False
-                write_private(self._path, data)
-                self._watched = Watched()
-                self._watched.read(self._path, MAX_FILE_BYTES)
+                    self._replace_damaged(self._path, data)
+                else:
+                    self._keep(self._path, data)
             except (OSError, ValueError) as error:
-                why = error.strerror if isinstance(error, OSError) else str(error)
                 raise PluginError(
-                    f"{self._path}: cannot be written: {why}; nothing was changed"
+                    f"{self._path}: cannot be written: {_why(error)}; nothing was "
+                    "changed"
                 ) from None
         self._all = everything
+
+    def _replace_damaged(self, path: Path, data: bytes) -> Path:
+        """What the damaged file holds is not lost; its new name."""
+        names = [
+            f"{path.name}.damaged",
+            *map(f"{path.name}.damaged-{{}}".format, _REST),
+        ]
+        places = [*map(path.with_name, names)]
+        aside = next((one for one in places if not one.exists()), places[-1])
+        try:
+            aside.hardlink_to(path)  # a power cut must not leave none in its place
+        except OSError:  # not every disk has such links
+            path.replace(aside)
+        try:
+            self._keep(path, data)
+        except BaseException:
+            aside.replace(path)  # does nothing if both are the same file
+            aside.unlink(missing_ok=True)
+            raise
+        self._is_damaged = False
+        return aside
+
+    def _keep(self, path: Path, data: bytes) -> None:
+        write_private(path, data)
+        self._watched = Watched()
+        self._watched.read(path, MAX_FILE_BYTES)
 
 
 def with_grants(
@@ -159,10 +224,18 @@ def with_grants(
     return replace(one, granted=one.granted | more, asked=asked)
 
 
-def _parse(data: bytes) -> dict[str, Decisions]:
-    """ValueError says what is wrong."""
+def _why(error: OSError | ValueError) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
+def _parse(data: bytes) -> tuple[dict[str, Decisions], Decisions]:
+    """Of each plugin, and of those without a table. ValueError says what is wrong."""
     tables = toml(data.decode("utf-8"))
-    return {name: _decisions(name, table) for name, table in tables.items()}
+    found = {name: _decisions(name, table) for name, table in tables.items()}
+    others = found.pop(OTHERS, Decisions())
+    if others not in (Decisions(), _OFF):
+        raise ValueError(f"{OTHERS}: takes no key but `enabled`")
+    return found, others
 
 
 def _decisions(name: str, table: object) -> Decisions:
@@ -180,18 +253,18 @@ def _decisions(name: str, table: object) -> Decisions:
         raise ValueError(f"{name}: {error}") from None
 
 
-def _spell_all(everything: Mapping[str, Decisions]) -> str:
-    parts = [_HEAD]
+def _spell_all(everything: Mapping[str, Decisions], others: Decisions) -> str:
+    parts = [_HEAD] if others.is_enabled else [_HEAD, _OTHERS_OFF]
     for name, one in sorted(everything.items()):
-        if one == Decisions():
+        if one == others:
             continue
         parts.append(f"\n[{_spell(name)}]\n")
         if one.granted:
             parts.append(f"grant = {_spell([*map(str, sorted(one.granted))])}\n")
         if one.asked:
             parts.append(f"asked = {_spell([*map(str, sorted(one.asked))])}\n")
-        if not one.is_enabled:
-            parts.append("enabled = false\n")
+        if not (one.is_enabled and others.is_enabled):
+            parts.append(f"enabled = {_spell(one.is_enabled)}\n")
         if one.config:
             parts.append(f"config = {_spell(dict(one.config))}\n")
     return "".join(parts)

@@ -80,7 +80,7 @@ def _shown(slot: Slot) -> Prepared | None:
 
 def _state(slot: Slot, decided: Decisions, clocks: Clocks) -> tuple[PluginState, str]:
     if not decided.is_enabled:
-        return PluginState.DISABLED, "it was switched off"
+        return PluginState.DISABLED, "it is switched off"
     if slot.lacks:
         return PluginState.HELD_BACK, slot.problem
     if slot.problem or slot.current is None:

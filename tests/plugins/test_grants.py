@@ -1,5 +1,6 @@
 """The file of what was decided about plugins while the proxy ran."""
 
+import errno
 import logging
 import tomllib
 from dataclasses import replace
@@ -12,7 +13,14 @@ from hypothesis import strategies as st
 
 from int3rceptor.config.tables import JsonValue
 from int3rceptor.errors import PluginError
-from int3rceptor.plugins.grants import FILE_NAME, Decisions, GrantsFile, with_grants
+from int3rceptor.plugins import grants
+from int3rceptor.plugins.grants import (
+    FILE_NAME,
+    MAX_ASIDE,
+    Decisions,
+    GrantsFile,
+    with_grants,
+)
 from int3rceptor.plugins.grants import _spell as spelled
 from int3rceptor.plugins.permissions import parse_grant
 
@@ -30,6 +38,10 @@ def loaded(folder: Path) -> GrantsFile:
 
 def off(one: Decisions) -> Decisions:
     return replace(one, is_enabled=False)
+
+
+def on(one: Decisions) -> Decisions:
+    return replace(one, is_enabled=True)
 
 
 def test_what_was_decided_is_there_again(tmp_path: Path) -> None:
@@ -70,24 +82,150 @@ DAMAGED = {
 }
 
 
+def damage(path: Path, content: bytes = b"[one") -> None:
+    path.write_bytes(content)
+    path.chmod(0o600)
+
+
 @pytest.mark.parametrize(("content", "why"), DAMAGED.values(), ids=DAMAGED)
-def test_a_damaged_file_grants_nothing_says_so_once_and_is_not_lost(
+def test_of_a_damaged_file_nothing_is_known_so_nothing_runs(
     tmp_path: Path, content: bytes, why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / FILE_NAME
-    path.write_bytes(content)
-    path.chmod(0o600)
+    damage(path, content)
     with caplog.at_level(logging.ERROR, "int3rceptor.plugins"):
         one = loaded(tmp_path)
     (line,) = caplog.messages
     assert line.startswith(f"{path}: ")
     assert why in line
-    assert "nothing is granted but what the config grants" in line
-    assert one.of("one") == Decisions()
+    assert f"it is set aside as {FILE_NAME}.damaged." in line
+    assert "no plugin runs before it is switched on" in line
+    assert one.of("one") == Decisions(is_enabled=False)
     assert not one.has_changed()
-    one.change("two", off)
     assert path.with_name(f"{FILE_NAME}.damaged").read_bytes() == content
+
+
+def test_after_damage_each_start_runs_only_what_was_switched_on_since(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    damage(tmp_path / FILE_NAME)
+    loaded(tmp_path)
+    caplog.clear()
+    second = loaded(tmp_path)
+    assert not second.of("one").is_enabled
+    second.change("one", on)
+    only = frozenset({RESPOND})
+    second.change("two", lambda one: with_grants(one, only, asked=only))
+    third = loaded(tmp_path)
+    assert third.of("one") == Decisions()
+    assert third.of("two") == Decisions(granted=only, asked=only, is_enabled=False)
+    assert not third.of("three").is_enabled
+    third.forget("one")
+    assert not loaded(tmp_path).of("one").is_enabled
+    assert caplog.messages == []
+
+
+def test_a_damaged_file_that_is_mended_and_put_back_counts_again(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / FILE_NAME
+    damage(path, b"[one]\nenabled = false\n[two]\ngrant = ['respond']\nwhat = 1\n")
+    one = loaded(tmp_path)
+    aside = path.with_name(f"{FILE_NAME}.damaged")
+    aside.write_bytes(aside.read_bytes().replace(b"what = 1", b""))
+    aside.replace(path)
+    assert one.has_changed()
+    one.load()
+    assert not one.of("one").is_enabled
+    assert one.of("two") == Decisions(granted=frozenset({RESPOND}))
+    assert one.of("three") == Decisions()
+
+
+def test_damage_while_it_runs_changes_nothing_that_was_decided(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = loaded(tmp_path)
+    one.change("one", off)
+    path = tmp_path / FILE_NAME
+    damage(path)
+    one.load()
+    (line,) = caplog.messages
+    assert line.endswith("until that is mended, what was decided before counts")
+    assert not one.of("one").is_enabled
+    assert one.of("two") == Decisions()
+    assert path.read_bytes() == b"[one"
+    one.change("two", off)
+    assert path.with_name(f"{FILE_NAME}.damaged").read_bytes() == b"[one"
+    again = loaded(tmp_path)
+    assert not again.of("one").is_enabled
+    assert not again.of("two").is_enabled
+    assert again.of("three") == Decisions()
+
+
+def test_damaged_files_are_kept_beside_each_other_up_to_a_number(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / FILE_NAME
+    for number in range(MAX_ASIDE + 1):
+        damage(path, b"[%d" % number)
+        loaded(tmp_path)
+    aside = {
+        one.name.removeprefix(f"{FILE_NAME}.damaged"): one.read_bytes()
+        for one in tmp_path.iterdir()
+        if one != path
+    }
+    rest = {f"-{number}": b"[%d" % (number - 1) for number in range(2, MAX_ASIDE)}
+    assert aside == {"": b"[0", **rest, f"-{MAX_ASIDE}": b"[%d" % MAX_ASIDE}
+
+
+def test_a_damaged_file_stays_in_place_when_none_can_be_written_instead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    path = tmp_path / FILE_NAME
+    damage(path)
+    monkeypatch.setattr(grants, "write_private", full)
+    one = loaded(tmp_path)
+    assert "; it cannot be set aside: No space left on device. What" in caplog.text
+    assert not one.of("one").is_enabled
+    with pytest.raises(PluginError, match="No space left on device; nothing was"):
+        one.change("one", on)
+    assert not one.of("one").is_enabled
+    assert [file.name for file in tmp_path.iterdir()] == [FILE_NAME]
+    assert path.read_bytes() == b"[one"
+    monkeypatch.undo()
+    one.change("one", on)
+    assert loaded(tmp_path).of("one") == Decisions()
     assert not loaded(tmp_path).of("two").is_enabled
+
+
+def test_where_links_cannot_be_made_it_is_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(self: Path, target: Path) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted", str(target))
+
+    monkeypatch.setattr(Path, "hardlink_to", refused)
+    damage(tmp_path / FILE_NAME)
+    loaded(tmp_path)
+    assert (tmp_path / f"{FILE_NAME}.damaged").read_bytes() == b"[one"
+    assert not loaded(tmp_path).of("one").is_enabled
+
+
+def test_a_person_can_have_new_plugins_wait(tmp_path: Path) -> None:
+    damage(tmp_path / FILE_NAME, b'["*"]\nenabled = false\n[one]\n')
+    assert loaded(tmp_path).of("one").is_enabled
+    assert not loaded(tmp_path).of("two").is_enabled
+
+
+def test_there_is_nothing_to_grant_to_all(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    damage(tmp_path / FILE_NAME, b'["*"]\ngrant = ["respond"]\n')
+    assert loaded(tmp_path).of("one") == Decisions(is_enabled=False)
+    assert "*: takes no key but `enabled`" in caplog.text
 
 
 def test_what_others_can_write_grants_nothing(
@@ -97,7 +235,7 @@ def test_what_others_can_write_grants_nothing(
     path.write_text('[one]\ngrant = ["respond"]\n')
     path.chmod(0o620)
     with caplog.at_level(logging.ERROR, "int3rceptor.plugins"):
-        assert loaded(tmp_path).of("one") == Decisions()
+        assert loaded(tmp_path).of("one") == Decisions(is_enabled=False)
     assert "other users can write to it (chmod 600)" in caplog.text
 
 

@@ -210,6 +210,25 @@ async def test_off_counts_at_once_and_after_a_restart(
     assert await (await start()).version() == "2"
 
 
+async def test_a_damaged_file_brings_none_back_that_was_off(
+    start: Start, folder: Path, tmp_path: Path
+) -> None:
+    put(folder, "off", stamper("off"))
+    named = put(tmp_path, "named", stamper("named"))
+    one = await start(named)
+    await one.service.disable("off")
+    await one.service.disable("named")
+    one.grants.write_bytes(b"[off")
+    for _ in range(2):  # at each start
+        one = await start(named)
+        assert one.state("off") is one.state("named") is PluginState.DISABLED
+        assert await one.version() is None
+    await one.service.enable("named")
+    one = await start(named)
+    assert await one.version() == "named"
+    assert one.state("off") is PluginState.DISABLED
+
+
 async def test_switched_off_a_guard_lets_flows_pass(start: Start, folder: Path) -> None:
     put(folder, "one", stamper("1"), 'on_error = "block"')
     running = await start()
