@@ -3,7 +3,6 @@
 Owns `Proxy`. Starts no other process and touches no signal; knows nothing of the hub.
 """
 
-import asyncio
 import contextlib
 import functools
 import logging
@@ -14,11 +13,11 @@ from types import TracebackType
 from typing import Literal, Self, TypeVar
 
 from int3rceptor.app.keeping import Watched, journal_of, keeper_of
-from int3rceptor.app.proxy_plane import Ready, running
+from int3rceptor.app.proxy_plane import Ready, dispatcher_for, running
 from int3rceptor.config.model import Config
 from int3rceptor.config.values import host_pattern
 from int3rceptor.errors import UsageError
-from int3rceptor.hooks.dispatcher import Call, Dispatcher, Listener
+from int3rceptor.hooks.dispatcher import Call, Listener
 from int3rceptor.hooks.keeper import Keeper
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.flow import Flow
@@ -83,9 +82,7 @@ class Proxy:
             raise UsageError("journal=True and no_store=True contradict each other")
         self._config = config
         self._keeps = journal
-        self._hooks = Dispatcher(
-            sleep=asyncio.sleep, max_body_bytes=config.limits.max_buffered_body_bytes
-        )
+        self._hooks = dispatcher_for(config)
         self._named: set[Hook] = set()
         self._counter = _Counter(None)
         self._stack: contextlib.AsyncExitStack | None = None

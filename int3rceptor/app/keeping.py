@@ -7,9 +7,11 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from int3rceptor.config.model import Config
 from int3rceptor.hooks.keeper import Keeper
+from int3rceptor.hooks.points import HookPoint
 from int3rceptor.link.messages import Began, Ended, FlowSummary
 from int3rceptor.link.plugin_asks import PluginWrote
 from int3rceptor.link.plugin_reports import LogLine
@@ -18,6 +20,9 @@ from int3rceptor.model.message import Response
 from int3rceptor.store.journal import Journal
 from int3rceptor.store.keeper import Keeper as JournalKeeper
 
+if TYPE_CHECKING:
+    from int3rceptor.hooks.dispatcher import Dispatcher
+
 log = logging.getLogger("int3rceptor.store")
 
 FLOWS_FOLDER = "flows"
@@ -25,6 +30,8 @@ FLOWS_FOLDER = "flows"
 
 LEVELS = ("debug", "info", "warn", "error")
 """The plugin interface's levels, by number."""
+
+CAPTURE = HookPoint.CAPTURE
 
 _NO_RESPONSE = Response(status=0)
 
@@ -38,11 +45,15 @@ class Watched:
     """A keeper that also counts flows, and tells `watcher` of them while there is one,
     and of what plugins write.
 
-    `keeper` keeps them; None: nobody does.
+    `keeper` keeps them; None: nobody does. What on_capture may take out of a flow, or
+    has kept out, is not told before it, or at all: of that, `hooks` knows.
     """
 
-    def __init__(self, keeper: Keeper | None) -> None:
+    def __init__(
+        self, keeper: Keeper | None, hooks: "Dispatcher | None" = None
+    ) -> None:
         self._keeper = keeper
+        self._hooks = hooks
         self.watcher: Watcher | None = None
         self.begun = 0
         self.ended = 0
@@ -54,7 +65,8 @@ class Watched:
         if self._keeper is not None:
             self._keeper.begin(flow)
         if self.watcher is not None:
-            self.watcher(Began(summary_of(flow)))
+            is_open = self._hooks is None or not self._hooks.may_change(CAPTURE, flow)
+            self.watcher(Began(summary_of(flow, shows_target=is_open)))
 
     def answered(self, flow: Flow) -> None:
         """`flow.response` is set and its body has not passed yet."""
@@ -62,14 +74,15 @@ class Watched:
             self._keeper.answered(flow)
 
     def finish(self, flow: Flow, *, is_wanted: bool) -> None:
-        """The flow is over; kept if `is_wanted`, and told either way."""
+        """The flow is over; kept if `is_wanted`, and told either way, but not where
+        a flow led that is not to be kept."""
         self.ended += 1
         if flow.error:
             self.failed += 1
         if self._keeper is not None:
             self._keeper.finish(flow, is_wanted=is_wanted)
         if self.watcher is not None:
-            self.watcher(Ended(summary_of(flow)))
+            self.watcher(Ended(summary_of(flow, shows_target=is_wanted)))
 
     def lines_to(self, sink: PluginLines) -> PluginLines:
         """What takes plugins' lines to `sink`, and to whoever watches."""
@@ -108,8 +121,8 @@ def keeper_of(journal: Journal | None, config: Config) -> JournalKeeper | None:
     return JournalKeeper(journal, config.store.max_body_bytes)
 
 
-def summary_of(flow: Flow) -> FlowSummary:
-    """`flow` as it stands now."""
+def summary_of(flow: Flow, *, shows_target: bool = True) -> FlowSummary:
+    """`flow` as it stands now; path and query may hold what nobody is to see."""
     request = flow.request
     response = flow.response or _NO_RESPONSE
     is_tunnel = flow.kind is FlowKind.TUNNEL
@@ -122,7 +135,7 @@ def summary_of(flow: Flow) -> FlowSummary:
         scheme=request.scheme,
         host=request.host,
         port=request.port,
-        target=request.target,
+        target=request.target if shows_target else b"",
         version=request.version,
         status=response.status,
         origin_version="" if flow.origin is None else flow.origin.version,

@@ -74,6 +74,13 @@ class Ready:
     reload: Callable[[], Coroutine[object, object, None]]
 
 
+def dispatcher_for(config: Config) -> Dispatcher:
+    """One without listeners, with the waits and the limits of a proxy."""
+    return Dispatcher(
+        sleep=asyncio.sleep, max_body_bytes=config.limits.max_buffered_body_bytes
+    )
+
+
 @contextlib.asynccontextmanager
 async def running(
     config: Config,
@@ -96,9 +103,7 @@ async def running(
     sock = bind(*config.listen_address)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(sock.close)
-        hooks = hooks or Dispatcher(
-            sleep=asyncio.sleep, max_body_bytes=config.limits.max_buffered_body_bytes
-        )
+        hooks = hooks or dispatcher_for(config)
         hooks.add(*listeners)
         notes = [*authority.warnings, *_descriptors(config)]
         rules = await stack.enter_async_context(

@@ -16,7 +16,12 @@ from int3rceptor.app.control_socket import control_socket
 from int3rceptor.app.keeping import PluginLines, Watched, journal_of, keeper_of
 from int3rceptor.app.metrics import own_use
 from int3rceptor.app.plugin_answers import PluginAnswers
-from int3rceptor.app.proxy_plane import Ready, log_plugin_line, running
+from int3rceptor.app.proxy_plane import (
+    Ready,
+    dispatcher_for,
+    log_plugin_line,
+    running,
+)
 from int3rceptor.app.supervisor import Supervisor
 from int3rceptor.config.model import Config
 from int3rceptor.control.token import load_or_create, path_of
@@ -66,11 +71,13 @@ async def serve(
         # The hub ends after the journal is closed, so that it finds all of it ended.
         after = await stack.enter_async_context(contextlib.AsyncExitStack())
         journal = stack.enter_context(journal_of(config))
-        watched = Watched(keeper_of(journal, config))
+        hooks = dispatcher_for(config)
+        watched = Watched(keeper_of(journal, config), hooks)
         plane = running(
             config,
             listeners,
             watched.lines_to(plugin_lines or log_plugin_line),
+            hooks=hooks,
             keeper=watched,
             refused=() if control is None else (control.ready.address,),
         )

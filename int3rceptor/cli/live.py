@@ -40,7 +40,13 @@ def listener(write: Callable[[str], None], form: Callable[[Flow], str]) -> Liste
     def show(flow: Flow) -> None:
         write(form(flow))
 
-    return Listener(name="live", point=HookPoint.CAPTURE, call=show, priority=PRIORITY)
+    return Listener(
+        name="live",
+        point=HookPoint.CAPTURE,
+        call=show,
+        priority=PRIORITY,
+        only_looks=True,
+    )
 
 
 class TextForm:

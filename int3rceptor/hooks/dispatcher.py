@@ -45,7 +45,7 @@ class Listener:
     the flow is marked and the listener sees a streamed body (`content` is None).
     `applies` narrows it to some flows. `on_error` says what its failure means.
     `records_itself`: its changes and verdicts are in the flow's record already, under
-    names of their own.
+    names of their own. `only_looks`: it cannot change a flow.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Listener:
     applies: Callable[[Flow], bool] | None = None
     on_error: Literal["skip", "block"] = "skip"
     records_itself: bool = False
+    only_looks: bool = False
 
 
 _AT_A_MESSAGE = (Respond, Drop, Delay, Fail)
@@ -123,6 +124,13 @@ class Dispatcher:
         if type(roster) is not Roster:
             roster = flow.roster = self._roster
         return bool(roster.at[point])
+
+    def may_change(self, point: HookPoint, flow: Flow) -> bool:
+        """Whether anyone who could change the flow listens at this point of it."""
+        if not self.is_heard(point, flow):
+            return False
+        assert isinstance(flow.roster, Roster)
+        return not all(one.only_looks for one in flow.roster.at[point])
 
     def needs_body(self, point: HookPoint, flow: Flow) -> bool:
         """Whether a listener that applies to this flow declared that it needs it."""

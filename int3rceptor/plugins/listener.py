@@ -101,7 +101,7 @@ class PluginListener:
         weakref.finalize(self, _close, self.instances).atexit = False
 
     def listeners(
-        self, entries: list[Entry], *, needs_body: bool
+        self, entries: list[Entry], *, needs_body: bool, may_redact: bool = True
     ) -> tuple[Listener, ...]:
         """What to register with the dispatcher. Chunks begin where a hook is asked."""
         calls: dict[HookPoint, Call] = {}
@@ -122,6 +122,7 @@ class PluginListener:
                 applies=scope_test(scope, point, is_guard=is_guard),
                 on_error=self.manifest.on_error,
                 records_itself=True,
+                only_looks=point is HookPoint.CAPTURE and not may_redact,
             )
             for point, call in calls.items()
         )

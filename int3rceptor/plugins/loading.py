@@ -176,7 +176,11 @@ class Loader:
             granted=granted,
             runner=runner,
             mailbox=surroundings.mailbox,
-            listeners=runner.listeners(info.entries, needs_body=info.needs_body),
+            listeners=runner.listeners(
+                info.entries,
+                needs_body=info.needs_body,
+                may_redact=grant_of(Permission.RECORD) in granted,
+            ),
             loaded_at=self.clocks.wall(),
         )
 

@@ -16,6 +16,8 @@ from int3rceptor.app import hub as module
 from int3rceptor.app.hub import UNFIT, run
 from int3rceptor.app.keeping import FLOWS_FOLDER, Watched, journal_of, keeper_of
 from int3rceptor.config.model import Config
+from int3rceptor.hooks.dispatcher import Dispatcher, Listener
+from int3rceptor.hooks.points import HookPoint
 from int3rceptor.link.channel import Channel, open_channel
 from int3rceptor.link.messages import (
     LINK_VERSION,
@@ -28,6 +30,7 @@ from int3rceptor.link.messages import (
     ToProxy,
     proxy_decoder,
 )
+from int3rceptor.link.plugin_asks import PluginWrote
 from int3rceptor.model.flow import ClientInfo, Flow
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Request
@@ -234,10 +237,45 @@ def test_flows_are_told_while_someone_watches() -> None:
 
     assert [(type(one), one.flow.target) for one in told] == [
         (Began, b"/seen"),
-        (Ended, b"/seen"),
+        (Ended, b""),  # it is not to be kept
     ]
     assert told[1].flow.error == "the origin closed"
     assert (watched.begun, watched.ended, watched.failed) == (2, 2, 1)
+
+
+def listening(*, only_looks: bool) -> Dispatcher:
+    hooks = Dispatcher(sleep=asyncio.sleep)
+    listener = Listener(
+        name="one", point=HookPoint.CAPTURE, call=print, only_looks=only_looks
+    )
+    hooks.add(listener)
+    return hooks
+
+
+@pytest.mark.parametrize(
+    ("only_looks", "is_wanted", "began", "ended"),
+    [
+        (True, True, b"/?token=1", b"/?token=1"),
+        (False, True, b"", b"/"),  # it was taken out meanwhile
+        (False, False, b"", b""),
+    ],
+    ids=["who listens only looks", "a redactor listens", "and has it not kept"],
+)
+def test_what_a_redactor_may_take_out_is_not_told_before_it(
+    *, only_looks: bool, is_wanted: bool, began: bytes, ended: bytes
+) -> None:
+    told: list[Began | Ended | PluginWrote] = []
+    watched = Watched(None, listening(only_looks=only_looks))
+    watched.watcher = told.append
+    flow = a_flow(b"/?token=1")
+    watched.begin(flow)
+    if not only_looks:
+        flow.request.target = b"/"
+    watched.finish(flow, is_wanted=is_wanted)
+    assert [one.flow.target for one in told if not isinstance(one, PluginWrote)] == [
+        began,
+        ended,
+    ]
 
 
 def test_a_flow_that_is_kept_has_the_journals_number(config: Config) -> None:

@@ -44,8 +44,8 @@ async def test_a_flow_ends_with_whom_it_began(hooks: Dispatcher, flow: Flow) -> 
 
 @pytest.mark.parametrize(
     "question",
-    [Dispatcher.is_heard, Dispatcher.needs_body],
-    ids=["is_heard", "needs_body"],
+    [Dispatcher.is_heard, Dispatcher.needs_body, Dispatcher.may_change],
+    ids=["is_heard", "needs_body", "may_change"],
 )
 async def test_asking_whether_anyone_listens_begins_it_too(
     hooks: Dispatcher,

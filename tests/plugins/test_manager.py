@@ -167,6 +167,8 @@ async def test_a_dropped_in_module_reads_and_waits_for_a_grant(
         Status.NO_PERMISSION,
         False,
     )
+    assert dispatcher.is_heard(HookPoint.CAPTURE, make_flow())
+    assert not dispatcher.may_change(HookPoint.CAPTURE, make_flow())
 
 
 async def test_a_grant_of_the_users_config_is_enough(
@@ -189,6 +191,7 @@ async def test_naming_a_file_grants_what_it_imports(
 ) -> None:
     await manager.load(put(tmp_path, "probe", probe_source("host_add_header")))
     assert await answer_of(manager, dispatcher, "probe") == (Status.OK, True)
+    assert dispatcher.may_change(HookPoint.CAPTURE, make_flow())
 
 
 async def test_reading_bodies_makes_them_whole_in_message_hooks_only(
