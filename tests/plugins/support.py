@@ -122,6 +122,7 @@ def make_instance(
         state=state,
         now_ms=lambda: 1 << 41,
         random=lambda size: b"r" * size,
+        args=("guest",),
         fetch=lambda _request, _terms: FETCHED,
     )
     return PluginInstance(code, limits or Limits(), around, factory)

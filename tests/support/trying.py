@@ -1,10 +1,14 @@
-"""Modules that misuse host functions, from a few words: one call after another, or one
-without end. Each says itself whether it got what it should not get."""
+"""Modules that misuse host functions or WASI, from a few words: one call after another,
+or one without end. Each says itself whether it got what it should not get."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from int3rceptor.plugins.abi import FUNCTIONS
+from int3rceptor.plugins.wasi.rows import WASI
+
+ROWS = {**FUNCTIONS, **WASI}
+"""All that a module can import, by name; no name stands for two."""
 
 FIRST_CODE = 10
 """What a hook answers when its first try succeeded; the second is one more, and so on.
@@ -18,13 +22,20 @@ COUNTED_AT = 64
 
 
 @dataclass(slots=True, frozen=True)
+class At:
+    """A text that stands for its address alone."""
+
+    text: bytes
+
+
+@dataclass(slots=True, frozen=True)
 class Try:
     """One call. A text among `args` stands for its address and its length; `answers`
     are those with which the host is right, of which -1 is what a refused call of the
     original's functions gets."""
 
     function: str
-    args: tuple[int | bytes, ...]
+    args: tuple[int | bytes | At, ...]
     answers: tuple[int, ...]
 
 
@@ -35,38 +46,48 @@ class _Texts:
     at: int = TEXT_AT
     data: str = ""
 
-    def flat(self, args: Iterable[int | bytes]) -> list[int]:
+    def flat(self, args: Iterable[int | bytes | At]) -> list[int]:
         """The arguments as numbers; texts are laid down."""
         numbers: list[int] = []
         for one in args:
             if isinstance(one, int):
                 numbers.append(one)
-                continue
-            spelled = "".join(f"\\{byte:02x}" for byte in one)
-            self.data += f'(data (i32.const {self.at}) "{spelled}")\n'
-            numbers += [self.at, len(one)]
-            self.at += len(one)
+            elif isinstance(one, At):
+                numbers.append(self._lay(one.text))
+            else:
+                numbers += [self._lay(one), len(one)]
         return numbers
+
+    def _lay(self, text: bytes) -> int:
+        spelled = "".join(f"\\{byte:02x}" for byte in text)
+        self.data += f'(data (i32.const {self.at}) "{spelled}")\n'
+        at, self.at = self.at, self.at + len(text)
+        return at
 
 
 def imported(names: Iterable[str]) -> str:
     """Imports of these functions, each under its own name."""
     return "".join(
-        f'(import "env" "{name}" (func ${name} {_params(len(FUNCTIONS[name].params))}'
-        f" (result {FUNCTIONS[name].result})))\n"
+        f'(import "{ROWS[name].module}" "{name}" (func ${name} {_signature(name)}))\n'
         for name in names
     )
 
 
-def _params(count: int) -> str:
-    return f"(param {' '.join(['i32'] * count)})" if count else ""
+def _signature(name: str) -> str:
+    row = ROWS[name]
+    params = f"(param {' '.join(row.types)})" if row.params else ""
+    return f"{params} (result {row.result})" if row.result else params
 
 
 def called(name: str, numbers: Sequence[int]) -> str:
     """A call, its result as an i32."""
-    args = " ".join(f"(i32.const {one % (1 << 32)})" for one in numbers)
+    row = ROWS[name]
+    args = " ".join(
+        f"({kind}.const {one % (1 << (64 if kind == 'i64' else 32))})"
+        for kind, one in zip(row.types, numbers, strict=True)
+    )
     call = f"(call ${name} {args})"
-    return f"(i32.wrap_i64 {call})" if FUNCTIONS[name].result == "i64" else call
+    return f"(i32.wrap_i64 {call})" if row.result == "i64" else call
 
 
 def trying(*tries: Try, hooks: Sequence[str] = ("on_request",), pages: int = 1) -> str:
@@ -93,7 +114,7 @@ def _exports(hooks: Sequence[str]) -> str:
 
 def without_end(
     name: str,
-    *args: int | bytes,
+    *args: int | bytes | At,
     until: int | None = None,
     hooks: Sequence[str] = ("on_request",),
     pages: int = 1,

@@ -45,8 +45,9 @@ def gossip() -> str:
 
 
 def live() -> list[Hostile]:
-    """Those of the table that are put into the folder of plugins."""
-    return [one for one in hostile() if one.name not in BODY_CHANGERS]
+    """Those of the table that are put into the folder of plugins. What has a folder or
+    the network meets only what is its own."""
+    return [one for one in hostile() if one.name not in BODY_CHANGERS and not one.reach]
 
 
 def in_service() -> set[str]:

@@ -53,7 +53,8 @@ Must = Refused | NotStarted | Loses | GoesOn | Decides
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Hostile:
-    """One module. `entry` is where it acts; `limits` are those it is given."""
+    """One module. `entry` is where it acts; `limits` are those it is given, `reach`
+    what it is granted beside what everyone is, of folders and the network."""
 
     name: str
     attempts: str
@@ -62,6 +63,7 @@ class Hostile:
     entry: Entry = HookPoint.REQUEST
     limits: Limits | None = None
     is_granted: bool = True
+    reach: tuple[str, ...] = ()
 
     @property
     def module(self) -> bytes:
