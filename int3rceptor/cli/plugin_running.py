@@ -234,6 +234,8 @@ def _print_details(answer: bytes) -> None:
         "Limits:",
         *(f"  {name} = {value:g}" for name, value in details.limits.items()),
         f"Calls: {counters.calls} in {counters.seconds:.3f} s, {one.faults} faults",
+        f"HTTP requests sent: {counters.fetches}",
+        f"Log lines: {counters.lines}, {counters.lines_left_out} more left out",
         f"Quarantines: {counters.quarantines}, {counters.skipped} calls skipped",
         f"Time of a call: {details.micros.p50:g} us, p99 {details.micros.p99:g} us",
         f"Fuel of a call: {details.fuel.p50:g}, p99 {details.fuel.p99:g}",

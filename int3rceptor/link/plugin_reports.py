@@ -78,13 +78,15 @@ class FaultReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Counters(msgspec.Struct, frozen=True, kw_only=True):
-    """Since this version came into service. `skipped`: not asked, in quarantine."""
+    """Since this version came into service. `skipped`: not asked, in quarantine.
+    `fetches`: HTTP requests that it sent, or tried to."""
 
     calls: int = 0
     seconds: float = 0.0
     skipped: int = 0
     quarantines: int = 0
     rebuilds: int = 0
+    fetches: int = 0
     lines: int = 0
     lines_left_out: int = 0
     faults: dict[str, int] = {}

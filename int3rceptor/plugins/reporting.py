@@ -137,6 +137,7 @@ def _counters(slot: Slot, current: LoadedPlugin | None) -> Counters:
         skipped=stats.skipped,
         quarantines=stats.quarantines,
         rebuilds=sum(one.starts for one in instances) - len(instances),
+        fetches=stats.fetches,
         lines=book.written,
         lines_left_out=book.left_out,
         faults={kind.value: count for kind, count in stats.faults.items()},

@@ -13,12 +13,15 @@ from int3rceptor.files.reading import listing
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.link.plugin_reports import LogLine, PluginState
 from int3rceptor.model.flow import Flow
+from int3rceptor.plugins.codes import Status
 from int3rceptor.plugins.grants import FILE_NAME
 from int3rceptor.plugins.health import QUARANTINE_FAULTS
+from int3rceptor.plugins.host_read import encode_list
 from int3rceptor.plugins.service import PluginService
 from int3rceptor.plugins.upkeep import Places, Upkeep
 from tests.plugins.support import LogBook, guest, make_dispatcher, make_flow
 from tests.support.guests import put, sayer, stamper
+from tests.support.trying import Try, trying
 
 if TYPE_CHECKING:
     from int3rceptor.plugins.manifest import Settings
@@ -163,6 +166,19 @@ async def test_faults_and_costs_are_counted(start: Start, folder: Path) -> None:
     assert good.fuel.count == 16  # one call in sixteen is measured, and stands for all
     assert 0 < good.fuel.p50 <= good.fuel.most < 1_000
     assert good.counters.lines == 2
+
+
+async def test_what_it_fetched_is_counted_whether_it_came_or_not(
+    start: Start, folder: Path
+) -> None:
+    request = encode_list([b"GET", b"http://example.com/", b""])
+    tries = [Try("host_http_fetch", (request, 0, 64), (Status.UNREACHABLE,))] * 2
+    put(folder, "one", trying(*tries), 'permissions = ["network:example.com"]')
+    running = await start()
+    await running.service.grant("one", ["network:example.com"])
+    await running.hooks.dispatch(REQUEST, make_flow())
+    counters = running.service.details("one").counters
+    assert (counters.calls, counters.fetches, counters.faults) == (1, 2, {})
 
 
 async def test_lines_recent_and_live_go_on_over_a_reload(
