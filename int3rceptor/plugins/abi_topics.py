@@ -12,7 +12,8 @@ from int3rceptor.plugins.abi_rows import (
 from int3rceptor.plugins.codes import Extra, Status
 from int3rceptor.plugins.permissions import Permission
 
-_TOPICS = Need(Permission.TOPICS)
+_HEARS = Need(Permission.TOPICS_HEAR)
+_SENDS = Need(Permission.TOPICS_SEND)
 _TOPIC = "topic_ptr topic_len"
 _BUFFER = "buf_ptr buf_len"
 _AT_A_MESSAGE = (Extra.MESSAGE,)
@@ -21,7 +22,7 @@ TOPICS = (
     row(
         "host_subscribe",
         _TOPIC,
-        _TOPICS,
+        _HEARS,
         (),
         "listens to a topic: its messages come to on_message",
         "OK",
@@ -30,7 +31,7 @@ TOPICS = (
     row(
         "host_publish",
         f"{_TOPIC} val_ptr val_len",
-        _TOPICS,
+        _SENDS,
         (),
         "sends a message to the plugins that listen, after this call",
         "the number of plugins that will get it",
@@ -39,7 +40,7 @@ TOPICS = (
     row(
         "host_get_topic",
         _BUFFER,
-        _TOPICS,
+        _HEARS,
         _AT_A_MESSAGE,
         "reads the topic of the message",
         LENGTH,
@@ -48,7 +49,7 @@ TOPICS = (
     row(
         "host_get_message",
         _BUFFER,
-        _TOPICS,
+        _HEARS,
         _AT_A_MESSAGE,
         "reads the message",
         LENGTH,
@@ -57,7 +58,7 @@ TOPICS = (
     row(
         "host_get_sender",
         _BUFFER,
-        _TOPICS,
+        _HEARS,
         _AT_A_MESSAGE,
         "reads the name of the plugin that sent the message",
         LENGTH,

@@ -20,7 +20,7 @@ from int3rceptor.errors import PluginError, SettingError
 from int3rceptor.files.reading import Watched
 from int3rceptor.files.writing import write_private
 from int3rceptor.plugins.manifest import Settings, checked_permission
-from int3rceptor.plugins.permissions import Grant, parse_grant
+from int3rceptor.plugins.permissions import Grant, parse_all
 
 log = logging.getLogger("int3rceptor.plugins")
 
@@ -244,8 +244,8 @@ def _decisions(name: str, table: object) -> Decisions:
     try:
         entry = _Entry.of(table)
         return Decisions(
-            granted=frozenset(map(parse_grant, entry.grant)),
-            asked=frozenset(map(parse_grant, entry.asked)),
+            granted=parse_all(entry.grant),
+            asked=parse_all(entry.asked),
             is_enabled=entry.enabled,
             config=entry.config,
         )

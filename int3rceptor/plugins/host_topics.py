@@ -15,7 +15,7 @@ from int3rceptor.plugins.permissions import Permission
 
 def subscribe(host: Host, address: int, length: int) -> int:
     """host_subscribe."""
-    topic = _topic(host, address, length)
+    topic = _topic(host, address, length, Permission.TOPICS_HEAR)
     if not isinstance(topic, str):
         return topic
     is_heard = host.surroundings.mailbox.subscribe(topic)
@@ -29,7 +29,7 @@ def publish(host: Host, topic_at: int, topic_len: int, at: int, length: int) -> 
     data = host.read(at, length)
     if data is None:
         return Status.BAD_POINTER
-    topic = _topic(host, topic_at, topic_len)
+    topic = _topic(host, topic_at, topic_len, Permission.TOPICS_SEND)
     if not isinstance(topic, str):
         return topic
     earlier = () if host.letter is None else host.letter.chain
@@ -41,7 +41,7 @@ def publish(host: Host, topic_at: int, topic_len: int, at: int, length: int) -> 
     return around.publish(Message(topic, data, (*earlier, around.mailbox.name)))
 
 
-def _topic(host: Host, address: int, length: int) -> str | Status:
+def _topic(host: Host, address: int, length: int, needed: Permission) -> str | Status:
     data = host.read(address, length)
     if data is None:
         return Status.BAD_POINTER
@@ -51,7 +51,7 @@ def _topic(host: Host, address: int, length: int) -> str | Status:
         return Status.BAD_ARGUMENT
     if not topic or len(data) > MAX_TOPIC_BYTES or not topic.isprintable():
         return Status.BAD_ARGUMENT
-    if not host.grants.covers(Permission.TOPICS, topic):
+    if not host.grants.covers(needed, topic):
         return Status.NO_PERMISSION
     return topic
 

@@ -50,6 +50,8 @@ from int3rceptor.plugins.permissions import (
 
 SUFFIXES = (".wasm", ".wat")
 
+_TALKING = frozenset({Permission.TOPICS_HEAR, Permission.TOPICS_SEND})
+
 MAX_INLINE_FUEL = 2_000_000
 """A call with more may hold the loop for over 5 ms: by measurement these take 0.7 ms of
 reading memory, 2 ms of an empty loop, 3.3 ms of square roots."""
@@ -244,10 +246,13 @@ def why_off_loop(limits: Limits, info: ModuleInfo, granted: frozenset[Grant]) ->
 def asked_for(info: ModuleInfo, manifest: Manifest) -> frozenset[Grant]:
     """What a plugin asks for: by its imports, and in its manifest.
 
-    An import cannot say what a scoped permission is for: the manifest must.
+    An import cannot say what a scoped permission is for: the manifest must. Of talking
+    on a topic, who only listens asks for no more than that, or the other way round.
     """
     plain = {grant_of(one) for one in info.permissions if one not in SCOPED}
-    return manifest.asked | plain
+    unused = _TALKING - info.permissions
+    named = {one for one in manifest.asked if one.permission not in unused}
+    return frozenset(plain | named)
 
 
 def imported(prepared: Prepared) -> frozenset[Grant]:

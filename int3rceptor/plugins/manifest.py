@@ -31,7 +31,7 @@ from int3rceptor.plugins.outbound import (
     DEFAULT_FETCH_S,
     DEFAULT_FETCHES,
 )
-from int3rceptor.plugins.permissions import Grant, parse_grant
+from int3rceptor.plugins.permissions import Grant, parse_all, parse_grants
 from int3rceptor.plugins.sections import custom_section
 
 SECTION = "int3rceptor"
@@ -126,7 +126,8 @@ def _field_name(text: str) -> str:
 
 def checked_permission(text: str) -> str:
     """A permission as it is written; ValueError says why it is none."""
-    return str(parse_grant(text))
+    parse_grants(text)
+    return text
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -234,12 +235,12 @@ class Manifest(Table):
     @property
     def asked(self) -> frozenset[Grant]:
         """What it asks for beyond what its imports say."""
-        return frozenset(map(parse_grant, self.permissions))
+        return parse_all(self.permissions)
 
     @property
     def granted(self) -> frozenset[Grant]:
         """What the user's config grants."""
-        return frozenset(map(parse_grant, self.grant))
+        return parse_all(self.grant)
 
     def guest_config(self) -> dict[str, str]:
         """[config] as the guest reads it: text by key; the empty key is all as JSON.

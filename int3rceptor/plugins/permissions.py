@@ -34,7 +34,8 @@ class Permission(Enum):
     AMBIENT = "ambient"
     KV = "kv"
     CONTEXT = "context"
-    TOPICS = "topics"
+    TOPICS_HEAR = "topics.hear"
+    TOPICS_SEND = "topics.send"
     FILES = "files"
     NETWORK = "network"
     NETWORK_PRIVATE = "network.private"
@@ -57,7 +58,8 @@ MEANINGS = {
     Permission.AMBIENT: "read the clock and random bytes",
     Permission.KV: "keep state of its own under keys",
     Permission.CONTEXT: "read and leave values on flows, for other plugins",
-    Permission.TOPICS: "send messages to other plugins, and get theirs",
+    Permission.TOPICS_HEAR: "get messages of other plugins",
+    Permission.TOPICS_SEND: "send messages to other plugins",
     Permission.FILES: "use the files of a folder, to read (:ro) or to change (:rw)",
     Permission.NETWORK: "send HTTP requests to public addresses of a host",
     Permission.NETWORK_PRIVATE: "send HTTP requests to a host wherever it leads, this "
@@ -67,7 +69,8 @@ MEANINGS = {
 
 SCOPED = {
     Permission.CONTEXT: "keys",
-    Permission.TOPICS: "topic",
+    Permission.TOPICS_HEAR: "topic",
+    Permission.TOPICS_SEND: "topic",
     Permission.FILES: "folder",
     Permission.NETWORK: "host",
     Permission.NETWORK_PRIVATE: "host",
@@ -85,6 +88,9 @@ GRANTED_UNASKED = frozenset(
     }
 )
 """What a module that was only dropped into the folder may do: look, not touch."""
+
+SHORT = {"topics": (Permission.TOPICS_HEAR, Permission.TOPICS_SEND)}
+"""Names that stand for several permissions, each for the same thing."""
 
 _IMPLIED = {Permission.NETWORK_PRIVATE: Permission.NETWORK}
 """A grant that is worth another one, too."""
@@ -120,30 +126,41 @@ def grant_of(permission: Permission, scope: str = "") -> Grant:
     return Grant(permission.value, scope)
 
 
-def parse_grant(text: str) -> Grant:
-    """`NAME` or `NAME:SCOPE`, as manifests write it. ValueError says why not."""
+def parse_grants(text: str) -> frozenset[Grant]:
+    """`NAME` or `NAME:SCOPE`, as manifests write it; several of a short name.
+    ValueError says why not."""
     name, colon, scope = text.partition(":")
-    permission = _BY_NAME.get(name)
-    if permission is None:
-        raise ValueError(f"no such permission; there are {', '.join(_BY_NAME)}")
-    what = SCOPED.get(permission)
+    found = SHORT.get(name) or tuple(filter(None, [_BY_NAME.get(name)]))
+    if not found:
+        known = ", ".join((*_BY_NAME, *SHORT))
+        raise ValueError(f"no such permission; there are {known}")
+    what = SCOPED.get(found[0])
     if what is None and colon:
         raise ValueError(f"{name} is not for one thing alone: nothing may follow it")
     if what is not None and not scope:
         raise ValueError(f"{name} must say for which {what}: {name}:…")
+    _require_scope(name, scope)
+    return frozenset(Grant(one.value, scope) for one in found)
+
+
+def _require_scope(name: str, scope: str) -> None:
     if len(scope) > MAX_SCOPE_CHARS or not scope.isprintable():
         raise ValueError("what follows the colon is too long, or not printable")
-    if permission is Permission.FILES and not _FOLDER.fullmatch(scope):
+    if name == Permission.FILES.value and not _FOLDER.fullmatch(scope):
         raise ValueError(
             "write the folder's whole path, and :ro or :rw, as files:/srv/data:ro"
         )
-    is_host = permission in (Permission.NETWORK, Permission.NETWORK_PRIVATE)
-    if is_host and not _HOST.fullmatch(scope):
+    hosts = (Permission.NETWORK.value, Permission.NETWORK_PRIVATE.value)
+    if name in hosts and not _HOST.fullmatch(scope):
         raise ValueError(
             "write a host, with a port unless it is the scheme's own, as "
             f"{name}:*.example.com, {name}:10.0.0.7:8080, {name}:[::1]:8080"
         )
-    return Grant(name, scope)
+
+
+def parse_all(texts: Iterable[str]) -> frozenset[Grant]:
+    """The grants of a list, as manifests write it. ValueError as `parse_grants`."""
+    return frozenset(one for text in texts for one in parse_grants(text))
 
 
 class Grants:

@@ -17,7 +17,7 @@ from int3rceptor.plugins.following import MAX_MODULES
 from int3rceptor.plugins.grants import Decisions, with_grants
 from int3rceptor.plugins.lines import Viewer
 from int3rceptor.plugins.manifest import checked_name
-from int3rceptor.plugins.permissions import Grant, parse_grant
+from int3rceptor.plugins.permissions import Grant, parse_grants
 from int3rceptor.plugins.upkeep import SUFFIXES, Upkeep, spell
 
 if TYPE_CHECKING:
@@ -92,26 +92,31 @@ class PluginService:
 
     async def grant(self, name: str, permissions: Iterable[str]) -> PluginSummary:
         """Allow it more; a version that waited for this comes into service."""
-        more = _grants_of(permissions)
+        named = _grants_of(permissions)
         async with self._upkeep.changing:
             slot = self._upkeep.slot(name)
             asked = slot.prepared.asked if slot.prepared else frozenset()
-            if beyond := more - asked:
-                raise PluginError(f"plugin {name} does not ask for {spell(beyond)}")
+            if beyond := [one for one in named if not one & asked]:
+                words = spell(frozenset().union(*beyond))
+                raise PluginError(f"plugin {name} does not ask for {words}")
+            more = asked & frozenset().union(*named)
             await self._decide(name, lambda one: with_grants(one, more, asked=asked))
             await self._upkeep.manager().renew(slot)
             return self._summary(slot)
 
     async def revoke(self, name: str, permissions: Iterable[str]) -> PluginSummary:
         """Take back what was granted at run time, also for flows under way."""
-        less = _grants_of(permissions)
+        named = _grants_of(permissions)
         async with self._upkeep.changing:
             slot = self._upkeep.slot(name)
-            if others := less - self._upkeep.grants.of(name).granted:
+            granted = self._upkeep.grants.of(name).granted
+            if others := [one for one in named if not one & granted]:
+                words = spell(frozenset().union(*others))
                 raise PluginError(
-                    f"plugin {name}: {spell(others)} was not granted at run time; what "
+                    f"plugin {name}: {words} was not granted at run time; what "
                     "the config or the command line grants is taken back there"
                 )
+            less = frozenset().union(*named)
             await self._decide(
                 name, lambda one: replace(one, granted=one.granted - less)
             )
@@ -200,14 +205,15 @@ class PluginService:
         return slot.source
 
 
-def _grants_of(permissions: Iterable[str]) -> frozenset[Grant]:
-    found = set()
+def _grants_of(permissions: Iterable[str]) -> list[frozenset[Grant]]:
+    """What each of them stands for."""
+    found = []
     for text in permissions:
         try:
-            found.add(parse_grant(text))
+            found.append(parse_grants(text))
         except ValueError as error:
             raise PluginError(f"{text!r}: {error}") from None
-    return frozenset(found)
+    return found
 
 
 def _write(path: Path, data: bytes) -> None:

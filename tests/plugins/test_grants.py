@@ -22,12 +22,12 @@ from int3rceptor.plugins.grants import (
     with_grants,
 )
 from int3rceptor.plugins.grants import _spell as spelled
-from int3rceptor.plugins.permissions import parse_grant
+from int3rceptor.plugins.permissions import parse_grants
 
 if TYPE_CHECKING:
     from int3rceptor.plugins.manifest import Settings
 
-RESPOND, TOPIC = parse_grant("respond"), parse_grant("topics:a")
+(RESPOND,), (TOPIC,) = parse_grants("respond"), parse_grants("topics.hear:a")
 
 
 def loaded(folder: Path) -> GrantsFile:

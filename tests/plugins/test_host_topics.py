@@ -12,7 +12,7 @@ from int3rceptor.plugins.messages import (
     Mailbox,
     Message,
 )
-from int3rceptor.plugins.permissions import Permission, grant_of
+from int3rceptor.plugins.permissions import parse_grants
 from tests.plugins.support import Probe, make_flow
 
 BUFFER = 4096
@@ -42,11 +42,22 @@ def test_a_topic_is_a_short_printable_word(name: str, topic: bytes) -> None:
 
 @pytest.mark.parametrize("name", ["host_subscribe", "host_publish"])
 def test_topics_are_granted_by_glob(name: str, factory: MakerFactory) -> None:
-    granted = frozenset({grant_of(Permission.TOPICS, "news.*")})
-    probe = Probe(name, factory, granted=granted)
+    probe = Probe(name, factory, granted=parse_grants("topics:news.*"))
     rest = () if name == "host_subscribe" else (b"",)
     assert probe.call(b"news.local", *rest, flow=make_flow()) == Status.OK
     assert probe.call(b"alerts", *rest, flow=make_flow()) == Status.NO_PERMISSION
+
+
+def test_sending_and_hearing_are_granted_apart(factory: MakerFactory) -> None:
+    sends, hears = parse_grants("topics.send:news"), parse_grants("topics.hear:news")
+    for granted, answers in ((sends, (0, -5)), (hears, (-5, 0))):
+        publishing = Probe("host_publish", factory, granted=granted)
+        listening = Probe("host_subscribe", factory, granted=granted)
+        assert publishing.call(b"news", b"", flow=make_flow()) == answers[0]
+        assert listening.call(b"news", flow=make_flow()) == answers[1]
+    assert Status.NO_PERMISSION == -5
+    probe = Probe("host_get_message", factory, granted=sends)
+    assert probe.read_message(BUFFER, 99, letter=LETTER) == Status.NO_PERMISSION
 
 
 def published_by(probe: Probe) -> list[Message]:

@@ -23,7 +23,7 @@ from int3rceptor.plugins.host import Surroundings
 from int3rceptor.plugins.host_read import encode_list
 from int3rceptor.plugins.instance import PluginInstance
 from int3rceptor.plugins.manifest import Limits
-from int3rceptor.plugins.permissions import Permission, grant_of, parse_grant
+from int3rceptor.plugins.permissions import Permission, grant_of, parse_all
 from tests.plugins.support import EVERYTHING, make_flow, make_instance
 from tests.support.guests import GUESTS
 from tests.support.h1_peer import H1Peer, response
@@ -87,7 +87,7 @@ def reaching(
     limits: Limits | None = None,
 ) -> PluginInstance:
     """With a real network, and no more of it than was granted."""
-    grants = {parse_grant(text.replace(FOLDER, str(folder))) for text in reach}
+    grants = parse_all(text.replace(FOLDER, str(folder)) for text in reach)
     usual = {grant_of(Permission.BASE), grant_of(Permission.AMBIENT)}
     surroundings = Surroundings(args=("guest",), fetch=HttpFetcher(no_tls, ()))
     return make_instance(

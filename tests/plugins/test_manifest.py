@@ -135,14 +135,15 @@ def test_a_permission_that_is_none(text: str, message: str, tmp_path: Path) -> N
 
 def test_asks_and_grants_may_name_what_they_are_for(tmp_path: Path) -> None:
     settings: dict[str, Settings] = {
-        "demo": {"permissions": ["topics:a:b", "record"], "grant": ["topics:a:b"]}
+        "demo": {"permissions": ["topics:a:b", "record"], "grant": ["topics.send:a:b"]}
     }
     manifest = read_manifest(tmp_path / "demo.wasm", settings, b"")
     assert manifest.asked == {
-        grant_of(Permission.TOPICS, "a:b"),
+        grant_of(Permission.TOPICS_HEAR, "a:b"),
+        grant_of(Permission.TOPICS_SEND, "a:b"),
         grant_of(Permission.RECORD),
     }
-    assert manifest.granted == {grant_of(Permission.TOPICS, "a:b")}
+    assert manifest.granted == {grant_of(Permission.TOPICS_SEND, "a:b")}
 
 
 @pytest.mark.parametrize(

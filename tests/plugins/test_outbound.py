@@ -7,7 +7,7 @@ from int3rceptor.plugins.permissions import (
     Grants,
     Permission,
     grant_of,
-    parse_grant,
+    parse_grants,
 )
 
 NEAR = [
@@ -97,7 +97,7 @@ def test_what_a_grant_is_meant_for(
 )
 def test_a_scope_that_cannot_be_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"write (a host|the folder)"):
-        parse_grant(text)
+        parse_grants(text)
 
 
 def test_a_private_grant_is_worth_a_public_one() -> None:

@@ -15,7 +15,7 @@ from int3rceptor.hooks.verdicts import Fail
 from int3rceptor.model.flow import Flow
 from int3rceptor.plugins.grants import GrantsFile
 from int3rceptor.plugins.manager import PluginManager
-from int3rceptor.plugins.permissions import parse_grant
+from int3rceptor.plugins.permissions import parse_all, parse_grants
 from tests.plugins.support import LogBook, make_dispatcher, make_flow, probe_source
 from tests.support.guests import put, sayer, stamper
 
@@ -42,7 +42,7 @@ async def manager(
 
 
 def grant(manager: PluginManager, name: str, *permissions: str) -> None:
-    granted = frozenset(map(parse_grant, permissions))
+    granted = parse_all(permissions)
     manager.grants._all[name] = GrantsFile(None).change(
         name, lambda one: type(one)(granted=granted)
     )
@@ -178,9 +178,15 @@ async def test_a_scope_that_changes_is_more_too(
     path = put(tmp_path, "one", source, 'permissions = ["topics:a"]')
     slot = await manager.load(path)
     assert slot.current is not None
-    assert parse_grant("topics:a") in slot.current.granted
+    assert parse_grants("topics.send:a") <= slot.current.granted
+    assert not parse_grants("topics.hear:a") <= slot.current.granted
+    assert not slot.current.withheld
     put(tmp_path, "one", source, 'permissions = ["topics:b"]')
-    with pytest.raises(PluginError, match=r"granted: \+topics:b;"):
+    with pytest.raises(PluginError, match=r"granted: \+topics.send:b;"):
+        await manager.reload(slot)
+    hears = probe_source("host_subscribe")
+    put(tmp_path, "one", hears, 'permissions = ["topics:a"]')
+    with pytest.raises(PluginError, match=r"granted: \+topics.hear:a;"):
         await manager.reload(slot)
 
 

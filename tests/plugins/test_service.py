@@ -101,7 +101,7 @@ async def test_nothing_is_loaded_where_there_is_nothing(start: Start) -> None:
 async def test_a_plugin_in_a_list_and_in_full(start: Start, folder: Path) -> None:
     manifest = """version = "1.2"
 description = "says so"
-permissions = ["topics:a"]
+permissions = ["context:a"]
 [scope]
 hosts = ["*.example.com"]
 [limits]
@@ -116,16 +116,16 @@ fuel = 5_000_000"""
         True,
     )
     assert (brief.version, brief.description) == ("1.2", "says so")
-    assert brief.withheld == ["request.modify", "response.modify", "topics:a"]
+    assert brief.withheld == ["context:a", "request.modify", "response.modify"]
     assert brief.hooks == ["on_request", "on_response"]
     assert len(brief.digest) == 64
     full = running.service.details("one")
     assert full.summary == brief
     assert full.imports == ["host_set_header"]
     assert [(one.grant, one.by) for one in full.permissions] == [
+        ("context:a", ""),
         ("request.modify", ""),
         ("response.modify", ""),
-        ("topics:a", ""),
     ]
     assert full.limits["fuel"] == 5_000_000
     assert full.hosts == ["*.example.com"]
@@ -307,6 +307,26 @@ async def test_a_grant_that_means_nothing_is_refused(
     with pytest.raises(PluginError, match=why):
         await running.service.grant("one", [permission])
     assert not running.grants.exists()
+
+
+async def test_a_short_name_grants_what_of_it_is_asked_for(
+    start: Start, folder: Path
+) -> None:
+    asks = 'permissions = ["topics:news", "topics.hear:alerts"]'
+    put(folder, "one", guest("counter_of_news"), asks)
+    put(folder, "two", guest("teller"), asks)
+    running = await start()
+
+    def given(name: str) -> list[str]:
+        told = running.service.details(name).permissions
+        return [one.grant for one in told if one.by == "at run time"]
+
+    await running.service.grant("two", ["topics:news"])
+    assert given("two") == ["topics.send:news"]
+    with pytest.raises(PluginError, match=r"does not ask for topics\.hear:alerts"):
+        await running.service.grant("two", ["topics.hear:alerts"])
+    await running.service.revoke("two", ["topics:news"])
+    assert given("two") == []
 
 
 async def test_what_others_granted_is_taken_back_where_it_was(
