@@ -1,6 +1,6 @@
 """`plugins new`, `test` and `bench`: for who writes a plugin."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,9 +10,15 @@ from int3rceptor.cli.escaping import printable
 from int3rceptor.errors import PluginError
 
 if TYPE_CHECKING:
+    from int3rceptor.plugins.authoring.expectations import Expected
     from int3rceptor.plugins.authoring.recorded import Recording
     from int3rceptor.plugins.authoring.timing import Timing
-    from int3rceptor.plugins.authoring.trial import FlowRun, HookRun
+    from int3rceptor.plugins.authoring.trial import (
+        FlowRun,
+        HookRun,
+        MessageRun,
+        Trial,
+    )
 
 DEFAULT_CALLS = 10_000
 """Of each hook in a bench: a fraction of a second, and a p99 of a hundred calls."""
@@ -65,31 +71,64 @@ def try_on(
 
     It is granted what its imports and its manifest ask for, but network and files.
     """
-    from int3rceptor.plugins.authoring.expectations import judge, read_expectations
+    from int3rceptor.plugins.authoring.expectations import (
+        Expected,
+        judge,
+        read_expectations,
+    )
     from int3rceptor.plugins.authoring.trial import Trial
 
     recordings = _recordings(flow, har)
-    if not recordings:
-        raise PluginError("nothing to run it on: give --flow or --har")
-    expectations = () if expect is None else read_expectations(expect)
+    expected = Expected() if expect is None else read_expectations(expect)
+    _require_something(recordings, expected)
     with Trial(file) as trial:
         for grant in trial.withheld:
             _echo(f"not granted in a trial: {grant}")
         for level, text in trial.first_lines:
             _echo(f"plugin_init: {level.name} {text}")
-        runs = []
-        for recording in recordings:
-            runs.append(run := trial.run(recording))
-            for line in _flow_lines(run):
-                _echo(line)
-    failures = list(judge(expectations, runs))
+        flows, messages = _all_runs(trial, recordings, expected)
+    failures = list(judge(expected.expectations, flows, messages))
     for failure in failures:
         _echo(f"FAILED {failure}")
-    calls = sum(len(one.runs) for one in runs)
-    held = f", {len(expectations)} expectations" if expect else ""
-    _echo(f"{len(runs)} flows, {calls} calls{held}, {len(failures)} failures")
+    calls = sum(len(one.runs) for one in flows)
+    calls += sum(len(one.runs) for one in messages)
+    heard = f"{len(messages)} messages, " if messages else ""
+    held = f", {len(expected.expectations)} expectations" if expect else ""
+    _echo(f"{len(flows)} flows, {heard}{calls} calls{held}, {len(failures)} failures")
     if failures:
         raise PluginError(f"{file}: {len(failures)} failures, listed above")
+
+
+def _require_something(recordings: "Sequence[Recording]", expected: "Expected") -> None:
+    if not recordings and not expected.messages:
+        raise PluginError(
+            "nothing to run it on: give --flow, --har, or messages by --expect"
+        )
+    for number, one in enumerate(expected.messages, 1):
+        if one.after > len(recordings):
+            raise PluginError(
+                f"message {number}: after flow {one.after}, but there are "
+                f"{len(recordings)}"
+            )
+
+
+def _all_runs(
+    trial: "Trial", recordings: "Sequence[Recording]", expected: "Expected"
+) -> "tuple[list[FlowRun], list[MessageRun]]":
+    """Flows and messages in their order, each told as it was."""
+    flows: list[FlowRun] = []
+    heard: dict[int, MessageRun] = {}
+    for after in range(len(recordings) + 1):
+        if after:
+            flows.append(flow := trial.run(recordings[after - 1]))
+            for line in _flow_lines(flow):
+                _echo(line)
+        for number, one in enumerate(expected.messages, 1):
+            if one.after == after:
+                heard[number] = run = trial.hear(one.message, f"message {number}")
+                for line in _message_lines(run):
+                    _echo(line)
+    return flows, [heard[number] for number in sorted(heard)]
 
 
 def bench(
@@ -106,6 +145,7 @@ def bench(
 
     recordings = _recordings(flow, har)
     with Trial(file) as trial:
+        entries = trial.info.entries
         timings = time_entries(trial, calls, recordings[0] if recordings else None)
     about = recordings[0].name if recordings else "a made-up flow"
     _echo(f"{file}: {calls} calls of each hook about {about}")
@@ -114,6 +154,8 @@ def bench(
     for one in timings:
         for line in _timing_lines(one):
             _echo(line)
+    for name in {one.value for one in entries} - {one.entry.value for one in timings}:
+        _echo(f"{name:18} not called: the plugin listens to no topic")
     _echo("Fuel is exact. Times are this machine's processor: trust the least most.")
 
 
@@ -134,6 +176,16 @@ def _flow_lines(flow: "FlowRun") -> Iterator[str]:
         yield "  not in the plugin's scope"
     for run in flow.runs:
         yield from _run_lines(run)
+
+
+def _message_lines(run: "MessageRun") -> Iterator[str]:
+    from int3rceptor.plugins.authoring.trial import shown
+
+    yield f"{run.name}: {shown(run.message)}"
+    if not run.runs:
+        yield "  the plugin does not listen to it"
+    for one in run.runs:
+        yield from _run_lines(one)
 
 
 def _run_lines(run: "HookRun") -> Iterator[str]:

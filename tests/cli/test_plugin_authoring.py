@@ -103,7 +103,73 @@ def test_test_shows_logs_notes_and_what_is_out_of_scope(
 
 def test_test_without_flows_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     said = refused(capsys, "plugins", "test", STAMP)
-    assert said == "nothing to run it on: give --flow or --har"
+    assert said == "nothing to run it on: give --flow, --har, or messages by --expect"
+
+
+HEARS = """
+[[message]]
+topic = "news"
+text = "first"
+[[message]]
+topic = "news"
+text = "second \\u001b[2J"
+after = 1
+[[message]]
+topic = "other"
+[[expect]]
+message = 2
+log = ["second"]
+"""
+
+
+def test_test_gives_messages_between_flows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = written(tmp_path / "a.wat", guest("counter_of_news").decode())
+    written(tmp_path / "a.toml", 'permissions = ["topics.hear:news"]')
+    expect = written(tmp_path / "e.toml", HEARS)
+    flow = written(tmp_path / "flow.json", FLOW)
+
+    shown = output(
+        capsys, "plugins", "test", module, "--flow", flow, "--expect", expect
+    )
+    begins = [line.split(" (")[0] for line in shown.splitlines()]
+    assert begins == [
+        "message 1: news, 5 bytes: first",
+        "  on_message: continued",
+        "    log: INFO first",
+        "message 3: other, 0 bytes: ",
+        "  the plugin does not listen to it",
+        "flow 4: GET https://a.test/\\x1b[2J",
+        "message 2: news, 11 bytes: second \\x1b[2J",
+        "  on_message: continued",
+        "    log: INFO second \\x1b[2J",
+        "1 flows, 3 messages, 2 calls, 1 expectations, 0 failures",
+    ]
+    refusal = refused(capsys, "plugins", "test", module, "--expect", expect)
+    assert refusal == "message 2: after flow 1, but there are 0"
+
+
+def test_messages_need_no_flow(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = written(tmp_path / "a.wat", guest("counter_of_news").decode())
+    written(tmp_path / "a.toml", 'permissions = ["topics:news", "topics:more"]')
+    expect = written(tmp_path / "e.toml", '[[message]]\ntopic = "news"\nhex = "68 69"')
+
+    shown = output(capsys, "plugins", "test", module, "--expect", expect)
+    assert "    sent more, 2 bytes: hi\n    log: INFO hi\n" in shown
+    assert shown.endswith("0 flows, 1 messages, 1 calls, 0 expectations, 0 failures\n")
+
+
+def test_bench_says_that_nobody_listens(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hooks = '(export "on_message") (export "on_request")'
+    source = f"(module (func {hooks} (result i32) (i32.const 0)))"
+    module = written(tmp_path / "a.wat", source)
+    shown = output(capsys, "plugins", "bench", module, "--calls", "1")
+    assert "on_message         not called: the plugin listens to no topic\n" in shown
 
 
 def test_a_flow_that_was_kept_is_read_as_it_was_shown(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
-"""What an author expects of a plugin: a TOML file, judged against a trial."""
+"""What an author expects of a plugin: a TOML file, judged against a trial.
+
+The file also holds the messages that the plugin is given, as if others had sent them.
+"""
 
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
-from typing import get_args
+from typing import TypeVar, get_args
 
 from int3rceptor.config.tables import Table, made, setting
 from int3rceptor.errors import PluginError, SettingError
@@ -13,11 +15,13 @@ from int3rceptor.hooks.verdicts import Fail, Hold, Verdict
 from int3rceptor.plugins.authoring.trial import (
     FlowRun,
     HookRun,
+    MessageRun,
     MessageState,
     decision_of,
 )
 from int3rceptor.plugins.boundary import Fault
-from int3rceptor.plugins.codes import ENTRIES
+from int3rceptor.plugins.codes import ENTRIES, Extra
+from int3rceptor.plugins.messages import MAX_MESSAGE_BYTES, MAX_TOPIC_BYTES, Message
 
 MAX_EXPECTATIONS_BYTES = 1024 * 1024
 """Of the file: hundreds of expectations are a few dozen KiB."""
@@ -70,14 +74,56 @@ def _verdict(name: str) -> str:
     return name
 
 
+def _topic(name: str) -> str:
+    if not name or len(name.encode()) > MAX_TOPIC_BYTES or not name.isprintable():
+        raise ValueError(f"a topic has 1 to {MAX_TOPIC_BYTES} bytes, all printable")
+    return name
+
+
+def _hex(text: str) -> str:
+    bytes.fromhex(text)  # ValueError says where
+    return text
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class GivenMessage(Table):
+    """One [[message]]: `text`, or bytes in `hex`, given after so many flows."""
+
+    topic: str = setting("", check=_topic)
+    text: str = ""
+    hex: str = setting("", check=_hex)
+    sender: str = "test"
+    after: int = setting(0, least=0)
+
+    @property
+    def message(self) -> Message:
+        """As the plugin gets it."""
+        data = bytes.fromhex(self.hex) if self.hex else self.text.encode()
+        return Message(self.topic, data, (self.sender,))
+
+    def problem(self) -> str:
+        """What is wrong with it as a whole; "" if nothing."""
+        if self.text and self.hex:
+            return "hex: there is text already: give one of the two"
+        if len(self.message.data) > MAX_MESSAGE_BYTES:
+            return f"larger than {MAX_MESSAGE_BYTES} bytes"
+        return ""
+
+
+_OF_FLOWS = ("flow", "status", "method", "path", "request", "response", "tags")
+"""Keys that say nothing about a message."""
+
+
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Expectation(Table):
-    """One [[expect]]: judged after `hook`, or after the last; of one flow or of all.
+    """One [[expect]]: judged after `hook`, or after the last; of one flow or of all, or
+    of one message or of all.
 
-    What is "" or 0 was not given.
+    What is "" or 0 was not given. `sends` is what a message on a topic contains.
     """
 
     flow: int = setting(0, least=0)
+    message: int = setting(0, least=0)
     hook: str = setting("", check=_hook)
     verdict: str = setting("", check=_verdict)
     status: int = setting(0, least=0)
@@ -87,19 +133,46 @@ class Expectation(Table):
     response: MessageExpectation = made(MessageExpectation)
     tags: Sequence[str] = ()
     log: Sequence[str] = ()
+    sends: Mapping[str, str] = made(dict)
     fuel_below: int = setting(0, least=0)
 
-    def failures(self, flow: FlowRun) -> Iterator[str]:
-        """What does not hold of this flow, a line each."""
-        runs = [one for one in flow.runs if self.hook in ("", one.entry.value)]
+    @property
+    def is_about_messages(self) -> bool:
+        """Whether it is judged of messages and not of flows."""
+        return self.message > 0 or self.hook == Extra.MESSAGE.value
+
+    def problem(self) -> str:
+        """What is wrong with it as a whole; "" if nothing."""
+        if not self.is_about_messages:
+            return ""
+        if self.hook not in ("", Extra.MESSAGE.value):
+            return f"message: {self.hook} is not about one"
+        usual = Expectation()
+        for key in _OF_FLOWS:
+            if getattr(self, key) != getattr(usual, key):
+                return f"{key}: a message has none"
+        return ""
+
+    def chosen(
+        self, flows: Sequence[FlowRun], messages: Sequence[MessageRun]
+    ) -> "Sequence[Judged]":
+        """Those that it is judged of."""
+        among: Sequence[Judged] = messages if self.is_about_messages else flows
+        place = self.message or self.flow
+        return among[place - 1 : place] if place else among
+
+    def failures(self, judged: "Judged") -> Iterator[str]:
+        """What does not hold of this flow or message, a line each."""
+        runs = [one for one in judged.runs if self.hook in ("", one.entry.value)]
         if not runs:
             yield f"{self.hook or 'no hook'} was {'not ' * bool(self.hook)}called"
             return
         yield from self._of_calls(runs)
         last = runs[-1]
-        yield from self._of_state(last)
-        yield from self.request.failures("request", last.request)
-        yield from self.response.failures("response", last.response)
+        if last.request is not None:
+            yield from self._of_state(last, last.request)
+            yield from self.request.failures("request", last.request)
+            yield from self.response.failures("response", last.response)
 
     def _of_calls(self, runs: Sequence[HookRun]) -> Iterator[str]:
         decided = [one.decision for one in runs]
@@ -108,13 +181,19 @@ class Expectation(Table):
         for part in self.log:
             if not any(part in text for one in runs for _, text in one.lines):
                 yield f"no log line contains {part!r}"
+        sent = [one for run in runs for one in run.sent]
+        for topic, part in self.sends.items():
+            found = [one for one in sent if one.topic == topic]
+            if not any(part.encode() in one.data for one in found):
+                what = f"contains {part!r}" if found else "was sent"
+                yield f"no message on {topic} {what}"
         most = self.fuel_below
         for one in runs:
             if 0 < most <= one.fuel:
                 yield f"{one.entry.value} took {one.fuel} fuel, not below {most}"
 
-    def _of_state(self, last: HookRun) -> Iterator[str]:
-        method, path = last.request.start
+    def _of_state(self, last: HookRun, request: MessageState) -> Iterator[str]:
+        method, path = request.start
         status = "none" if last.response is None else last.response.start[0]
         wanted = {"method": self.method, "path": self.path, "status": self.status}
         found = {"method": method, "path": path, "status": status}
@@ -126,8 +205,19 @@ class Expectation(Table):
                 yield f"the flow is not tagged {tag!r}"
 
 
-def read_expectations(path: Path) -> tuple[Expectation, ...]:
-    """The expectations of a file; a PluginError names the file and the key."""
+Judged = FlowRun | MessageRun
+
+
+@dataclass(slots=True, frozen=True)
+class Expected:
+    """What a file holds."""
+
+    expectations: tuple[Expectation, ...] = ()
+    messages: tuple[GivenMessage, ...] = ()
+
+
+def read_expectations(path: Path) -> Expected:
+    """What a file holds; a PluginError names the file and the key."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_EXPECTATIONS_BYTES + 1)
@@ -139,37 +229,57 @@ def read_expectations(path: Path) -> tuple[Expectation, ...]:
         table = tomllib.loads(data.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PluginError(f"{path}: not valid TOML: {error}") from None
-    found = table.get("expect")
-    if list(table) != ["expect"] or not isinstance(found, list):
-        raise PluginError(f"{path}: must hold [[expect]] tables, and nothing else")
-    return tuple(_read(path, number, one) for number, one in enumerate(found, 1))
+    are_lists = all(isinstance(one, list) for one in table.values())
+    if not table or not are_lists or table.keys() - {"expect", "message"}:
+        raise PluginError(
+            f"{path}: must hold [[expect]] and [[message]] tables, and nothing else"
+        )
+    return Expected(
+        tuple(_read(path, "expect", table.get("expect", []), Expectation)),
+        tuple(_read(path, "message", table.get("message", []), GivenMessage)),
+    )
 
 
-def _read(path: Path, number: int, table: object) -> Expectation:
-    if not isinstance(table, dict):
-        raise PluginError(f"{path}: expect {number}: must be a table")
-    try:
-        return Expectation.of(table)
-    except SettingError as error:
-        reason = f"expect {number}: {error.key}: {error.reason}"
-        raise PluginError(f"{path}: {reason}") from None
+_Kind = TypeVar("_Kind", Expectation, GivenMessage)
+
+
+def _read(
+    path: Path, key: str, tables: list[object], kind: type[_Kind]
+) -> Iterator[_Kind]:
+    for number, table in enumerate(tables, 1):
+        where = f"{path}: {key} {number}"
+        if not isinstance(table, dict):
+            raise PluginError(f"{where}: must be a table")
+        try:
+            one = kind.of(table)
+        except SettingError as error:
+            raise PluginError(f"{where}: {error.key}: {error.reason}") from None
+        if problem := one.problem():
+            raise PluginError(f"{where}: {problem}")
+        yield one
 
 
 def judge(
-    expectations: Sequence[Expectation], flows: Sequence[FlowRun]
+    expectations: Sequence[Expectation],
+    flows: Sequence[FlowRun],
+    messages: Sequence[MessageRun] = (),
 ) -> Iterable[str]:
     """Every failure, a line each: what does not hold, and calls that failed unasked."""
     for number, one in enumerate(expectations, 1):
-        chosen = flows[one.flow - 1 : one.flow] if one.flow else flows
+        chosen = one.chosen(flows, messages)
         if not chosen:
-            yield f"expect {number}: there is no flow {one.flow}"
-        for flow in chosen:
-            for what in one.failures(flow):
+            what = "message" if one.is_about_messages else "flow"
+            place = f" {one.message or one.flow}" if one.message or one.flow else ""
+            yield f"expect {number}: there is no {what}{place}"
+        for judged in chosen:
+            for said in one.failures(judged):
                 after = f", after {one.hook}" if one.hook else ""
-                yield f"expect {number}, {flow.name}{after}: {what}"
-    wanted = {(one.flow, one.hook) for one in expectations if one.verdict == "fault"}
-    for place, flow in enumerate(flows, 1):
-        for run in flow.runs:
-            asked = product((0, place), ("", run.entry.value))
-            if run.is_fault and wanted.isdisjoint(asked):
-                yield f"{flow.name}, {run.entry.value}: {run.said}"
+                yield f"expect {number}, {judged.name}{after}: {said}"
+    faults = [one for one in expectations if one.verdict == "fault"]
+    everything: Sequence[Judged] = [*flows, *messages]
+    for judged in everything:
+        foreseen = [one for one in faults if judged in one.chosen(flows, messages)]
+        hooks = {one.hook for one in foreseen}
+        for run in judged.runs:
+            if run.is_fault and hooks.isdisjoint(("", run.entry.value)):
+                yield f"{judged.name}, {run.entry.value}: {run.said}"

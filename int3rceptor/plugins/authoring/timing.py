@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from int3rceptor.plugins.authoring.recorded import Recording
 from int3rceptor.plugins.authoring.recorded_flow import sample
 from int3rceptor.plugins.authoring.trial import HookRun, Trial
-from int3rceptor.plugins.codes import Entry
+from int3rceptor.plugins.chunks import Chunk
+from int3rceptor.plugins.codes import Entry, Extra
+from int3rceptor.plugins.messages import Message
 
 WARM_UP = 20
 """Calls before the counted ones: the first touch memory that is not there yet."""
+
+MADE_UP = b"made up for a bench of plugins: a kilobyte of it. " * 20
+"""A message, or a chunk of a body."""
 
 MAX_CALLS = 1_000_000
 """Of each entry: some seconds to a minute."""
@@ -47,13 +52,19 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(ordered[0], ordered[last // 2], ordered[last * 99 // 100])
 
 
+def timed(trial: Trial) -> list[Entry]:
+    """All entries, but on_message of a plugin that listens to no topic."""
+    entries = trial.info.entries
+    return [one for one in entries if one is not Extra.MESSAGE or trial.topics]
+
+
 def time_entries(
     trial: Trial, count: int, recording: Recording | None = None
 ) -> list[Timing]:
     """Call each entry `count` times about this flow, or a made-up one."""
     recording = recording or sample()
     timings = []
-    for entry in trial.info.entries:
+    for entry in timed(trial):
         for _ in range(WARM_UP):
             _call(trial, entry, recording)
         runs = [_call(trial, entry, recording) for _ in range(count)]
@@ -73,6 +84,12 @@ def time_entries(
 
 
 def _call(trial: Trial, entry: Entry, recording: Recording) -> HookRun:
-    run, _ = trial.ask(entry, recording.make())
+    if entry is Extra.MESSAGE:
+        topic, *_ = trial.topics
+        return trial.hear(Message(topic, MADE_UP, ("bench",))).runs[0]
+    chunk = None
+    if isinstance(entry, Extra):
+        chunk = Chunk(data=MADE_UP, is_last=False)
+    run, _ = trial.ask(entry, recording.make(), chunk)
     assert run is not None
     return run

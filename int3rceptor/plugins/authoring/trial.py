@@ -35,6 +35,7 @@ from int3rceptor.plugins.instance import PluginCode, PluginInstance
 from int3rceptor.plugins.keyvalues import KeyValues
 from int3rceptor.plugins.loading import asked_for, read_module
 from int3rceptor.plugins.manifest import read_manifest
+from int3rceptor.plugins.messages import Mailbox, Message
 from int3rceptor.plugins.scope import scope_test
 from int3rceptor.plugins.streaming import CHUNKS_OF
 
@@ -43,6 +44,9 @@ NEVER_GRANTED = frozenset({"network", "files"})
 
 MAX_DECODED_BYTES = 256 * 1024 * 1024
 """Of a recorded body that a module takes the content coding off."""
+
+MAX_SHOWN_BYTES = 60
+"""Of a message, in a line about it."""
 
 Line = tuple[LogLevel, str]
 
@@ -68,7 +72,8 @@ class MessageState:
 @dataclass(slots=True, frozen=True, kw_only=True)
 class HookRun:
     """One call. `decision` is a word, `said` the same with its details; `seconds` is
-    what the processor worked, not what passed by while others had it."""
+    what the processor worked, not what passed by while others had it. `sent` are
+    messages to other plugins; in on_message there is no request."""
 
     entry: Entry
     decision: str
@@ -76,11 +81,12 @@ class HookRun:
     is_fault: bool
     changes: tuple[str, ...]
     lines: tuple[Line, ...]
-    tags: tuple[str, ...]
     fuel: int
     seconds: float
-    request: MessageState
-    response: MessageState | None
+    sent: tuple[Message, ...] = ()
+    tags: tuple[str, ...] = ()
+    request: MessageState | None = None
+    response: MessageState | None = None
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -91,6 +97,15 @@ class FlowRun:
     url: str
     notes: tuple[str, ...]
     is_in_scope: bool
+    runs: tuple[HookRun, ...]
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class MessageRun:
+    """The call about one message; none when the plugin does not listen to its topic."""
+
+    name: str
+    message: Message
     runs: tuple[HookRun, ...]
 
 
@@ -110,15 +125,12 @@ class Trial(AbstractContextManager["Trial"]):
             if one.permission.value in NEVER_GRANTED
         )
         granted = asked_for(self.info, manifest).difference(self.withheld)
+        self._sent: list[Message] = []
+        self._surroundings = self._made_up()
         self._instance = PluginInstance(
             PluginCode(module=module, info=self.info, granted=granted),
             manifest.limits,
-            Surroundings(
-                name=manifest.name,
-                config=manifest.guest_config(),
-                secret_fields=manifest.secret_fields,
-                state=KeyValues(manifest.state.quota_bytes, wall_ms),
-            ),
+            self._surroundings,
             maker_factory(),
         )
         is_guard = manifest.on_error == "block"
@@ -127,6 +139,28 @@ class Trial(AbstractContextManager["Trial"]):
             for point in HookPoint
         }
         self.first_lines: tuple[Line, ...] = ()
+
+    def _made_up(self) -> Surroundings:
+        """All around it is its own, and nobody is beside it."""
+        manifest = self.manifest
+        return Surroundings(
+            name=manifest.name,
+            config=manifest.guest_config(),
+            secret_fields=manifest.secret_fields,
+            args=(manifest.name, *manifest.wasi.args),
+            env=manifest.wasi.env,
+            state=KeyValues(manifest.state.quota_bytes, wall_ms),
+            mailbox=Mailbox(
+                manifest.name,
+                message_bytes=manifest.limits.message_bytes,
+                messages=manifest.limits.messages,
+            ),
+            publish=self._send,
+        )
+
+    def _send(self, message: Message) -> int:
+        self._sent.append(message)
+        return 0  # nobody else is here
 
     def __enter__(self) -> Self:
         shared_ticker().acquire()
@@ -154,7 +188,8 @@ class Trial(AbstractContextManager["Trial"]):
         """Ask the module about one flow, hook by hook."""
         flow = recording.make()
         url = flow.request.url
-        is_in_scope = any(self._fits(point, flow) for point in self._points())
+        points = [*self._points()]  # none: it only hears messages
+        is_in_scope = not points or any(self._fits(one, flow) for one in points)
         return FlowRun(
             name=recording.name,
             url=f"{flow.request.method} {url}",
@@ -162,6 +197,20 @@ class Trial(AbstractContextManager["Trial"]):
             is_in_scope=is_in_scope,
             runs=tuple(self._hooks(flow)) if is_in_scope else (),
         )
+
+    @property
+    def topics(self) -> list[str]:
+        """What it listens to by now."""
+        return sorted(self._surroundings.mailbox.topics)
+
+    def hear(self, message: Message, name: str = "a message") -> MessageRun:
+        """Give it a message, if it listens to the topic."""
+        if Extra.MESSAGE not in self.info.entries or message.topic not in self.topics:
+            return MessageRun(name=name, message=message, runs=())
+        started = time.thread_time()
+        result = self._instance.read_message(message)
+        run = self._told(Extra.MESSAGE, result, time.thread_time() - started)
+        return MessageRun(name=name, message=message, runs=(run,))
 
     def _points(self) -> Iterable[HookPoint]:
         """The hooks of the dispatcher that it is asked at, by itself or for chunks."""
@@ -242,20 +291,40 @@ class Trial(AbstractContextManager["Trial"]):
         self._instance.take_before()
         verdict = None if isinstance(result, Fault) else result
         answered = verdict.response if isinstance(verdict, Respond) else flow.response
-        run = HookRun(
-            entry=entry,
-            decision=_decision(result),
-            said=_said(result),
-            is_fault=isinstance(result, Fault),
-            changes=tuple(_changes(before, flow, tags)),
-            lines=tuple(self._instance.take_lines()),
+        run = self._told(entry, result, seconds)
+        run = dataclasses.replace(
+            run,
+            changes=(*_changes(before, flow, tags), *run.changes),
             tags=tuple(flow.tags),
-            fuel=self._instance.fuel_used(),
-            seconds=seconds,
             request=_state(flow.request),
             response=None if answered is None else _state(answered),
         )
         return run, verdict
+
+    def _told(
+        self, entry: Entry, result: Verdict | Fault | None, seconds: float
+    ) -> HookRun:
+        """What is known of a call whatever it was about."""
+        sent = tuple(self._sent)
+        self._sent.clear()
+        return HookRun(
+            entry=entry,
+            decision=_decision(result),
+            said=_said(result),
+            is_fault=isinstance(result, Fault),
+            changes=tuple(f"sent {shown(one)}" for one in sent),
+            lines=tuple(self._instance.take_lines()),
+            sent=sent,
+            fuel=self._instance.fuel_used(),
+            seconds=seconds,
+        )
+
+
+def shown(message: Message) -> str:
+    """A message in a line: its topic, its length, and how it begins."""
+    text = message.data[:MAX_SHOWN_BYTES].decode("utf-8", "replace")
+    dots = "…" * (len(message.data) > MAX_SHOWN_BYTES)
+    return f"{message.topic}, {len(message.data)} bytes: {text}{dots}"
 
 
 def _whole(body: Body) -> bytes:

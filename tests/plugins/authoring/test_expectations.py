@@ -1,5 +1,6 @@
 """Expectations: each key can hold and can fail, and says which, where and what."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,13 @@ from int3rceptor.model.flow import Flow
 from int3rceptor.plugins.authoring import expectations
 from int3rceptor.plugins.authoring.expectations import (
     DECISIONS,
+    Expectation,
     judge,
     read_expectations,
 )
 from int3rceptor.plugins.authoring.recorded import Recording
-from int3rceptor.plugins.authoring.trial import FlowRun, Trial
+from int3rceptor.plugins.authoring.trial import FlowRun, MessageRun, Trial
+from int3rceptor.plugins.messages import Message
 from tests.plugins.support import EXAMPLES, guest, make_flow
 
 STAMP = EXAMPLES / "header-stamp" / "header_stamp.wasm"
@@ -36,7 +39,7 @@ def stamped() -> list[FlowRun]:
 def failures(folder: Path, text: str, ran: list[FlowRun]) -> list[str]:
     path = folder / "expect.toml"
     path.write_text(text)
-    return list(judge(read_expectations(path), ran))
+    return list(judge(read_expectations(path).expectations, ran))
 
 
 HOLDS = """
@@ -150,9 +153,32 @@ def test_a_fault_fails_unless_it_is_expected(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("expect = 1", "must hold [[expect]] tables, and nothing else"),
+        ("expect = 1", "must hold [[expect]] and [[message]] tables, and nothing"),
         ("expect = [1]", "expect 1: must be a table"),
-        ("x = 1\n[[expect]]", "must hold [[expect]] tables"),
+        ("x = 1\n[[expect]]", "must hold [[expect]] and"),
+        ("message = 1", "must hold [[expect]] and"),
+        ("message = [1]", "message 1: must be a table"),
+        ("[[message]]", "message 1: topic: '': a topic has 1 to 128 bytes"),
+        ('[[message]]\ntopic = "a\\n"', "message 1: topic: 'a\\n': a topic has"),
+        ('[[message]]\ntopic = "a"\nhex = "0g"', "message 1: hex: '0g': non-hex"),
+        (
+            '[[message]]\ntopic = "a"\nhex = "00"\ntext = "a"',
+            "message 1: hex: there is text already",
+        ),
+        ('[[message]]\ntopic = "a"\nafter = -1', "message 1: after: must be"),
+        (
+            '[[message]]\ntopic = "a"\ntext = "' + "x" * 262_145 + '"',
+            "message 1: larger than 262144 bytes",
+        ),
+        (
+            '[[expect]]\nmessage = 1\nhook = "on_request"',
+            "expect 1: message: on_request is not about one",
+        ),
+        ("[[expect]]\nmessage = 1\nflow = 1", "expect 1: flow: a message has none"),
+        (
+            '[[expect]]\nhook = "on_message"\nrequest.absent = ["a"]',
+            "expect 1: request: a message has none",
+        ),
         ("[[expect]]\n[[expect]]\nwrong = 1", "expect 2: wrong: no such key"),
         ("[[expect]]\nrequest.hedaers = {}", "expect 1: request.hedaers: no such key"),
         (
@@ -163,7 +189,7 @@ def test_a_fault_fails_unless_it_is_expected(tmp_path: Path) -> None:
         ("[[expect]]\nflow = -1", "expect 1: flow: must be greater than or equal to 0"),
         ("[[expect]]\ntags = 1", "expect 1: tags: must be a list, not 1"),
         ("[[expect]", "not valid TOML"),
-        ("", "must hold [[expect]] tables"),
+        ("", "must hold [[expect]] and"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_line(
@@ -194,3 +220,120 @@ def test_the_decisions_are_those_that_a_plugin_can_give() -> None:
         DECISIONS
     )
     assert {"hold", "fail"}.isdisjoint(DECISIONS)
+
+
+# --- messages -------------------------------------------------------------------------
+
+
+HELLO = Message("news", b"hello", ("test",))
+
+
+@pytest.fixture(scope="module")
+def heard(tmp_path_factory: pytest.TempPathFactory) -> list[MessageRun]:
+    """Of a plugin that listens to "news", logs what it hears and says it on "more"."""
+    path = tmp_path_factory.mktemp("heard") / "counter.wat"
+    path.write_bytes(guest("counter_of_news"))
+    asks = 'permissions = ["topics:news", "topics:more"]'
+    path.with_suffix(".toml").write_text(asks)
+    bytes_of_another = Message("news", b"\0\xff", ("another",))
+    unheard = Message("other", b"", ("test",))
+    with Trial(path) as trial:
+        return [
+            trial.hear(one, f"message {number}")
+            for number, one in enumerate((HELLO, bytes_of_another, unheard), 1)
+        ]
+
+
+def judged(folder: Path, text: str, heard: list[MessageRun]) -> list[str]:
+    path = folder / "expect.toml"
+    path.write_text(text)
+    return list(judge(read_expectations(path).expectations, [], heard))
+
+
+def test_messages_are_read_from_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "expect.toml"
+    path.write_text(
+        """
+        [[message]]
+        topic = "news"
+        text = "hello"
+        [[message]]
+        topic = "news"
+        hex = "00 ff"
+        sender = "another"
+        after = 2
+        """
+    )
+    first, second = read_expectations(path).messages
+    assert (first.message, first.after) == (HELLO, 0)
+    assert second.message == Message("news", b"\0\xff", ("another",))
+    assert second.after == 2
+
+
+def test_messages_are_judged(tmp_path: Path, heard: list[MessageRun]) -> None:
+    text = """
+    [[expect]]
+    hook = "on_message"
+    verdict = "continue"
+    fuel_below = 1000
+    [[expect]]
+    message = 1
+    log = ["hello"]
+    sends = { more = "hel" }
+    """
+    assert judged(tmp_path, text, heard[:2]) == []
+    (run,) = heard[0].runs
+    assert run.changes == ("sent more, 5 bytes: hello",)
+    assert 0 < run.fuel < 1000
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ('message = 1\nlog = ["x"]', "expect 1, message 1: no log line contains 'x'"),
+        ("message = 2\nfuel_below = 1", "expect 1, message 2: on_message took "),
+        (
+            'message = 1\nsends = { other = "" }',
+            "expect 1, message 1: no message on other was sent",
+        ),
+        (
+            'message = 2\nsends = { more = "x" }',
+            "expect 1, message 2: no message on more contains 'x'",
+        ),
+        ("message = 4", "expect 1: there is no message 4"),
+        (
+            'message = 1\nverdict = "fault"',
+            "expect 1, message 1: the verdict is continue, not fault",
+        ),
+        (
+            'hook = "on_message"',
+            "expect 1, message 3, after on_message: on_message was not called",
+        ),
+    ],
+)
+def test_what_does_not_hold_of_a_message_is_told(
+    key: str, said: str, tmp_path: Path, heard: list[MessageRun]
+) -> None:
+    (line,) = judged(tmp_path, f"[[expect]]\n{key}", heard)
+    assert line.startswith(said)
+
+
+def test_a_fault_on_a_message_fails_unless_it_is_expected(
+    heard: list[MessageRun],
+) -> None:
+    (run,) = heard[0].runs
+    failed = replace(run, decision="fault", said="failed: trap", is_fault=True)
+    faulty = replace(heard[0], runs=(failed,))
+    assert list(judge([], [], [faulty])) == ["message 1, on_message: failed: trap"]
+    expected = Expectation(message=1, verdict="fault")
+    assert list(judge([expected], [], [faulty])) == []
+
+
+def test_what_a_hook_sends_is_judged_too(tmp_path: Path) -> None:
+    path = tmp_path / "teller.wat"
+    path.write_bytes(guest("teller"))
+    path.with_suffix(".toml").write_text('permissions = ["topics.send:news"]')
+    (ran,) = flows(path)
+    assert ran.runs[0].changes == ("sent news, 5 bytes: hello",)
+    text = '[[expect]]\nsends = { news = "hel" }'
+    assert failures(tmp_path, text, [ran]) == []
