@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from int3rceptor.config.model import Config
 from int3rceptor.hooks.keeper import Keeper
-from int3rceptor.hooks.points import HookPoint
+from int3rceptor.hooks.points import CAPTURE
 from int3rceptor.link.messages import Began, Ended, FlowSummary
 from int3rceptor.link.plugin_asks import PluginWrote
 from int3rceptor.link.plugin_reports import LogLine
@@ -30,8 +30,6 @@ FLOWS_FOLDER = "flows"
 
 LEVELS = ("debug", "info", "warn", "error")
 """The plugin interface's levels, by number."""
-
-CAPTURE = HookPoint.CAPTURE
 
 _NO_RESPONSE = Response(status=0)
 

@@ -26,3 +26,7 @@ class HookPoint(Enum):
     RESPONSE = "on_response"
     CAPTURE = "on_capture"
     RULE_MATCH = "on_rule_match"
+
+
+# In Python 3.11 a member costs several globals, and each exchange asks for a dozen.
+CONNECT, REQUEST, RESPONSE, CAPTURE, RULE_MATCH = HookPoint

@@ -22,7 +22,7 @@ from int3rceptor.errors import (
 )
 from int3rceptor.hooks.dispatcher import Dispatcher
 from int3rceptor.hooks.keeper import BeforeEnd, Keeper
-from int3rceptor.hooks.points import HookPoint
+from int3rceptor.hooks.points import CAPTURE, CONNECT, REQUEST, RESPONSE
 from int3rceptor.hooks.verdicts import (
     Drop,
     Fail,
@@ -142,9 +142,9 @@ class Exchanges:
         if flow.response is not None:
             flow.bytes_down += flow.response.body.passed
         is_wanted = True
-        if self._hooks.is_heard(HookPoint.CAPTURE, flow):
+        if self._hooks.is_heard(CAPTURE, flow):
             try:
-                verdict = await self._hooks.dispatch(HookPoint.CAPTURE, flow)
+                verdict = await self._hooks.dispatch(CAPTURE, flow)
             except asyncio.CancelledError:
                 # Who was interrupted is asked again, and the flow is kept after that.
                 flow.times.ended = 0.0
@@ -162,11 +162,11 @@ class Exchanges:
             await self._respond(flow, client, self._onboarding.answer(flow.request))
             return None
         verdict = None
-        if session.target is None and self._hooks.is_heard(HookPoint.CONNECT, flow):
+        if session.target is None and self._hooks.is_heard(CONNECT, flow):
             verdict = await self._admit(flow, session)
-        if verdict is None and self._hooks.is_heard(HookPoint.REQUEST, flow):
+        if verdict is None and self._hooks.is_heard(REQUEST, flow):
             self._ask_for_body(flow, client)
-            verdict = await self._hooks.dispatch(HookPoint.REQUEST, flow)
+            verdict = await self._hooks.dispatch(REQUEST, flow)
         if verdict is not None:
             await self._apply(verdict, flow, client)
             return None
@@ -184,7 +184,7 @@ class Exchanges:
         host, port = flow.request.host, flow.request.port
         if session.is_admitted(host, port):
             return None
-        verdict = await self._hooks.dispatch(HookPoint.CONNECT, flow)
+        verdict = await self._hooks.dispatch(CONNECT, flow)
         # To pass plain HTTP through is to do nothing more with it.
         if verdict is None or isinstance(verdict, PassThrough):
             session.admit(host, port, flow.upstream)
@@ -196,7 +196,7 @@ class Exchanges:
         headers = flow.request.headers
         if "expect" not in headers or flow.request.body.is_whole:
             return
-        if self._hooks.needs_body(HookPoint.REQUEST, flow):
+        if self._hooks.needs_body(REQUEST, flow):
             headers.remove("expect")
             client.informational(Informational(status=100, reason=b"Continue"))
 
@@ -210,7 +210,7 @@ class Exchanges:
             origin = origin._replace(via=upstream.address)
             if flow.upstream is None:  # else on_connect was asked of this flow itself
                 flow.upstream, author = upstream, upstream.author
-                flow.record(HookPoint.CONNECT.value, author, describe(upstream))
+                flow.record(CONNECT.value, author, describe(upstream))
         answer = await self._origins.send(
             request,
             origin,
@@ -230,8 +230,8 @@ class Exchanges:
 
     async def _hand_back(self, flow: Flow, client: Responder) -> None:
         """on_response, then the answer's way to the client."""
-        if self._hooks.is_heard(HookPoint.RESPONSE, flow):
-            verdict = await self._hooks.dispatch(HookPoint.RESPONSE, flow)
+        if self._hooks.is_heard(RESPONSE, flow):
+            verdict = await self._hooks.dispatch(RESPONSE, flow)
             if verdict is not None:
                 await self._apply(verdict, flow, client, is_answer=True)
                 raise _Replaced
@@ -249,7 +249,7 @@ class Exchanges:
         match verdict:
             case Respond(response=response) if not is_answer:
                 flow.response = response
-                after = await self._hooks.dispatch(HookPoint.RESPONSE, flow)
+                after = await self._hooks.dispatch(RESPONSE, flow)
                 if after is not None:
                     await self._apply(after, flow, client, is_answer=True)
                     return

@@ -28,7 +28,7 @@ from int3rceptor.proxy.refusals import linger
 from int3rceptor.proxy.requests import build_flow
 from int3rceptor.proxy.session import Session
 from int3rceptor.wire.events import Data, End, RequestHead
-from int3rceptor.wire.h1 import H1Server, Signal
+from int3rceptor.wire.h1 import CLOSED, H1Server
 
 log = logging.getLogger("int3rceptor.proxy")
 
@@ -203,7 +203,7 @@ class H1ServerConnection:
             event = self._codec.next_event()
             if isinstance(event, RequestHead):
                 return event
-            if event is Signal.CLOSED:
+            if event is CLOSED:
                 return None
             try:
                 data = await self._stream.read(wait_s)

@@ -14,7 +14,7 @@ from int3rceptor.errors import (
 from int3rceptor.model.headers import RawHeaders, to_bytes
 from int3rceptor.model.message import Informational, Request, Response
 from int3rceptor.wire.events import Event, RequestHead, ResponseHead
-from int3rceptor.wire.h1_connection import H1Connection, Signal
+from int3rceptor.wire.h1_connection import CLOSED, NEED_DATA, H1Connection, Signal
 from int3rceptor.wire.h1_framing import (
     Framing,
     Peer,
@@ -22,7 +22,7 @@ from int3rceptor.wire.h1_framing import (
     judge_response,
     may_have_body,
 )
-from int3rceptor.wire.h1_plain import Stage
+from int3rceptor.wire.h1_plain import DONE, FAILED, IDLE
 from int3rceptor.wire.h1_serialise import (
     Sending,
     asks_upgrade,
@@ -33,7 +33,7 @@ from int3rceptor.wire.h1_serialise import (
     response_head,
 )
 
-__all__ = ["H1Client", "H1Server", "Signal"]
+__all__ = ["CLOSED", "NEED_DATA", "H1Client", "H1Server", "Signal"]
 
 MAX_LEADING_EMPTY_LINES = 4
 """Empty lines before a request line (RFC 9112, 2.2): old clients send one."""
@@ -111,12 +111,12 @@ class H1Server(H1Connection):
             self._pause_for_ever()
 
     def _retell(self, engine: h11.Connection) -> None:
-        if self._request is None or self._theirs.stage is Stage.IDLE:
+        if self._request is None or self._theirs.stage is IDLE:
             return
         length = b"Content-Length: %d\r\n" % self._theirs.rest
         engine.receive_data(_canonical_request(self._request, length))
         engine.next_event()
-        if self._theirs.stage is Stage.DONE:
+        if self._theirs.stage is DONE:
             engine.next_event()
 
     def _restart(self) -> None:
@@ -126,21 +126,21 @@ class H1Server(H1Connection):
 
     def _read_head(self) -> Event | Signal:
         if not (self._piece or self._buffer):
-            return Signal.CLOSED if self._is_eof else Signal.NEED_DATA
+            return CLOSED if self._is_eof else NEED_DATA
         self._skip_empty_lines()
         raw = self._take_head()
         if raw is None:
             if not self._is_eof:
-                return Signal.NEED_DATA
+                return NEED_DATA
             if self._has_bytes:
                 raise self._cut_short("in the middle of a request head")
-            return Signal.CLOSED
+            return CLOSED
         head, framing = judge_request(raw, self._scheme)
         self._request = head
         # RFC 9112, 9.3: a proxy keeps no persistent connection with HTTP/1.0 clients.
         if head.version == "HTTP/1.0" or b"close" in framing.options:
             self._must_close = True
-        if self._ours.stage is not Stage.IDLE:
+        if self._ours.stage is not IDLE:
             raise ClientProtocolError("HTTP/1.1 state: a request after the response")
         is_plain = not (framing.is_chunked or framing.is_upgrade)
         if self._engine is not None or not is_plain or head.method == "CONNECT":
@@ -181,7 +181,7 @@ class H1Client(H1Connection):
         one has just ended. Bytes that nobody asked for make it unusable."""
         if self._is_eof or self._has_bytes:
             return False
-        is_idle = self._engine is None and self._ours.stage is Stage.IDLE
+        is_idle = self._engine is None and self._ours.stage is IDLE
         return (is_idle and not self._must_close) or self._is_whole
 
     def head(self, request: Request, *, absolute_form: bool = False) -> bytes:
@@ -211,12 +211,12 @@ class H1Client(H1Connection):
         )
 
     def _retell(self, engine: h11.Connection) -> None:
-        if self._ours.stage is Stage.IDLE:
+        if self._ours.stage is IDLE:
             return
         engine.send(self._told_request(_framing_fields(Sending(self._ours.rest))))
-        if self._ours.stage is Stage.DONE:
+        if self._ours.stage is DONE:
             engine.send(h11.EndOfMessage())
-        elif self._ours.stage is Stage.FAILED:
+        elif self._ours.stage is FAILED:
             engine.send_failed()
 
     def _restart(self) -> None:
@@ -228,11 +228,11 @@ class H1Client(H1Connection):
         if not self._method:
             if self._has_bytes:
                 raise OriginProtocolError("the origin sent bytes without being asked")
-            return Signal.CLOSED if self._is_eof else Signal.NEED_DATA
+            return CLOSED if self._is_eof else NEED_DATA
         raw = self._take_head()
         if raw is None:
             if not self._is_eof:
-                return Signal.NEED_DATA
+                return NEED_DATA
             half = "in the middle of a response head" if self._has_bytes else ""
             raise self._cut_short(half or "without an answer")
         head, framing = judge_response(raw, self._method)

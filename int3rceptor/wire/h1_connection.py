@@ -21,7 +21,7 @@ from int3rceptor.wire.h1_framing import (
     judge_partial_head,
     refusal,
 )
-from int3rceptor.wire.h1_plain import Counted, Stage
+from int3rceptor.wire.h1_plain import DONE, FAILED, IDLE, Counted
 from int3rceptor.wire.h1_serialise import Sending, last_chunk
 
 MAX_CUT_BYTES = 16 * 1024
@@ -39,12 +39,18 @@ class Signal(Enum):
     """The peer closed between messages; nothing was lost."""
 
 
+NEED_DATA, PAUSED, CLOSED = Signal
+
+
 class _Reading(Enum):
     HEAD = "head"
     LENGTH = "length"
     CHUNKED = "chunked"
     UNTIL_CLOSE = "until close"
     PAUSED = "paused"
+
+
+_HEAD, _LENGTH, _CHUNKED, _UNTIL_CLOSE, _PAUSED = _Reading
 
 
 class H1Connection(ABC):
@@ -64,7 +70,7 @@ class H1Connection(ABC):
         self._piece = b""
         self._buffer = bytearray()
         self._is_eof = False
-        self._reading = _Reading.HEAD
+        self._reading = _HEAD
         self._judged = 0
         self._guard: ChunkGuard | None = None
         self._failure: ProtocolError | OriginError | None = None
@@ -105,10 +111,10 @@ class H1Connection(ABC):
         if self._failure is not None:
             raise self._failure
         try:
-            if self._reading is _Reading.HEAD:
+            if self._reading is _HEAD:
                 return self._read_head()
-            if self._reading is _Reading.PAUSED:
-                return Signal.PAUSED
+            if self._reading is _PAUSED:
+                return PAUSED
             return self._read_body()
         except (ProtocolError, OriginError) as error:
             self._fail(error)
@@ -125,14 +131,14 @@ class H1Connection(ABC):
 
     def _restart(self) -> None:
         """Forget the exchange that has ended."""
-        self._reading = _Reading.HEAD
+        self._reading = _HEAD
         self._sends_body = False
         self._engine = None
-        self._ours.stage = self._theirs.stage = Stage.IDLE
+        self._ours.stage = self._theirs.stage = IDLE
 
     def _pause_for_ever(self) -> None:
         """The bytes that follow are not HTTP: `leftover` has those that came."""
-        self._reading = _Reading.PAUSED
+        self._reading = _PAUSED
         self._must_close = True
 
     # --- heads ------------------------------------------------------------------------
@@ -191,13 +197,13 @@ class H1Connection(ABC):
         self._guard = None
         length = framing.length if head.has_body else 0
         if length is not None:
-            self._reading = _Reading.LENGTH
+            self._reading = _LENGTH
             self._theirs.begin(length)
         elif framing.is_chunked:
-            self._reading = _Reading.CHUNKED
+            self._reading = _CHUNKED
             self._guard = ChunkGuard(self.peer)
         else:
-            self._reading = _Reading.UNTIL_CLOSE
+            self._reading = _UNTIL_CLOSE
 
     # --- bodies -----------------------------------------------------------------------
 
@@ -209,36 +215,36 @@ class H1Connection(ABC):
             if isinstance(event, h11.Data):
                 return Data(bytes(event.data))
             if isinstance(event, h11.EndOfMessage):
-                self._reading = _Reading.PAUSED
+                self._reading = _PAUSED
                 return End(self._trailers())
             if not self._feed_body(self._engine):
                 if self._is_eof:
                     raise self._cut_short("in the middle of a body")
-                return Signal.NEED_DATA
+                return NEED_DATA
 
     def take_body(self, limit: int) -> bytes | None:
         """The whole body, if it ends by count, is here and not above `limit` bytes:
         then the message is at its end. Else None, and `next_event` tells of it."""
         rest = self._theirs.rest
-        if self._engine is not None or self._reading is not _Reading.LENGTH:
+        if self._engine is not None or self._reading is not _LENGTH:
             return None
         if rest > limit or len(self._piece or self._buffer) < rest:
             return None
         body = self._take_counted() if rest else b""
-        self._theirs.stage = Stage.DONE
-        self._reading = _Reading.PAUSED
+        self._theirs.stage = DONE
+        self._reading = _PAUSED
         return body
 
     def _read_counted(self) -> Event | Signal:
         if not self._theirs.rest:
-            self._theirs.stage = Stage.DONE
-            self._reading = _Reading.PAUSED
+            self._theirs.stage = DONE
+            self._reading = _PAUSED
             return End(None)
         if data := self._take_counted():
             return Data(data)
         if self._is_eof:
             raise self._cut_short("in the middle of a body")
-        return Signal.NEED_DATA
+        return NEED_DATA
 
     def _take_counted(self) -> bytes:
         """What has come of a body that ends by count."""
@@ -258,7 +264,7 @@ class H1Connection(ABC):
         """Give h11 what has come of the body; False when nothing has."""
         if self._guard is not None:
             return self._feed_chunks(engine, self._guard)
-        if self._reading is _Reading.LENGTH:
+        if self._reading is _LENGTH:
             data = self._take_counted()
         else:
             data = self.leftover()
@@ -336,33 +342,32 @@ class H1Connection(ABC):
         if self._must_close:
             return False
         if self._engine is None:
-            done = Stage.DONE
-            return self._ours.stage is done and self._theirs.stage is done
+            return self._ours.stage is DONE and self._theirs.stage is DONE
         return self._is_sent and self._is_read
 
     @property
     def _is_sent(self) -> bool:
         """Whether our message is at its end."""
         if self._engine is None:
-            return self._ours.stage is Stage.DONE
+            return self._ours.stage is DONE
         return self._engine.our_state is h11.DONE
 
     @property
     def _is_read(self) -> bool:
         """Whether the peer's message is at its end."""
         if self._engine is None:
-            return self._theirs.stage is Stage.DONE
+            return self._theirs.stage is DONE
         return self._engine.their_state is h11.DONE
 
     def _begin(self, length: int) -> None:
         """Our message has a plain head, in an exchange that is plain so far."""
-        if self._ours.stage is not Stage.IDLE:
+        if self._ours.stage is not IDLE:
             raise self._unsendable(f"the message is {self._ours.stage.value} already")
         self._ours.begin(length)
 
     def _tell(self, event: h11.Event) -> list[bytes]:
         """Let h11 follow what we send; its bytes are used for data only."""
-        if self._engine is None and self._ours.stage is not Stage.IDLE:
+        if self._engine is None and self._ours.stage is not IDLE:
             raise self._unsendable(f"the message is {self._ours.stage.value} already")
         try:
             return self._engaged().send_with_data_passthrough(event) or []
@@ -371,5 +376,5 @@ class H1Connection(ABC):
 
     def _unsendable(self, why: str) -> ProtocolError:
         self._must_close = True
-        self._ours.stage = Stage.FAILED
+        self._ours.stage = FAILED
         return refusal(self.author, f"cannot be sent by HTTP/1: {why}")

@@ -53,6 +53,9 @@ class Peer(Enum):
     ORIGIN = "origin"
 
 
+_CLIENT, _ORIGIN = Peer
+
+
 class Framing(NamedTuple):
     """How a message's body ends, and what Connection says (lower-case options).
 
@@ -113,7 +116,7 @@ FORBIDDEN_TRAILERS = frozenset(
 
 def refusal(peer: Peer, message: str, status: int = 400) -> ProtocolError:
     """The error for a fault of `peer`; `status` is what a client is answered."""
-    if peer is Peer.CLIENT:
+    if peer is _CLIENT:
         return ClientProtocolError(message, status=status)
     return OriginProtocolError(message)
 
@@ -125,14 +128,14 @@ def judge_request(head: bytes, scheme: str) -> tuple[RequestHead, Framing]:
     """
     line = _REQUEST_LINE.match(head)
     if line is None or line.end() > MAX_START_LINE_BYTES:
-        _refuse_start_line(head, Peer.CLIENT)
+        _refuse_start_line(head, _CLIENT)
     method, target, number = line.groups()
     version = _VERSIONS.get(number)
     if version is None:
         raise refusal(
-            Peer.CLIENT, f"{number[:20].decode()} is not spoken here in clear text", 505
+            _CLIENT, f"{number[:20].decode()} is not spoken here in clear text", 505
         )
-    raw, steering, host, framing = _judge_block(head, line.end(), version, Peer.CLIENT)
+    raw, steering, host, framing = _judge_block(head, line.end(), version, _CLIENT)
     has_body = framing.is_chunked or bool(framing.length)
     if has_body and method == b"CONNECT":
         # RFC 9110, 9.3.6: no defined meaning; the bytes after it are the tunnel's.
@@ -160,7 +163,7 @@ def judge_response(head: bytes, method: str) -> tuple[ResponseHead, Framing]:
     """
     end = head.find(b"\r\n") + 2
     version, status, reason = _judge_status_line(head[:end])
-    raw, steering, _, framing = _judge_block(head, end, version, Peer.ORIGIN)
+    raw, steering, _, framing = _judge_block(head, end, version, _ORIGIN)
     response = ResponseHead(
         status,
         reason,
@@ -177,7 +180,7 @@ def judge_response(head: bytes, method: str) -> tuple[ResponseHead, Framing]:
 def _judge_status_line(line: bytes) -> tuple[str, int, bytes]:
     found = _STATUS_LINE.fullmatch(line)
     if found is None or len(line) > MAX_START_LINE_BYTES:
-        _refuse_start_line(line, Peer.ORIGIN)
+        _refuse_start_line(line, _ORIGIN)
     number, digits, reason = found.groups()
     version = _VERSIONS.get(number)
     status = int(digits)
@@ -215,7 +218,7 @@ def judge_partial_head(data: bytearray, start: int, peer: Peer) -> None:
         if len(data) > MAX_START_LINE_BYTES:
             raise refusal(peer, "the start line is too long", 414)
     elif start <= end + 1:
-        form = _REQUEST_LINE if peer is Peer.CLIENT else _STATUS_LINE
+        form = _REQUEST_LINE if peer is _CLIENT else _STATUS_LINE
         if form.match(data) is None:
             _refuse_start_line(bytes(data[: end + 2]), peer)
     if len(data) > MAX_HEAD_BYTES:
@@ -248,7 +251,7 @@ def judge_fields(
 
 def _judge_block(head: bytes, start: int, version: str, peer: Peer) -> _Block:
     """Judge all fields of a head; the same bytes of the same version say the same."""
-    known = _requests if peer is Peer.CLIENT else _responses
+    known = _requests if peer is _CLIENT else _responses
     key = version, head[start:]
     block = known.get(key)
     if block is None:
@@ -260,7 +263,7 @@ def _judge_block(head: bytes, start: int, version: str, peer: Peer) -> _Block:
         block = _Block(
             [line.field for line in lines],
             frozenset(found),
-            _judge_host(found, version) if peer is Peer.CLIENT else None,
+            _judge_host(found, version) if peer is _CLIENT else None,
             _judge_framing(found, version, peer),
         )
         known.remember(key, block, lines, len(key[1]))
@@ -334,7 +337,7 @@ def _refuse_start_line(head: bytes, peer: Peer) -> NoReturn:
     line = head.partition(b"\r\n")[0]
     if len(line) > MAX_START_LINE_BYTES - 2:
         raise refusal(peer, "the start line is too long", 414)
-    form = "METHOD target HTTP/1.1" if peer is Peer.CLIENT else "HTTP/1.1 200 reason"
+    form = "METHOD target HTTP/1.1" if peer is _CLIENT else "HTTP/1.1 200 reason"
     raise refusal(peer, f"the start line is not {form!r}: {line[:80]!r}")
 
 

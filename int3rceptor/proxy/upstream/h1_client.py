@@ -29,7 +29,7 @@ from int3rceptor.proxy.upstream.answer import (
     too_late,
 )
 from int3rceptor.wire.events import Data, End, ResponseHead
-from int3rceptor.wire.h1 import H1Client, Signal
+from int3rceptor.wire.h1 import NEED_DATA, H1Client
 
 
 class Home(Protocol):
@@ -307,7 +307,7 @@ class H1Exchange:
         codec = connection.codec
         while True:
             event = codec.next_event()
-            if event is Signal.NEED_DATA:
+            if event is NEED_DATA:
                 codec.receive(await self._read())
             elif isinstance(event, ResponseHead | Data | End):
                 return event
