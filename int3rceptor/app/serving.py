@@ -27,7 +27,7 @@ from int3rceptor.config.model import Config
 from int3rceptor.control.token import load_or_create, path_of
 from int3rceptor.hooks.dispatcher import Listener
 from int3rceptor.link.messages import LINK_VERSION, CaForms, Hello, Stats
-from int3rceptor.net.allocator import keep_freed_memory
+from int3rceptor.net.allocator import give_back_after_falls, keep_freed_memory
 from int3rceptor.net.tasks import Tasks
 from int3rceptor.proxy.listener import Address, own_address
 from int3rceptor.store.journal import Journal
@@ -91,6 +91,9 @@ async def serve(
         gc.set_threshold(COLLECT_AFTER)
         on_ready(ready)
         keep_freed_memory()
+        memory = Tasks("memory")
+        stack.push_async_callback(memory.close)
+        memory.start(give_back_after_falls(ready.open_connections), "give back")
         if control is not None or journal is not None:
             hub = Supervisor(
                 hello(config, ready),

@@ -3,7 +3,9 @@
 It knows glibc's settings and nothing of who allocates.
 """
 
+import asyncio
 import sys
+from collections.abc import Callable
 
 KEPT_BYTES = 4 * 1024 * 1024
 """Freed memory at the end of the heap that stays with the process: what the chunks of
@@ -18,6 +20,14 @@ LARGE_BYTES = 1024 * 1024
 """From here on memory is mapped by itself and goes back at once: several times the
 largest read of the event loop, which is what comes again and again."""
 
+FALL = 256
+"""Fewer connections than there were, from which on their memory goes back: it lies all
+over the heap, where glibc lets go of nothing by itself, 30 KB for each. To look for it
+takes some 20 µs for each."""
+
+LOOK_S = 10.0
+"""How often connections are counted: memory may wait that long."""
+
 # malloc.h
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
@@ -28,17 +38,34 @@ def keep_freed_memory() -> None:
     For the process as a whole, so for its main program to call. Elsewhere than with
     glibc it does nothing.
     """
+    # musl frees by other rules, and has no such function.
+    if mallopt := _function("mallopt"):
+        for setting, value in (
+            (_M_MMAP_THRESHOLD, LARGE_BYTES),
+            (_M_TRIM_THRESHOLD, KEPT_BYTES),
+            (_M_TOP_PAD, GROWN_BY_BYTES),
+        ):
+            mallopt(setting, value)
+
+
+async def give_back_after_falls(count: Callable[[], int]) -> None:
+    """Give freed memory back to the system when many of what `count` tells are gone,
+    until cancelled. For the main program too."""
+    trim = _function("malloc_trim")
+    most = 0
+    while trim:
+        await asyncio.sleep(LOOK_S)
+        most = max(most, now := count())
+        if most - now >= FALL:
+            trim(KEPT_BYTES)
+            most = now
+
+
+def _function(name: str) -> Callable[[*tuple[int, ...]], int] | None:
+    """One of the C library's, where it has it."""
     if not sys.platform.startswith("linux"):
-        return
+        return None
     # Takes some milliseconds: not for who imports this file.
     import ctypes
 
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:  # musl frees by other rules, and has no such function
-        return
-    for setting, value in (
-        (_M_MMAP_THRESHOLD, LARGE_BYTES),
-        (_M_TRIM_THRESHOLD, KEPT_BYTES),
-        (_M_TOP_PAD, GROWN_BY_BYTES),
-    ):
-        mallopt(setting, value)
+    return getattr(ctypes.CDLL(None), name, None)

@@ -9,6 +9,7 @@ first bytes ── TLS ─────────── a client that speaks TL
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from functools import partial
 
 from int3rceptor.errors import (
@@ -60,6 +61,11 @@ ANSWER_S = 10.0
 """How long a client may take to accept some bytes that fit any send buffer."""
 
 
+Next = Coroutine[object, object, "Next"] | None
+"""How a connection goes on, to be awaited by who called first: what it took to find
+out is not kept for hours below it. None: it is over."""
+
+
 class Connection:
     """Serves one client connection, from its first byte to its last."""
 
@@ -84,10 +90,13 @@ class Connection:
         except asyncio.CancelledError:
             inbound.abort()
             raise
+        finally:
+            # They hold this in turn: the task, when it was cancelled, by its frames.
+            self._task = self._server = None
 
     async def _serve_answering(self, inbound: Inbound) -> None:
         try:
-            await self._serve(inbound)
+            await _to_the_end(self._begin(inbound))
         except ProtocolError as error:
             log.info("client %s:%d: %s", *self._client.address, error)
             await send_answer(inbound, refusal_page(error))
@@ -109,26 +118,26 @@ class Connection:
         elif self._task is not None:
             self._task.cancel()
 
-    async def _serve(self, inbound: Inbound) -> None:
+    async def _begin(self, inbound: Inbound) -> Next:
         limits = self._limits
         speech = await recognise(inbound, limits, limits.client_idle_s)
         session = Session(client=self._client)
         match speech:
             case Speech.TLS:
                 hello = await peek_client_hello(inbound, limits)
-                await self._intercept(inbound, session, hello)
+                return self._intercept(inbound, session, hello)
             case Speech.CONNECT:
                 head = await take_connect_head(inbound, limits)
-                await self._connect(head, inbound)
+                return self._connect(head, inbound)
             case Speech.HTTP1 | Speech.HTTP2:
                 stream = await inbound.to_stream()
-                await self._speak(stream, session, is_http2=speech is Speech.HTTP2)
+                return self._speak(stream, session, is_http2=speech is Speech.HTTP2)
             case Speech.SOCKS:
-                await self._refuse_socks(inbound)
+                return self._refuse_socks(inbound)
             case Speech.OTHER | Speech.UNDECIDED:
                 raise ClientProtocolError("the first bytes are no HTTP and no TLS")
 
-    async def _refuse_socks(self, inbound: Inbound) -> None:
+    async def _refuse_socks(self, inbound: Inbound) -> Next:
         version = (await inbound.peek(1, ANSWER_S))[0]
         log.warning(
             "client %s:%d speaks SOCKS%d, which is not supported: set this proxy as an "
@@ -138,10 +147,11 @@ class Connection:
         )
         await inbound.send(SOCKS_REFUSALS[version], ANSWER_S)
         await (await inbound.to_stream()).aclose()
+        return None
 
     async def _speak(
         self, stream: ByteStream, session: Session, *, is_http2: bool
-    ) -> None:
+    ) -> Next:
         """HTTP on an open stream, until its end."""
         services, limits = self._services, self._limits
         session.is_http2 = is_http2
@@ -159,15 +169,16 @@ class Connection:
             await server.serve()
         finally:
             services.origins.pool.drop_owner(session)
+        return None
 
     async def _intercept(
         self, inbound: Inbound, session: Session, hello: ClientHello
-    ) -> None:
+    ) -> Next:
         stream = await intercept(
             inbound, session, hello, self._services, self._own_address
         )
         is_http2 = session.client.tls is not None and session.client.tls.alpn == "h2"
-        await self._speak(stream, session, is_http2=is_http2)
+        return self._speak(stream, session, is_http2=is_http2)
 
     # CONNECT
 
@@ -175,12 +186,12 @@ class Connection:
         """CONNECT after another request on the connection, or inside TLS."""
         inbound = StreamInbound(stream)
         try:
-            await self._connect(head, inbound)
+            await _to_the_end(self._connect(head, inbound))
         except StreamError as error:
             log.info("client %s:%d: %s", *self._client.address, error)
             inbound.abort()
 
-    async def _connect(self, head: RequestHead, inbound: Inbound) -> None:
+    async def _connect(self, head: RequestHead, inbound: Inbound) -> Next:
         self._server = None
         self._nesting += 1
         if self._nesting > MAX_NESTING:
@@ -204,7 +215,8 @@ class Connection:
                 await self._pass_through(inbound, flow)
             case _:
                 await inbound.send(ESTABLISHED, ANSWER_S)
-                await self._enter(inbound, flow)
+                return self._enter(inbound, flow)
+        return None
 
     def _connect_flow(self, head: RequestHead) -> Flow:
         host, port = parse_authority(head.authority, 443)
@@ -223,7 +235,7 @@ class Connection:
         self._services.exchanges.begin(flow)
         return flow
 
-    async def _enter(self, inbound: Inbound, flow: Flow) -> None:
+    async def _enter(self, inbound: Inbound, flow: Flow) -> Next:
         """Inside a tunnel that has been granted: what comes first there?"""
         limits = self._limits
         host, port = flow.request.host, flow.request.port
@@ -232,38 +244,36 @@ class Connection:
         try:
             speech = await recognise(inbound, limits, limits.silent_client_ms / 1000)
         except StreamTimeout:
-            await self._wait_for_either(inbound, flow, session)
-            return
-        await self._go_on(inbound, flow, session, speech)
+            return self._wait_for_either(inbound, flow, session)
+        return await self._go_on(inbound, flow, session, speech)
 
     async def _go_on(
         self, inbound: Inbound, flow: Flow, session: Session, speech: Speech
-    ) -> None:
+    ) -> Next:
         match speech:
             case Speech.TLS:
                 hello = await peek_client_hello(inbound, self._limits)
                 names = (hello.sni, flow.request.host)
                 patterns = self._services.settings.tls.passthrough
                 if is_passed_through(patterns, names, flow.request.port):
-                    await self._relay(inbound, flow)
-                else:
-                    await self._intercept(inbound, session, hello)
+                    return self._relay(inbound, flow)
+                return self._intercept(inbound, session, hello)
             case Speech.CONNECT | Speech.HTTP1 | Speech.HTTP2:
                 stream = await inbound.to_stream()
-                await self._speak(stream, session, is_http2=speech is Speech.HTTP2)
+                return self._speak(stream, session, is_http2=speech is Speech.HTTP2)
             case Speech.SOCKS | Speech.OTHER | Speech.UNDECIDED:
-                await self._relay(inbound, flow)
+                return self._relay(inbound, flow)
 
     async def _wait_for_either(
         self, inbound: Inbound, flow: Flow, session: Session
-    ) -> None:
+    ) -> Next:
         """The client is silent: it may wait for a server that speaks first (SMTP, SSH,
         MySQL). Dial, and see which side speaks."""
         if flow.request.host == OWN_HOST:
             raise StreamTimeout("nothing was asked of the proxy's own site")
         origin = await self._dial(inbound, flow)
         if origin is None:
-            return
+            return None
         idle_s = self._limits.client_idle_s
         try:
             first = await first_of(
@@ -274,10 +284,10 @@ class Connection:
             raise
         if isinstance(first, Speech):
             origin.abort()
-            await self._go_on(inbound, flow, session, first)
-            return
+            return await self._go_on(inbound, flow, session, first)
         origin.unread(first)
         await self._services.exchanges.relay(flow, await inbound.to_stream(), origin)
+        return None
 
     # Blind tunnels and refusals
 
@@ -292,12 +302,13 @@ class Connection:
         await inbound.send(ESTABLISHED, ANSWER_S)
         await self._services.exchanges.relay(flow, await inbound.to_stream(), origin)
 
-    async def _relay(self, inbound: Inbound, flow: Flow) -> None:
+    async def _relay(self, inbound: Inbound, flow: Flow) -> Next:
         """After the 200: neither TLS to intercept nor HTTP."""
         origin = await self._dial(inbound, flow)
         if origin is not None:
             stream = await inbound.to_stream()
             await self._services.exchanges.relay(flow, stream, origin)
+        return None
 
     async def _dial(self, inbound: Inbound, flow: Flow) -> ByteStream | None:
         """The origin of a tunnel; None when it failed, which cannot be answered."""
@@ -319,3 +330,8 @@ class Connection:
         finish = partial(self._services.exchanges.capture, flow)
         await send_answer(inbound, response, finish)
         await finish()  # a client that has gone was not answered
+
+
+async def _to_the_end(step: Next) -> None:
+    while step is not None:
+        step = await step

@@ -64,9 +64,7 @@ class H1ServerConnection:
 
     async def serve(self) -> None:
         """Answer requests until either side is done with the connection."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._stream.when_lost(_cancelling(task))
+        self._stream.when_lost(_cancelling_this_task())
         try:
             while await self._serve_one():
                 pass
@@ -113,6 +111,7 @@ class H1ServerConnection:
             return False
         self._codec.next_cycle()
         self._is_idle = True
+        self._flow = None  # some KB, which an idle connection would hold
         return not self._is_draining
 
     def _begin(self, head: RequestHead) -> Flow:
@@ -250,7 +249,12 @@ class H1ServerConnection:
         await linger(self._stream)
 
 
-def _cancelling(task: asyncio.Task[object]) -> Callable[[], None]:
+def _cancelling_this_task() -> Callable[[], None]:
+    """The task is no variable of who calls: a cancelled one holds its frames, which
+    would hold it, and all of it would wait for the collector."""
+    task = asyncio.current_task()
+    assert task is not None
+
     def cancel() -> None:
         task.cancel()
 
