@@ -1,9 +1,12 @@
 """What a listener did to a flow's messages: a look before, one after, and the rest."""
 
 from collections import Counter
+from operator import eq
+from typing import final
 
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.flow import Flow
+from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Request, Response
 
 _Fields = list[tuple[bytes, bytes]]
@@ -12,14 +15,69 @@ Look = tuple[object, ...]
 """A message's state, cheap to take and to compare: most listeners change nothing."""
 
 
+@final
+class Edited:
+    """Header or trailer fields that are about to be edited, and what they are by then.
+
+    Who knows that a listener changed nothing else than these need not look at whole
+    messages, before or after. `kind` stands before each phrase. `place` is the one that
+    was set or added; None when it is not known, or not the only one.
+    """
+
+    __slots__ = ("_is_first", "before", "fields", "kind", "place")
+
+    def __init__(self, fields: Headers, kind: str = "") -> None:
+        self.fields = fields
+        self.kind = kind
+        self.before = fields.raw.copy()
+        self.place: int | None = None
+        self._is_first = True
+
+    def note(self, place: int | None) -> None:
+        """The field at this place was set, or added; None: something else was done."""
+        if self._is_first:
+            self._is_first, self.place = False, place
+        elif place != self.place:
+            self.place = None
+
+    def differences(self, *, shows_values: bool) -> list[str]:
+        """One phrase per difference."""
+        old, new, place = self.before, self.fields.raw, self.place
+        count, kind = len(old), self.kind
+        if place is None or len(new) - count != (place == count):
+            found = _field_differences(old, new, shows_values)
+            return [f"{kind}{one}" for one in found]
+        come = f"{kind}+ {_field(new[place], shows_values)}"
+        if place == count:
+            return [come]
+        if old[place] == new[place]:
+            return []
+        return [f"{kind}- {_field(old[place], shows_values)}", come]
+
+    def restore(self) -> None:
+        """Make them again what they were."""
+        self.fields.raw[:] = self.before
+
+
+Before = Edited | tuple[Look, ...]
+"""What a listener's changes are told from; an empty tuple when it made none."""
+
+# To look a member up on its class costs more than all that is done with it here.
+_RESPONSE, _CAPTURE, _RULE_MATCH = (
+    HookPoint.RESPONSE,
+    HookPoint.CAPTURE,
+    HookPoint.RULE_MATCH,
+)
+
+
 def messages(point: HookPoint, flow: Flow) -> tuple[Request | Response, ...]:
     """The messages that a listener at `point` may change."""
     response = flow.response
-    if point is HookPoint.RESPONSE:
+    if point is _RESPONSE:
         assert response is not None
         return (response,)
     # While the rule that matched asks about a response, or the record is made.
-    if point is HookPoint.CAPTURE or point is HookPoint.RULE_MATCH:
+    if point is _CAPTURE or point is _RULE_MATCH:
         return (flow.request,) if response is None else (flow.request, response)
     return (flow.request,)
 
@@ -29,14 +87,31 @@ def looks(point: HookPoint, flow: Flow) -> tuple[Look, ...]:
     return tuple(map(look, messages(point, flow)))
 
 
-def record(point: HookPoint, author: str, flow: Flow, before: tuple[Look, ...]) -> None:
+def looks_before(point: HookPoint, flow: Flow, edited: Edited) -> tuple[Look, ...]:
+    """The same, as it was before these fields were edited."""
+    found: list[Look] = []
+    for message in messages(point, flow):
+        headers, *body, trailers = (taken := look(message))[:5]
+        if edited.fields is message.headers:
+            headers = edited.before
+        elif edited.fields is message.body.trailers:
+            trailers = edited.before
+        found.append((headers, *body, trailers, *taken[5:]))
+    return tuple(found)
+
+
+def record(point: HookPoint, author: str, flow: Flow, before: Before) -> None:
     """Note in the flow what `author` changed since `before`."""
-    is_kept_secret = point is HookPoint.CAPTURE
-    for old, new in zip(before, looks(point, flow), strict=False):
-        found = differences(old, new, shows_values=not is_kept_secret)
-        flow.is_redacted |= is_kept_secret and bool(found)
-        for what in found:
-            flow.record(point.value, author, what)
+    is_kept_secret = point is _CAPTURE
+    found: list[str] = []
+    if isinstance(before, Edited):
+        found = before.differences(shows_values=not is_kept_secret)
+    else:
+        for old, new in zip(before, looks(point, flow), strict=False):
+            found += differences(old, new, shows_values=not is_kept_secret)
+    flow.is_redacted |= is_kept_secret and bool(found)
+    for what in found:
+        flow.record(point._value_, author, what)
 
 
 def look(message: Request | Response) -> Look:
@@ -124,13 +199,18 @@ def _listed(fields: object) -> _Fields:
 def _middles(old: _Fields, new: _Fields) -> tuple[_Fields, _Fields]:
     """What is left of both without what they begin and end with alike: a listener that
     sets one field leaves one of each, and compares no others."""
-    start, most = 0, min(len(old), len(new))
-    while start < most and old[start] == new[start]:
-        start += 1
-    end = 0
-    while end < most - start and old[-1 - end] == new[-1 - end]:
-        end += 1
-    return old[start : len(old) - end], new[start : len(new) - end]
+    start = _alike(old, new)
+    old, new = old[start:], new[start:]
+    if not old or not new:
+        return old, new
+    end = _alike(old[::-1], new[::-1])
+    return old[: len(old) - end], new[: len(new) - end]
+
+
+def _alike(old: _Fields, new: _Fields) -> int:
+    """How many fields at the beginning are the same; without a loop of our own."""
+    alike = [*map(eq, old, new)]
+    return alike.index(False) if False in alike else len(alike)
 
 
 def _without_common(old: _Fields, new: _Fields) -> tuple[_Fields, _Fields]:
@@ -150,5 +230,4 @@ def _show(line: list[object]) -> str:
 
 
 def _field(field: tuple[bytes, bytes], shows_value: bool) -> str:
-    name = field[0].decode("latin-1")
-    return f"{name}: {field[1].decode('latin-1')}" if shows_value else name
+    return (b": ".join(field) if shows_value else field[0]).decode("latin-1")

@@ -6,6 +6,7 @@ A Flow is the record; the running coroutine is `proxy.exchange`.
 import itertools
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from int3rceptor.model.message import Informational, Request, Response
 
@@ -111,8 +112,7 @@ class Times:
     ended: float = 0.0
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
-class Change:
+class Change(NamedTuple):
     """One step in a flow's life: who did what at which hook point."""
 
     point: str
@@ -191,7 +191,7 @@ class Flow:
     def record(self, point: str, author: str, what: str) -> None:
         """Note a change; past MAX_CHANGES the oldest stay and the rest is not kept."""
         if len(self.changes) < MAX_CHANGES:
-            self.changes.append(Change(point=point, author=author, what=what))
+            self.changes.append(Change(point, author, what))
 
     def leave(self, key: str, value: bytes) -> bool:
         """Put a value into the context; False when the flow holds too much already."""
@@ -206,7 +206,8 @@ class Flow:
         """Count a call of a plugin that did something; past MAX_PARTICIPANTS the first
         ones stay."""
         for one in self.plugins:
-            if (one.name, one.digest, one.hook) == (who.name, who.digest, who.hook):
+            is_same_hook = one.hook == who.hook
+            if is_same_hook and (one.name, one.digest) == (who.name, who.digest):
                 one.calls += who.calls
                 one.fuel += who.fuel
                 one.micros += who.micros

@@ -5,7 +5,7 @@ UTF-8 with surrogateescape, so that every byte survives a round trip.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import ClassVar
+from typing import ClassVar, final
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -42,6 +42,7 @@ def to_bytes(value: str | bytes) -> bytes:
     )
 
 
+@final
 class Headers:
     """An ordered multi-map of header fields; names are compared without case.
 
@@ -104,23 +105,31 @@ class Headers:
         return value
 
     def __setitem__(self, name: str | bytes, value: str | bytes) -> None:
-        field = (checked_name(to_bytes(name)), checked_value(to_bytes(value)))
-        key, size = field[0].lower(), len(field[0])
-        raw = self.raw
-        places = [
-            i for i, (n, _) in enumerate(raw) if len(n) == size and n.lower() == key
-        ]
+        self.put(checked_name(to_bytes(name)), checked_value(to_bytes(value)))
+
+    def put(self, name: bytes, value: bytes) -> int:
+        """Set a field whose name and value have been checked already; its place."""
+        key, size, raw = name.lower(), len(name), self.raw
+        places: list[int] = []
+        for i, (given, _) in enumerate(raw):  # a comprehension is a call of its own
+            if len(given) == size and given.lower() == key:
+                places.append(i)
         if not places:
-            raw.append(field)
-            return
-        raw[places[0]] = (raw[places[0]][0], field[1])
-        for i in reversed(places[1:]):
-            del raw[i]
+            return self.append(name, value)
+        place = places[0]
+        raw[place] = (raw[place][0], value.strip(b" \t"))
+        for one in reversed(places[1:]):
+            del raw[one]
+        return place
 
     def add(self, name: str | bytes, value: str | bytes) -> None:
         """Append one more field, keeping those of the same name."""
-        field = (checked_name(to_bytes(name)), checked_value(to_bytes(value)))
-        self.raw.append(field)
+        self.append(checked_name(to_bytes(name)), checked_value(to_bytes(value)))
+
+    def append(self, name: bytes, value: bytes) -> int:
+        """Add a field whose name and value have been checked already; its place."""
+        self.raw.append((name, value.strip(b" \t")))
+        return len(self.raw) - 1
 
     def remove(self, name: str | bytes) -> int:
         """Drop every field of this name; the number dropped (0 when absent)."""
@@ -169,7 +178,9 @@ _FORBIDDEN_IN_VALUE = bytes((*range(0x09), *range(0x0A, 0x20), 0x7F))
 
 def is_token(name: bytes) -> bool:
     """Whether `name` is a token (RFC 9110, 5.6.2)."""
-    return bool(name) and not name.translate(None, _TOKEN)
+    # Nearly all names are letters, digits and dashes, which are told at once.
+    is_plain = name.replace(b"-", b"").isalnum()
+    return is_plain or (bool(name) and not name.translate(None, _TOKEN))
 
 
 def is_field_value(value: bytes) -> bool:
@@ -188,4 +199,4 @@ def checked_value(value: bytes) -> bytes:
     """`value`, or ValueError when it would break the head it is put into."""
     if not is_field_value(value):
         raise ValueError(f"control character in a header value: {value!r}")
-    return value.strip(b" \t")
+    return value

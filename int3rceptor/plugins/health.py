@@ -97,10 +97,10 @@ class Stats:
 class Quarantine:
     """Counts faults in a row and says when the plugin is out, and until when."""
 
-    __slots__ = ("_faults", "_seconds", "until")
+    __slots__ = ("_seconds", "faults", "until")
 
     def __init__(self) -> None:
-        self._faults = 0
+        self.faults = 0
         self._seconds = QUARANTINE_S
         self.until = 0.0
 
@@ -113,8 +113,8 @@ class Quarantine:
 
         After a quarantine one more fault is enough for the next.
         """
-        self._faults += 1
-        if self._faults < QUARANTINE_FAULTS:
+        self.faults += 1
+        if self.faults < QUARANTINE_FAULTS:
             return 0.0
         seconds = self._seconds
         self._seconds = min(seconds * 2, MAX_QUARANTINE_S)
@@ -124,14 +124,14 @@ class Quarantine:
     def lift(self) -> bool:
         """End it at once, and forget what led to it; whether there was one."""
         was_out = self.until > 0.0
-        self._faults = 0
+        self.faults = 0
         self.until = 0.0
         self._seconds = QUARANTINE_S
         return was_out
 
     def succeeded(self) -> bool:
         """Count a good call; True when it is the first after a quarantine."""
-        return self.lift() if self._faults else False
+        return self.lift() if self.faults else False
 
 
 class Pace:

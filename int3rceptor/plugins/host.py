@@ -8,12 +8,14 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MethodType
+from typing import TYPE_CHECKING
 
-from int3rceptor.hooks.changes import Look, looks
+from int3rceptor.hooks.changes import Before, Edited, looks, looks_before
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Drop, Respond, Verdict
 from int3rceptor.model.flow import Flow
-from int3rceptor.model.message import Request, Response
+from int3rceptor.model.headers import Headers
 from int3rceptor.plugins.abi_rows import DECIDE, HostFunction
 from int3rceptor.plugins.boundary import Fault, FaultKind, Guest, HostCall, Outcome
 from int3rceptor.plugins.chunks import Chunk
@@ -23,6 +25,9 @@ from int3rceptor.plugins.masking import SECRET_FIELDS
 from int3rceptor.plugins.messages import Mailbox, Message
 from int3rceptor.plugins.outbound import Fetcher, Outbound, offline
 from int3rceptor.plugins.permissions import Grants, Permission
+
+if TYPE_CHECKING:
+    from int3rceptor.model.message import Request, Response
 
 MAX_LOG_LINE_BYTES = 8 * 1024
 """Of one log line; the rest is cut. A terminal line is 200, a pretty-printed header
@@ -79,9 +84,15 @@ _WITH_RESPONSE = frozenset(
     (HookPoint.RESPONSE, HookPoint.CAPTURE, Extra.RESPONSE_CHUNK)
 )
 
+# To look a member up on its class costs as much as what a host function does.
+_TOO_LARGE, _BAD_POINTER = Status.TOO_LARGE, Status.BAD_POINTER
+
 
 class Host:
-    """The state that host functions act on."""
+    """The state that host functions act on.
+
+    `message` is what header calls mean: the response from on_response on.
+    """
 
     __slots__ = (
         "before",
@@ -89,6 +100,7 @@ class Host:
         "bytes_left",
         "calls_left",
         "chunk",
+        "edited",
         "endings",
         "fault",
         "flow",
@@ -97,6 +109,7 @@ class Host:
         "letter",
         "lines",
         "masked",
+        "message",
         "outbound",
         "point",
         "saved",
@@ -116,6 +129,7 @@ class Host:
             self.masked = frozenset()
         self.guest: Guest | None = None
         self.flow: Flow | None = None
+        self.message: Request | Response | None = None
         self.letter: Message | None = None
         self.point: Entry | None = None
         self.calls_left = budget.calls
@@ -124,7 +138,8 @@ class Host:
         self.verdict: Verdict | None = None
         self.lines: list[tuple[LogLevel, str]] = []
         self.saved: dict[str, Callable[[], None]] = {}
-        self.before: tuple[Look, ...] = ()
+        self.edited: Edited | None = None
+        self.before: Before = ()
         self.chunk: Chunk | None = None
         self.wants_whole = False
         self.endings: list[Callable[[], None]] = []
@@ -136,10 +151,16 @@ class Host:
         """Open a call; no point and no flow for plugin_init and start functions."""
         self.point = point
         self.flow = flow
+        if flow is None:
+            self.message = None
+        else:
+            is_answer = point in _WITH_RESPONSE
+            self.message = flow.response if is_answer else flow.request
         self.chunk = chunk
         budget = self.budget
         self.calls_left = budget.calls
         self.bytes_left = budget.bytes
+        self.before = ()
         if self.outbound is not None:
             self.outbound.begin()
 
@@ -150,19 +171,26 @@ class Host:
         half-way must not leave half a change behind.
         """
         point = self.point
-        self.point = self.flow = self.chunk = None
-        fault, verdict, saved = self.fault, self.verdict, self.saved
+        self.point = self.flow = self.message = self.chunk = None
         if self.endings:
             endings, self.endings = self.endings, []
             for end in endings:
                 end()
-        if outcome == 0 and not saved and fault is None and verdict is None:
+        fault, verdict, edited = self.fault, self.verdict, self.edited
+        if edited is not None:
+            self.edited = None
+            if not self.before:
+                self.before = edited  # nothing else was changed
+        if outcome == 0 and fault is None and verdict is None and not self.saved:
             return None  # the usual end, without the work below
+        saved = self.saved
         self.fault, self.verdict, self.saved = None, None, {}
         result = fault or self._judge(point, outcome, verdict)
         if isinstance(result, Fault):
             for restore in reversed(saved.values()):  # the first is what was
                 restore()
+            if edited is not None:
+                edited.restore()
             self.before = ()
         return result
 
@@ -191,15 +219,6 @@ class Host:
         if lines:
             self.lines = []
         return lines
-
-    def message(self) -> Request | Response | None:
-        """What header calls mean: the response from on_response on."""
-        flow = self.flow
-        if flow is None:
-            return None
-        if self.point in _WITH_RESPONSE:
-            return flow.response
-        return flow.request
 
     def exhaust(self, what: str) -> int:
         """End the call: its budget is spent."""
@@ -231,11 +250,12 @@ class Host:
         guest = self.guest
         if guest is None:
             return None
-        if length > self.bytes_left:
+        left = self.bytes_left - length
+        if left < 0:
             if address + length <= guest.memory_bytes():
                 self.spend(length)
             return None
-        self.bytes_left -= length
+        self.bytes_left = left
         return guest.read(address, length)
 
     def give(self, data: bytes, address: int, room: int) -> int:
@@ -243,11 +263,14 @@ class Host:
         length = len(data)
         if length > room:
             return length
-        if not self.spend(length):
-            return Status.TOO_LARGE
+        left = self.bytes_left - length
+        if left < 0:
+            self.spend(length)
+            return _TOO_LARGE
+        self.bytes_left = left
         guest = self.guest
         if guest is None or not guest.write(address, data):
-            return Status.BAD_POINTER
+            return _BAD_POINTER
         return length
 
     def log(self, level: LogLevel, text: str) -> None:
@@ -256,10 +279,24 @@ class Host:
 
     def save(self, what: str, restore: Callable[[], None]) -> None:
         """Keep what undoes a change, before it is made; the first of a kind counts."""
-        point, flow = self.point, self.flow
+        point, flow, edited = self.point, self.flow, self.edited
         if not self.saved and isinstance(point, HookPoint) and flow is not None:
-            self.before = looks(point, flow)
+            if edited is None:
+                self.before = looks(point, flow)
+            else:
+                self.before = looks_before(point, flow, edited)
         self.saved.setdefault(what, restore)
+
+    def save_fields(self, fields: Headers, kind: str = "") -> Edited:
+        """The same for fields. The first that are edited are noted alone: most calls
+        change nothing else, and need no look at a message."""
+        edited = self.edited
+        if edited is None:
+            edited = self.edited = Edited(fields, kind)
+        elif edited.fields is not fields:
+            edited = Edited(fields)
+            self.save(f"fields {id(fields)}", edited.restore)
+        return edited
 
 
 HostAct = (
@@ -276,14 +313,14 @@ HostAct = (
 def bind(host: Host, row: HostFunction, act: HostAct) -> HostCall:
     """The function as a guest calls it: budget, hook and permission come first."""
     gates = {point: _gate(host, row, point) for point in (None, *ENTRIES)}
-    failures = row.failures
+    failures, bound = row.failures, MethodType(act, host)
 
     def call(*values: int) -> int:
         host.calls_left -= 1
         if host.calls_left < 0:
             status = host.exhaust(f"more than {host.budget.calls} host calls")
         else:
-            status = gates[host.point] or act(host, *values)
+            status = gates[host.point] or bound(*values)
         return failures[status] if failures and status < 0 else status
 
     return call

@@ -9,7 +9,6 @@ from int3rceptor.model.message import Response
 from int3rceptor.plugins.chunks import MAX_GIVEN_BYTES
 from int3rceptor.plugins.codes import Status
 from int3rceptor.plugins.host import Host, HostAct
-from int3rceptor.plugins.host_fields import save_fields
 
 
 def get_chunk(host: Host, address: int, room: int) -> int:
@@ -53,12 +52,12 @@ def decode_body(host: Host) -> int:
     than half of what is left of the budget: the other half is to read it with. A module
     that has no use for whole bodies takes a larger one as a stream.
     """
-    message = host.message()
+    message = host.message
     if message is None:
         return Status.WRONG_HOOK
     headers, body = message.headers, message.body
-    restore = body.snapshot()
-    save_fields(host, headers)
+    host.save("body", body.snapshot())
+    host.save_fields(headers).note(None)
     is_whole = body.is_whole
     limit = min(MAX_WHOLE_BYTES, host.bytes_left // 2)
     try:
@@ -73,7 +72,6 @@ def decode_body(host: Host) -> int:
         if is_whole and error.why in ("damaged", "too large"):
             host.spend(limit)  # so that nobody does this a thousand times
         return _WHY[error.why]
-    host.save("body", restore)
     if count and is_whole:
         host.spend(len(body.content or b""))
     return count

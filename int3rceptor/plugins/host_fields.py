@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from int3rceptor.hooks.changes import Edited
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.headers import Headers, is_field_value, is_token
 from int3rceptor.model.message import Request, Response
@@ -31,6 +32,14 @@ there is always room for a few more."""
 MAX_FIELD_BYTES = 64 * 1024
 """Of one value: as much as a whole head from a peer."""
 
+# To look a member up on its class costs as much as what a host function does.
+_REQUEST_POINT, _CAPTURE_POINT, _RULE_POINT = (
+    HookPoint.REQUEST,
+    HookPoint.CAPTURE,
+    HookPoint.RULE_MATCH,
+)
+_OK = Status.OK
+
 
 def field_problem(host: Host, name: bytes, value: bytes) -> Status | None:
     """Why this plugin may not write this field; None if it may."""
@@ -38,11 +47,12 @@ def field_problem(host: Host, name: bytes, value: bytes) -> Status | None:
         return Status.TOO_LARGE
     if not is_token(name) or not is_field_value(value):
         return Status.BAD_ARGUMENT
-    if name.lower() in PROTECTED_FIELDS:
+    key = name.lower()
+    if key in PROTECTED_FIELDS:
         return Status.PROTECTED
     # What is kept may be masked: that is what redacting is.
-    is_kept = host.point is HookPoint.CAPTURE
-    is_loss = not is_kept and would_destroy(host.masked, name, value)
+    is_kept = host.point is _CAPTURE_POINT
+    is_loss = not is_kept and would_destroy(host.masked, key, value)
     return Status.PROTECTED if is_loss else None
 
 
@@ -51,17 +61,17 @@ def changing_request(host: Host) -> Request | None:
     flow, point = host.flow, host.point
     if flow is None:
         return None
-    if point is HookPoint.REQUEST or point is HookPoint.CAPTURE:
+    if point is _REQUEST_POINT or point is _CAPTURE_POINT:
         return flow.request
     # A rule may have matched the response.
-    is_ahead = point is HookPoint.RULE_MATCH and flow.response is None
+    is_ahead = point is _RULE_POINT and flow.response is None
     return flow.request if is_ahead else None
 
 
 def _message_headers(host: Host) -> Headers | Status:
-    message = host.message()
-    if isinstance(message, Request):
-        return _request_headers(host)
+    message = host.message
+    if type(message) is Request and changing_request(host) is None:
+        return Status.WRONG_HOOK
     return Status.NOT_FOUND if message is None else message.headers
 
 
@@ -71,7 +81,7 @@ def _request_headers(host: Host) -> Headers | Status:
 
 
 def _message_trailers(host: Host) -> Headers | Status:
-    message = host.message()
+    message = host.message
     return Status.NOT_FOUND if message is None else _trailers(host, message)
 
 
@@ -84,7 +94,7 @@ def _trailers(host: Host, message: Request | Response) -> Headers | Status:
     """Trailers can change while the body is not on its way yet, where they will be
     sent; in the record always."""
     body = message.body
-    if host.point is not HookPoint.CAPTURE:
+    if host.point is not _CAPTURE_POINT:
         if not body.is_whole:
             return Status.TOO_LARGE
         if not _carries_trailers(host, message):
@@ -110,22 +120,24 @@ _Find = Callable[[Host], Headers | Status]
 
 @dataclass(slots=True, frozen=True)
 class _Fields:
-    """Fields that guests write: where they are, and which more are not theirs."""
+    """Fields that guests write: where they are, which more are not theirs, and what
+    stands before a change of them in the record."""
 
     find: _Find
     protected: frozenset[bytes] = frozenset()
+    kind: str = ""
 
-    def open(self, host: Host, name: bytes, value: bytes) -> Headers | Status:
+    def open(self, host: Host, name: bytes, value: bytes) -> Edited | Status:
         """The fields, ready to be changed by this name and value; or why not."""
         problem = field_problem(host, name, value)
         if problem is not None:
             return problem
-        if name.lower() in self.protected:
+        if self.protected and name.lower() in self.protected:
             return Status.PROTECTED
         fields = self.find(host)
-        if not isinstance(fields, Status):
-            save_fields(host, fields)
-        return fields
+        if type(fields) is not Headers:
+            return fields
+        return host.save_fields(fields, self.kind)
 
     def writer(self, *, is_added: bool) -> HostAct:
         """A function that sets or adds one field."""
@@ -134,18 +146,17 @@ class _Fields:
             name, value = host.read(name_at, name_len), host.read(at, length)
             if name is None or value is None:
                 return Status.BAD_POINTER
-            fields = self.open(host, name, value)
-            if isinstance(fields, Status):
-                return fields
+            edited = self.open(host, name, value)
+            if type(edited) is not Edited:
+                return edited
+            fields = edited.fields
             if len(fields.raw) >= MAX_FIELDS and (
                 is_added or fields.get_bytes(name.lower()) is None
             ):
                 return Status.TOO_LARGE
-            if is_added:
-                fields.add(name, value)
-            else:
-                fields[name] = value
-            return Status.OK
+            add = fields.append if is_added else fields.put
+            edited.note(add(name, value))
+            return _OK
 
         return act
 
@@ -156,29 +167,19 @@ class _Fields:
             name = host.read(name_at, name_len)
             if name is None:
                 return Status.BAD_POINTER
-            fields = self.open(host, name, b"")
-            return fields if isinstance(fields, Status) else fields.remove(name)
+            edited = self.open(host, name, b"")
+            if type(edited) is not Edited:
+                return edited
+            edited.note(None)
+            return edited.fields.remove(name)
 
         return act
 
 
-def save_fields(host: Host, fields: Headers) -> None:
-    """Keep what undoes changes of these fields."""
-    what = f"fields {id(fields)}"
-    if what in host.saved:  # a second copy would hold this call's own changes
-        return
-    kept = fields.raw.copy()
-
-    def restore() -> None:
-        fields.raw[:] = kept
-
-    host.save(what, restore)
-
-
 _MESSAGE = _Fields(_message_headers)
 _REQUEST = _Fields(_request_headers)
-_MESSAGE_TRAILERS = _Fields(_message_trailers, FORBIDDEN_TRAILERS)
-_REQUEST_TRAILERS = _Fields(_request_trailers, FORBIDDEN_TRAILERS)
+_MESSAGE_TRAILERS = _Fields(_message_trailers, FORBIDDEN_TRAILERS, "trailer ")
+_REQUEST_TRAILERS = _Fields(_request_trailers, FORBIDDEN_TRAILERS, "trailer ")
 
 FIELD_WRITERS: Mapping[str, HostAct] = MappingProxyType(
     {

@@ -15,6 +15,9 @@ from int3rceptor.plugins.host import MAX_LOG_LINE_BYTES, Host, HostAct
 from int3rceptor.plugins.masking import shown_items, shown_value, shown_values
 from int3rceptor.plugins.wording import printable
 
+# To look a member up on its class costs as much as what a host function does.
+_OK, _NOT_FOUND, _BAD_POINTER = Status.OK, Status.NOT_FOUND, Status.BAD_POINTER
+
 
 def encode_list(items: Iterable[bytes]) -> bytes:
     """The ABI's list: for each item its length (u32, little-endian) and its bytes."""
@@ -31,7 +34,7 @@ def log(host: Host, level: int, address: int, length: int) -> int:
     if text is None:
         return Status.BAD_ARGUMENT
     host.log(_LEVELS[level] if level < len(_LEVELS) else LogLevel.INFO, text)
-    return Status.OK
+    return _OK
 
 
 _LEVELS = tuple(LogLevel)
@@ -95,7 +98,7 @@ def port(host: Host) -> int:
 
 def version(host: Host, address: int, room: int) -> int:
     """host_get_version."""
-    message = host.message()
+    message = host.message
     if message is None:
         return Status.NOT_FOUND
     return host.give(message.version.encode(), address, room)
@@ -110,7 +113,7 @@ def status(host: Host) -> int:
 
 
 def _message_headers(host: Host) -> Headers | None:
-    message = host.message()
+    message = host.message
     return None if message is None else message.headers
 
 
@@ -120,7 +123,7 @@ def _request_headers(host: Host) -> Headers | None:
 
 
 def _trailers(host: Host) -> Headers | None:
-    message = host.message()
+    message = host.message
     return None if message is None else message.body.trailers or _NO_FIELDS
 
 
@@ -130,6 +133,10 @@ def _request_trailers(host: Host) -> Headers | None:
 
 
 _NO_FIELDS = Headers()
+
+
+def _message(host: Host) -> Request | Response | None:
+    return host.message
 
 
 def _request(host: Host) -> Request | None:
@@ -145,13 +152,13 @@ def _first(fields: _Fields, *, body: "_Message | None" = None) -> HostAct:
     def act(host: Host, name_at: int, name_len: int, address: int, room: int) -> int:
         name = host.read(name_at, name_len)
         if name is None:
-            return Status.BAD_POINTER
+            return _BAD_POINTER
         if body is not None and not _has_trailers(host, body(host)):
             return Status.TOO_LARGE
         headers, name = fields(host), name.lower()
         value = None if headers is None else headers.get_bytes(name)
         if value is None:
-            return Status.NOT_FOUND
+            return _NOT_FOUND
         return host.give(shown_value(host.masked, name, value), address, room)
 
     return act
@@ -267,10 +274,10 @@ READERS: Mapping[str, HostAct] = MappingProxyType(
         "host_list_headers": _listed(_message_headers),
         "host_list_request_headers": _listed(_request_headers),
         "host_get_status": status,
-        "host_get_body": _body(Host.message),
+        "host_get_body": _body(_message),
         "host_get_request_body": _body(_request),
-        "host_get_trailer": _first(_trailers, body=Host.message),
-        "host_list_trailers": _listed(_trailers, body=Host.message),
+        "host_get_trailer": _first(_trailers, body=_message),
+        "host_list_trailers": _listed(_trailers, body=_message),
         "host_list_request_trailers": _listed(_request_trailers, body=_request),
         "host_get_config": config,
         "host_now_ms": now_ms,

@@ -12,7 +12,7 @@ from int3rceptor.model.headers import to_text
 from int3rceptor.model.message import DEFAULT_PORTS
 from int3rceptor.plugins.codes import Status
 from int3rceptor.plugins.host import Host, HostAct
-from int3rceptor.plugins.host_fields import changing_request, save_fields
+from int3rceptor.plugins.host_fields import changing_request
 from int3rceptor.plugins.host_write import is_target
 from int3rceptor.wire.authority import MAX_PORT, parse_authority, parse_host
 
@@ -38,7 +38,7 @@ def set_url(host: Host, address: int, length: int) -> int:
         request.scheme, request.host, request.port, request.target = old
         request.authority = old_authority
 
-    save_fields(host, request.headers)
+    host.save_fields(request.headers).note(None)
     host.save("url", restore)
     scheme, name, port, request.target = place
     request.send_to(scheme, name, port)

@@ -82,7 +82,7 @@ def set_status(host: Host, status: int) -> int:
     Not across the line between statuses with and without a body (RFC 9112, 6.3): the
     body that is on its way would not fit the new head.
     """
-    response = host.message()
+    response = host.message
     if not isinstance(response, Response):
         return Status.WRONG_HOOK
     old, reason = response.status, response.reason
@@ -106,7 +106,7 @@ def _phrase(status: int) -> bytes:
 
 def set_body(host: Host, address: int, length: int) -> int:
     """host_set_body."""
-    return _replace_body(host, address, length, host.message())
+    return _replace_body(host, address, length, host.message)
 
 
 def set_request_body(host: Host, address: int, length: int) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from wasmtime import Module
 
-from int3rceptor.hooks.changes import Look
+from int3rceptor.hooks.changes import Before
 from int3rceptor.hooks.verdicts import Verdict
 from int3rceptor.model.flow import Flow
 from int3rceptor.plugins.abi import ROWS
@@ -90,7 +90,8 @@ class PluginCode:
 class PluginInstance:
     """Runs the hooks of one plugin, one call at a time.
 
-    `is_up`: a call finds a guest, and need not build one first.
+    `is_up`: a call finds a guest, and need not build one first. `host` has what the
+    last call did beside its verdict.
     """
 
     def __init__(
@@ -101,8 +102,8 @@ class PluginInstance:
         factory: MakerFactory,
     ) -> None:
         budget = HostBudget(calls=limits.host_calls, bytes=limits.host_bytes)
-        self._host = Host(surroundings, budget, Grants(code.granted))
-        self._host.wants_whole = code.info.needs_body
+        self.host = Host(surroundings, budget, Grants(code.granted))
+        self.host.wants_whole = code.info.needs_body
         self._fuel = limits.fuel
         self._has_init = code.info.has_init
         self._has_initialize = code.info.has_initialize
@@ -111,7 +112,7 @@ class PluginInstance:
             and grant_of(Permission.BODY_MODIFY) in code.granted
         )
         if code.info.waits_for:
-            self._host.outbound = Outbound(
+            self.host.outbound = Outbound(
                 count=limits.fetches,
                 max_bytes=limits.fetch_bytes,
                 seconds=limits.fetch_s,
@@ -119,7 +120,7 @@ class PluginInstance:
             )
         self._wasi = self._program(code, limits)
         blueprint = Blueprint(
-            imports=_link(self._host, self._wasi, code),
+            imports=_link(self.host, self._wasi, code),
             exports=code.info.exports,
             limits=GuestLimits(
                 fuel=limits.fuel,
@@ -138,11 +139,11 @@ class PluginInstance:
 
     def read_message(self, letter: Message) -> Fault | None:
         """Run on_message; there is nothing that it could decide."""
-        self._host.letter = letter
+        self.host.letter = letter
         try:
             result = self.run(Extra.MESSAGE, None)
         finally:
-            self._host.letter = None
+            self.host.letter = None
         return result if isinstance(result, Fault) else None
 
     def _program(self, code: PluginCode, limits: Limits) -> "Wasi | None":
@@ -152,7 +153,7 @@ class PluginInstance:
         # Half a megabyte, for those who have such a plugin.
         from int3rceptor.plugins.wasi.state import Wasi, granted_folders
 
-        host = self._host
+        host = self.host
         wasi = Wasi(host, granted_folders(host.grants), limits.file_bytes)
         weakref.finalize(self, wasi.descriptors.close_all)
         return wasi
@@ -164,7 +165,7 @@ class PluginInstance:
         of no use, but only when it looks, and it does not see what they weigh.
         """
         self._drop()
-        self._host.guest = None
+        self.host.guest = None
         if self._wasi is not None:
             self._wasi.descriptors.close_all()
         if self._maker is not None:
@@ -181,7 +182,7 @@ class PluginInstance:
             if isinstance(started, Fault):
                 return started
             guest = started
-        host = self._host
+        host = self.host
         host.begin(point, flow, chunk)
         try:
             outcome = guest.call(point._value_)  # .value is a slow property
@@ -195,7 +196,7 @@ class PluginInstance:
 
     def start(self) -> Guest | Fault:
         """Build the instance and run plugin_init; called by `run` when it is needed."""
-        host, maker = self._host, self._maker
+        host, maker = self.host, self._maker
         assert maker is not None, "closed"
         if self._wasi is not None and (problem := self._wasi.begin()):
             return Fault(kind=FaultKind.START, detail=problem)
@@ -230,7 +231,7 @@ class PluginInstance:
 
     def _interrupted(self) -> None:
         """An interrupt stopped the guest half-way: neither it nor its changes stay."""
-        self._host.finish(Fault(kind=FaultKind.TRAP, detail="interrupted"))
+        self.host.finish(Fault(kind=FaultKind.TRAP, detail="interrupted"))
         self._drop()
 
     def _drop(self) -> None:
@@ -238,19 +239,17 @@ class PluginInstance:
 
     def fuel_used(self) -> int:
         """By the last call, however it ended."""
-        guest = self._host.guest
+        guest = self.host.guest
         return 0 if guest is None else guest.fuel_used()
 
-    def take_before(self) -> tuple[Look, ...]:
-        """The messages before the last call's first change; () if it made none."""
-        before = self._host.before
-        if before:
-            self._host.before = ()
+    def take_before(self) -> Before:
+        """What tells what the last call changed; () if it was nothing."""
+        before, self.host.before = self.host.before, ()
         return before
 
     def take_fetches(self) -> int:
         """How many it has sent since the last time."""
-        outbound = self._host.outbound
+        outbound = self.host.outbound
         if outbound is None:
             return 0
         count, outbound.total = outbound.total, 0
@@ -258,7 +257,7 @@ class PluginInstance:
 
     def take_lines(self) -> Sequence[tuple[LogLevel, str]]:
         """The log lines since the last time, oldest first."""
-        return self._host.take_lines()
+        return self.host.take_lines()
 
 
 def _link(host: Host, wasi: "Wasi | None", code: PluginCode) -> tuple[HostImport, ...]:

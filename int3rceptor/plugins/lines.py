@@ -51,7 +51,7 @@ class PluginLog:
 
     def write(self, lines: Iterable[tuple[LogLevel, str]]) -> None:
         """Pass lines on; those over the rate are counted, and told of as a number."""
-        now = self._clock()
+        now, wall = self._clock(), self._wall()
         if now >= self._window_ends:
             self._begin_window(now)
         for level, text in lines:
@@ -60,7 +60,7 @@ class PluginLog:
             if self._lines_left < 0 or self._bytes_left < 0:
                 self._left_out += 1
             else:
-                self._pass_on(level, text)
+                self._pass_on(wall, level, text)
 
     def settle(self) -> None:
         """Tell of lines left out, if their second is over and nobody wrote since."""
@@ -97,14 +97,15 @@ class PluginLog:
         count, self._left_out = self._left_out, 0
         self.left_out += count
         text = f"{count} lines left out: more than limits.log_lines or limits.log_bytes"
-        self._pass_on(LogLevel.WARN, text)
+        self._pass_on(self._wall(), LogLevel.WARN, text)
 
-    def _pass_on(self, level: LogLevel, text: str) -> None:
+    def _pass_on(self, wall: float, level: LogLevel, text: str) -> None:
         self.written += 1
         self._sink(self._name, level, text)
-        self._recent.append((self._wall(), level, text))
-        for viewer in tuple(self._viewers) if self._viewers else ():
-            viewer(self._line(*self._recent[-1]))
+        self._recent.append((wall, level, text))
+        if self._viewers:
+            for viewer in tuple(self._viewers):
+                viewer(self._line(wall, level, text))
 
     def _line(self, at: float, level: LogLevel, text: str) -> LogLine:
         return LogLine(time=at, plugin=self._name, level=level.name.lower(), text=text)

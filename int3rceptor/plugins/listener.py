@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from int3rceptor.errors import LimitExceeded, PluginError
-from int3rceptor.hooks.changes import Look, record
+from int3rceptor.hooks.changes import Before, record
 from int3rceptor.hooks.dispatcher import Answer, Call, Listener
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Delay, Fail, Verdict, describe
@@ -56,7 +56,7 @@ class _Ran(NamedTuple):
     result: Verdict | Fault | None
     seconds: float
     fuel: int
-    before: tuple[Look, ...]
+    before: Before
     lines: Sequence[tuple[LogLevel, str]]
     fetches: int
 
@@ -198,22 +198,34 @@ class PluginListener:
         if self.quarantine.until and self.quarantine.is_on(self._clock()):
             return self._sit_out(point, flow)
         free = shown.pin.among(self._free) if type(shown) is _Shown else self._free
-        if self.pace.is_slow or not free or not (instance := free[-1]).is_up:
+        pace = self.pace
+        if pace.is_slow or not free or not (instance := free[-1]).is_up:
             return self._ask_in_thread(point, flow, shown)
-        is_cpu = self.pace.suspicion > 0
+        is_cpu = pace.suspicion > 0
         clock = self._cpu_clock if is_cpu else self._clock
         started = clock()
-        result = _run(instance, point, flow, shown)
+        if shown is None:
+            result = instance.run(point, flow)
+        else:
+            result = _run(instance, point, flow, shown)
         seconds = clock() - started
-        if self.stats.calls % SAMPLED == 0:
+        stats = self.stats
+        if stats.calls % SAMPLED == 0:
             self._measure(instance.fuel_used(), seconds, SAMPLED)
-        self.pace.note(seconds, is_cpu=is_cpu)
-        if lines := instance.take_lines():
-            self._book.write(lines)
-        before = instance.take_before()
+        stats.calls += 1
+        stats.seconds += seconds
+        pace.note(seconds, is_cpu=is_cpu)
+        before: Before = ()
+        host = instance.host
+        if host.before or host.lines:
+            if lines := instance.take_lines():
+                self._book.write(lines)
+            before = instance.take_before()
+        elif result is None and shown is None and not self.quarantine.faults:
+            return None  # as nearly all calls end: nothing is to be told of
         if before or result is not None or _is_given(shown):
             self._took_part(point, flow, instance.fuel_used(), seconds)
-        return self._settle(point, flow, result, seconds, before)
+        return self._settle(point, flow, result, before)
 
     async def _ask_in_thread(
         self, point: Entry, flow: Flow | None, shown: "_Shown | Message | None"
@@ -237,25 +249,23 @@ class PluginListener:
             self._count(fault, point, flow)
             raise PluginError(str(fault)) from None
         self._measure(ran.fuel, ran.seconds, 1)
+        self.stats.calls += 1
+        self.stats.seconds += ran.seconds
         self.stats.fetches += ran.fetches
         self.pace.note(ran.seconds, is_cpu=True)
         self._book.write(ran.lines)
         if ran.before or ran.result is not None or _is_given(shown):
             self._took_part(point, flow, ran.fuel, ran.seconds)
-        return self._settle(point, flow, ran.result, ran.seconds, ran.before)
+        return self._settle(point, flow, ran.result, ran.before)
 
     def _settle(
         self,
         point: Entry,
         flow: Flow | None,
         result: Verdict | Fault | None,
-        seconds: float,
-        before: tuple[Look, ...],
+        before: Before,
     ) -> Answer:
-        """Count the call, record what it did, judge a fault."""
-        stats = self.stats
-        stats.calls += 1
-        stats.seconds += seconds
+        """Record what a call did, judge a fault."""
         if isinstance(result, Fault):
             raise self._failed(result, point, flow)
         # A body's own changes are its stage's to tell; a message is about no flow.
@@ -263,7 +273,7 @@ class PluginListener:
             if before:
                 record(point, self.manifest.name, flow, before)
             if result is not None and not isinstance(result, Delay | Upstream):
-                flow.record(point.value, self.manifest.name, describe(result))
+                flow.record(point._value_, self.manifest.name, describe(result))
         if not self._away and self.quarantine.succeeded():
             log.warning("plugin %s works again: out of quarantine", self.manifest.name)
         return result
@@ -279,7 +289,7 @@ class PluginListener:
                 name=self.manifest.name,
                 version=self.manifest.version,
                 digest=self._digest,
-                hook=point.value,
+                hook=point._value_,
                 calls=1,
                 fuel=fuel,
                 micros=round(seconds * 1_000_000),

@@ -90,7 +90,7 @@ def test_an_interrupted_call_leaves_no_change_behind(
     arguments: tuple[int, ...] = (0, 6, 6, 4)
 
     def interrupted(*_values: int) -> int:
-        host = instance._host
+        host = instance.host
         FIELD_WRITERS["host_set_header"](host, *arguments)
         assert "x-half" in flow.request.headers
         raise KeyboardInterrupt

@@ -213,9 +213,9 @@ def test_half_of_the_budget_is_to_decode_and_half_to_read(
 )
 def test_decoding_in_vain_is_spent(content: bytes, factory: MakerFactory) -> None:
     probe = Probe("host_decode_body", factory, limits=Limits(host_bytes=64))
-    probe.instance._host.wants_whole = True
+    probe.instance.host.wants_whole = True
     probe.call(point=RESPONSE, flow=coded(content))
-    assert probe.instance._host.bytes_left == 32
+    assert probe.instance.host.bytes_left == 32
 
 
 def test_a_module_without_use_for_whole_bodies_takes_a_large_one_as_a_stream(

@@ -255,7 +255,7 @@ def test_with_no_time_left_nothing_is_begun() -> None:
     network = Network()
     guest = Fetching(network)
     guest.instance.start()
-    outbound = guest.instance._host.outbound
+    outbound = guest.instance.host.outbound
     assert outbound is not None
     times = iter([0.0, 4.9995])
     outbound.clock = lambda: next(times)

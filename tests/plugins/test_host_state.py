@@ -16,7 +16,7 @@ BUFFER = 4096
 
 
 def state_of(probe: Probe) -> KeyValues:
-    return probe.instance._host.surroundings.state
+    return probe.instance.host.surroundings.state
 
 
 def test_state_is_read(factory: MakerFactory) -> None:
@@ -100,7 +100,7 @@ def test_a_flow_holds_so_many_keys_and_bytes(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_fault_takes_back_what_was_left(factory: MakerFactory) -> None:
     flow = make_flow()
     probe = Probe("host_context_set", factory)
-    host = probe.instance._host
+    host = probe.instance.host
     host.save("earlier", lambda: None)
     probe.instance.start()
     running = probe.instance._guest

@@ -20,7 +20,7 @@ LETTER = Message("news", b"\0data", ("first", "second"))
 
 
 def mailbox_of(probe: Probe) -> Mailbox:
-    return probe.instance._host.surroundings.mailbox
+    return probe.instance.host.surroundings.mailbox
 
 
 def test_a_plugin_listens_to_so_many_topics(factory: MakerFactory) -> None:
@@ -68,7 +68,7 @@ def published_by(probe: Probe) -> list[Message]:
         sent.append(message)
         return 3
 
-    object.__setattr__(probe.instance._host.surroundings, "publish", publish)
+    object.__setattr__(probe.instance.host.surroundings, "publish", publish)
     return sent
 
 
