@@ -31,6 +31,14 @@ SUSPECT_CALLS = 16
 than one in a hundred shows it in these windows; one that was only not let run for a
 millisecond pays for few of them."""
 
+LITTLE_FUEL = 100_000
+"""What is computed in some 0.2 ms; bulk operations are charged by their size."""
+
+LITTLE_CALLS = 8
+LITTLE_BYTES = 64 * 1024
+"""Host work that takes less than 0.5 ms, whichever functions are called. A call within
+all three that took longer than SLOW_CALL_S was not let run, and is not suspected."""
+
 SAMPLED = 16
 """One inline call in so many is measured for the spreads: reading the fuel that is left
 costs a fifth of a quick call. The first is, so that there is something to show."""
@@ -144,7 +152,8 @@ class Pace:
 
     Calls are timed by the wall clock, which is cheap, until one seems slow. On a busy
     machine that may be a call that was not let run: the next SUSPECT_CALLS are timed by
-    the thread's CPU clock, a system call that costs more than a hook.
+    the thread's CPU clock, a system call that costs more than a hook. That is spared
+    where a call did too little to be slow.
     """
 
     __slots__ = ("_calls", "_is_heavy", "_slow", "is_slow", "suspicion")

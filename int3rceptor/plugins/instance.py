@@ -35,6 +35,7 @@ from int3rceptor.plugins.codes import (
     LogLevel,
 )
 from int3rceptor.plugins.engine import shared_engine, ticks_for
+from int3rceptor.plugins.health import LITTLE_BYTES, LITTLE_CALLS, LITTLE_FUEL
 from int3rceptor.plugins.host import (
     Host,
     HostAct,
@@ -241,6 +242,14 @@ class PluginInstance:
         """By the last call, however it ended."""
         guest = self.host.guest
         return 0 if guest is None else guest.fuel_used()
+
+    def did_little(self) -> bool:
+        """Whether the last call computed little and had little done for it."""
+        host = self.host
+        calls = host.budget.calls - host.calls_left
+        count = host.budget.bytes - host.bytes_left
+        has_asked_much = calls > LITTLE_CALLS or count > LITTLE_BYTES
+        return not has_asked_much and self.fuel_used() <= LITTLE_FUEL
 
     def take_before(self) -> Before:
         """What tells what the last call changed; () if it was nothing."""

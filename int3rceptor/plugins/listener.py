@@ -24,7 +24,7 @@ from int3rceptor.model.flow import Flow, Participant, Upstream
 from int3rceptor.plugins.boundary import Fault, FaultKind
 from int3rceptor.plugins.chunks import Chunk
 from int3rceptor.plugins.codes import Entry, Extra, LogLevel
-from int3rceptor.plugins.health import SAMPLED, Pace, Quarantine, Stats
+from int3rceptor.plugins.health import SAMPLED, SLOW_CALL_S, Pace, Quarantine, Stats
 from int3rceptor.plugins.instance import PluginInstance
 from int3rceptor.plugins.lane import Lane
 from int3rceptor.plugins.lines import PluginLog
@@ -214,7 +214,8 @@ class PluginListener:
             self._measure(instance.fuel_used(), seconds, SAMPLED)
         stats.calls += 1
         stats.seconds += seconds
-        pace.note(seconds, is_cpu=is_cpu)
+        is_waiting = not is_cpu and seconds > SLOW_CALL_S and instance.did_little()
+        pace.note(0.0 if is_waiting else seconds, is_cpu=is_cpu)
         before: Before = ()
         host = instance.host
         if host.before or host.lines:

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import itertools
 import logging
 import threading
 from collections.abc import Iterator
@@ -209,6 +210,18 @@ async def test_log_lines_pass_on_in_order_even_of_a_call_that_failed(
 async def test_a_quick_plugin_is_called_inline(build: Build) -> None:
     one, _ = build("counter")
     assert one.ask(REQUEST, make_flow()) is None
+
+
+@pytest.mark.parametrize(("name", "is_suspected"), [("counter", False), ("slow", True)])
+async def test_a_call_that_was_not_let_run_is_not_suspected(
+    build: Build, monkeypatch: pytest.MonkeyPatch, name: str, is_suspected: bool
+) -> None:
+    manifest = Manifest(name=name, limits=Limits(fuel=100_000_000))
+    one, dispatcher = build(name, manifest=manifest)
+    seconds = itertools.count()
+    monkeypatch.setattr(one, "_clock", lambda: next(seconds))
+    await dispatcher.dispatch(REQUEST, make_flow())
+    assert (one.pace.suspicion > 0) is is_suspected
 
 
 async def test_a_slow_plugin_leaves_the_loop_and_comes_back(
