@@ -3,7 +3,9 @@
 In one process, without a proxy: the plugin is asked as the dispatcher asks it, on both
 ways of calling a guest, and the way through wasmtime's own Python API is the measure.
 The kinds of calls take turns in short batches, and of each the fastest batch counts:
-what else runs on the machine can only make a batch slower.
+what else runs on the machine can only make a batch slower. An exchange's hooks are the
+dispatches that the proxy makes for one request on a kept connection, from on_request to
+on_capture: the difference between two rows is what the plugin costs a request.
 """
 
 import argparse
@@ -17,14 +19,18 @@ from int3rceptor.hooks.dispatcher import Dispatcher, Listener
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.flow import ClientInfo, Flow
 from int3rceptor.model.headers import Headers
-from int3rceptor.model.message import Request
+from int3rceptor.model.message import Request, Response
 from int3rceptor.plugins.callers import MakerFactory
 from int3rceptor.plugins.fastcall import FastMaker
 from int3rceptor.plugins.manager import PluginManager
 from int3rceptor.plugins.stockcall import StockMaker
 
-BATCH = 50
-BATCHES = 1_000
+BATCH = 10
+BATCHES = 3_000
+EXAMPLE_LOGGER = (
+    Path(__file__).parents[1] / "guest-plugins/example-logger/example_logger.wasm"
+)
+POINTS = (HookPoint.REQUEST, HookPoint.RESPONSE, HookPoint.CAPTURE)
 FACTORIES: dict[str, MakerFactory] = {"C API": FastMaker, "stock API": StockMaker}
 
 EMPTY = """(module (func (export "on_request") (result i32) (i32.const 0)))"""
@@ -74,16 +80,20 @@ def _flow() -> Flow:
 
 
 async def _listener(folder: Path, source: str, factory: MakerFactory) -> Listener:
-    """The plugin's listener for requests, as the dispatcher has it."""
+    """The listener of a plugin of one hook, as the dispatcher has it."""
     path = folder / "one.wat"
     await asyncio.to_thread(path.write_text, source)
+    (listener,) = await _listeners(path, factory)
+    return listener
+
+
+async def _listeners(path: Path, factory: MakerFactory) -> tuple[Listener, ...]:
     hooks = Dispatcher(sleep=asyncio.sleep)
     manager = PluginManager(hooks, log=lambda *_: None, factory=factory)
     slot = await manager.load(path)
     if slot.current is None:
         raise SystemExit(slot.problem)
-    (listener,) = slot.current.listeners
-    return listener
+    return slot.current.listeners
 
 
 def _called(listener: Listener) -> Batch:
@@ -120,6 +130,29 @@ def _dispatched(*listeners: Listener) -> Batch:
     return batch
 
 
+def _exchanged(*listeners: Listener) -> Batch:
+    """All hooks of an exchange, as the proxy asks for them."""
+    hooks = Dispatcher(sleep=asyncio.sleep)
+    hooks.add(*listeners)
+
+    def batch(count: int) -> float:
+        flows = [_flow() for _ in range(count)]
+        for flow in flows:
+            flow.response = Response(status=200, headers=Headers(FIELDS))
+        started = time.perf_counter_ns()
+        for flow in flows:
+            for point in POINTS:
+                if hooks.is_heard(point, flow):
+                    try:
+                        hooks.dispatch(point, flow).send(None)
+                    except StopIteration:
+                        continue
+                    raise SystemExit("a dispatch that is measured must not wait")
+        return (time.perf_counter_ns() - started) / 1e9
+
+    return batch
+
+
 async def _kinds(folder: Path) -> dict[str, Batch]:
     kinds: dict[str, Batch] = {}
     for way, factory in FACTORIES.items():
@@ -133,6 +166,11 @@ async def _kinds(folder: Path) -> dict[str, Batch]:
     kinds["a dispatch, no plugin"] = _dispatched()
     kinds["a dispatch, a plugin of another hook"] = _dispatched(other)
     kinds["a dispatch, a plugin of this hook"] = _dispatched(empty)
+    stamp = await _listener(folder, THREE_CALLS, FastMaker)
+    logger = await _listeners(EXAMPLE_LOGGER, FastMaker)
+    kinds["an exchange's hooks, no plugin"] = _exchanged()
+    kinds["an exchange's hooks, two reads, one write"] = _exchanged(stamp)
+    kinds["an exchange's hooks, example-logger"] = _exchanged(*logger)
     return kinds
 
 
@@ -148,7 +186,7 @@ def main() -> None:
         for name, batch in kinds.items():
             best[name] = min(best[name], batch(BATCH) / BATCH)
     for name, seconds in best.items():
-        print(f"  {name:<38} {seconds * 1e6:7.2f} µs")
+        print(f"  {name:<42} {seconds * 1e6:7.2f} µs")
 
 
 if __name__ == "__main__":

@@ -104,14 +104,15 @@ def record(point: HookPoint, author: str, flow: Flow, before: Before) -> None:
     """Note in the flow what `author` changed since `before`."""
     is_kept_secret = point is _CAPTURE
     found: list[str] = []
-    if isinstance(before, Edited):
+    if type(before) is Edited:
         found = before.differences(shows_values=not is_kept_secret)
     else:
         for old, new in zip(before, looks(point, flow), strict=False):
             found += differences(old, new, shows_values=not is_kept_secret)
     flow.is_redacted |= is_kept_secret and bool(found)
+    hook = point._value_
     for what in found:
-        flow.record(point._value_, author, what)
+        flow.record(hook, author, what)
 
 
 def look(message: Request | Response) -> Look:

@@ -110,16 +110,16 @@ class Headers:
     def put(self, name: bytes, value: bytes) -> int:
         """Set a field whose name and value have been checked already; its place."""
         key, size, raw = name.lower(), len(name), self.raw
-        places: list[int] = []
-        for i, (given, _) in enumerate(raw):  # a comprehension is a call of its own
-            if len(given) == size and given.lower() == key:
-                places.append(i)
-        if not places:
+        same: RawHeaders = []
+        for field in raw:  # a comprehension would be a call of its own
+            if len(field[0]) == size and field[0].lower() == key:
+                same.append(field)
+        if not same:
             return self.append(name, value)
-        place = places[0]
-        raw[place] = (raw[place][0], value.strip(b" \t"))
-        for one in reversed(places[1:]):
-            del raw[one]
+        place = raw.index(same[0])
+        raw[place] = (same[0][0], value.strip(b" \t"))
+        if len(same) > 1:
+            raw[place + 1 :] = [one for one in raw[place + 1 :] if one not in same]
         return place
 
     def add(self, name: str | bytes, value: str | bytes) -> None:

@@ -215,9 +215,7 @@ class Host:
 
     def take_lines(self) -> Sequence[tuple[LogLevel, str]]:
         """The log lines since the last time, oldest first."""
-        lines = self.lines
-        if lines:
-            self.lines = []
+        lines, self.lines = self.lines, []
         return lines
 
     def exhaust(self, what: str) -> int:

@@ -58,9 +58,9 @@ def _line(host: Host, address: int, length: int) -> str | None:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    if len(data) > MAX_LOG_LINE_BYTES:
+    if length > MAX_LOG_LINE_BYTES:
         kept = data[:MAX_LOG_LINE_BYTES].decode("utf-8", "ignore")
-        text = f"{kept}… ({len(data)} bytes)"
+        text = f"{kept}… ({length} bytes)"
     return printable(text)
 
 

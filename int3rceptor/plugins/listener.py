@@ -219,8 +219,8 @@ class PluginListener:
         before: Before = ()
         host = instance.host
         if host.before or host.lines:
-            if lines := instance.take_lines():
-                self._book.write(lines)
+            if host.lines:
+                self._book.write(host.take_lines())
             before = instance.take_before()
         elif result is None and shown is None and not self.quarantine.faults:
             return None  # as nearly all calls end: nothing is to be told of
@@ -293,7 +293,7 @@ class PluginListener:
                 hook=point._value_,
                 calls=1,
                 fuel=fuel,
-                micros=round(seconds * 1_000_000),
+                micros=int(seconds * 1_000_000 + 0.5),
             )
         )
 
