@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from int3rceptor.control import failures, plugins
 from int3rceptor.control.bodies import BodyRoutes
-from int3rceptor.control.described import bearer, documented
+from int3rceptor.control.described import bearer, components, documented
 from int3rceptor.control.events import PATH as EVENTS_PATH
 from int3rceptor.control.events import EventRoute
 from int3rceptor.control.flows import FlowRoutes
@@ -86,9 +86,10 @@ def _add_routes(app: FastAPI, state: HubState, counts: Counts) -> None:
 
 
 def described(app: FastAPI) -> dict[str, object]:
-    """The OpenAPI description, with the shapes that come from the proxy as they are."""
+    """The OpenAPI description, with the shapes that the framework is not told of."""
     schema = app.openapi()
-    schema["components"]["schemas"].update(plugins.components())
+    shapes = {**components(), **plugins.components()}
+    schema["components"]["schemas"].update(shapes)
     return schema
 
 

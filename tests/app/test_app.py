@@ -3,12 +3,10 @@
 import asyncio
 import contextlib
 import gc
-import threading
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
 
 from int3rceptor.app import running
@@ -23,6 +21,7 @@ from tests.support.clients import connect, h2_client, raw, secure, tunnel
 from tests.support.h1_peer import H1Peer, response
 from tests.support.h2_origin import H2Origin, answer
 from tests.support.h2_peer import H2Stream
+from tests.support.leftovers import nothing_left
 from tests.support.origin_tls import OriginTls
 from tests.support.origins import AnsweringOrigin, ScriptedOrigin, echo, fixed
 from tests.support.patience import PATIENT_S
@@ -92,35 +91,6 @@ async def begin(
     """A proxy that the test stops when it wants to: `aclose` of the stack."""
     stack = contextlib.AsyncExitStack()
     return stack, await stack.enter_async_context(proxy(settings, listeners))
-
-
-@dataclass(frozen=True, slots=True)
-class Footprint:
-    """What a process holds: open files by kind, tasks, threads of ours."""
-
-    files: int
-    tasks: int
-    threads: tuple[str, ...]
-
-
-def footprint() -> Footprint:
-    ours = [one.name for one in threading.enumerate() if "int3rceptor" in one.name]
-    return Footprint(
-        psutil.Process().num_fds(), len(asyncio.all_tasks()), tuple(sorted(ours))
-    )
-
-
-@contextlib.asynccontextmanager
-async def nothing_left() -> AsyncIterator[None]:
-    """On exit as many files, tasks and threads are there as on entry."""
-    loop = asyncio.get_running_loop()
-    await loop.getaddrinfo("127.0.0.1", 80)  # the loop's own executor is no leak
-    gc.collect()  # what an earlier test let go is not ours to miss
-    before = footprint()
-    yield
-    with contextlib.suppress(AssertionError):
-        await eventually(lambda: footprint() == before)
-    assert footprint() == before
 
 
 def noting(seen: list[str]) -> Listener:

@@ -1,8 +1,6 @@
 """How single guests fare, on both ways of calling: limits to the unit, old modules,
 what is kept and what is undone. `test_hostile` has the whole set."""
 
-import time
-
 import pytest
 
 from int3rceptor.errors import PluginError
@@ -28,9 +26,7 @@ def fault_of(instance: PluginInstance) -> Fault:
 def test_the_wall_clock_ends_what_fuel_does_not(factory: MakerFactory) -> None:
     limits = Limits(fuel=MAX_FUEL, wall_s=0.3)
     instance = make_instance(guest("endless_loop"), factory, limits=limits)
-    started = time.monotonic()
     assert fault_of(instance).kind is FaultKind.WALL_CLOCK
-    assert time.monotonic() - started < 2.0
 
 
 def test_an_instance_that_cannot_be_rebuilt_is_a_fault(factory: MakerFactory) -> None:

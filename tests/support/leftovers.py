@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Self
 
 import psutil
 
@@ -24,6 +26,15 @@ class Footprint:
     children: int
     handlers: tuple[object, ...]
 
+    def is_within(self, other: Self) -> bool:
+        return (
+            self.files <= other.files
+            and self.tasks <= other.tasks
+            and set(self.threads) <= set(other.threads)
+            and self.children <= other.children
+            and self.handlers == other.handlers
+        )
+
 
 def footprint() -> Footprint:
     process = psutil.Process()
@@ -39,11 +50,14 @@ def footprint() -> Footprint:
 
 @contextlib.asynccontextmanager
 async def nothing_left() -> AsyncIterator[None]:
-    """On exit the process holds what it held on entry."""
+    """On exit the process holds no more than on entry. It may hold less: what earlier
+    tests let go is closed when the collector finds it."""
     loop = asyncio.get_running_loop()
     await loop.getaddrinfo("127.0.0.1", 80)  # the loop's own executor is no leak
+    gc.collect()
     before = footprint()
     yield
     with contextlib.suppress(AssertionError):
-        await eventually(lambda: footprint() == before)
-    assert footprint() == before
+        await eventually(lambda: footprint().is_within(before))
+    after = footprint()
+    assert after.is_within(before), f"{after}, and before: {before}"
