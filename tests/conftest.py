@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
@@ -30,6 +31,11 @@ LONG = ("slow", "guests")
 # A deadline in wall clock fails on a busy machine; the time-out per test stays.
 settings.register_profile("int3rceptor", deadline=None, print_blob=True)
 settings.load_profile("int3rceptor")
+
+
+# A shell that starts us in the background has us ignore Ctrl-C, and what we start too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
