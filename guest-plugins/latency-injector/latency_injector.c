@@ -128,6 +128,6 @@ I3_HOOK(on_request) {
         ms += random_below(jitter_ms + 1);
     if (!ms)
         return I3_CONTINUE;
-    host_delay((int32_t)(ms < MAX_MS ? ms : MAX_MS));
+    host_delay(ms < MAX_MS ? ms : MAX_MS);
     return I3_CONTINUE;
 }

@@ -96,7 +96,7 @@ static int32_t refuse(uint64_t wait_s) {
     i3_push(&fields, wait.data, wait.size);
     i3_push(&fields, I3("Content-Type"));
     i3_push(&fields, I3("text/plain; charset=utf-8"));
-    int32_t done = host_respond(429, fields.data, fields.size, I3("Too many requests.\n"));
+    i3_status done = host_respond(429, fields.data, fields.size, I3("Too many requests.\n"));
     return done == I3_STATUS_OK ? I3_RESPOND : I3_ERROR;
 }
 
@@ -116,7 +116,7 @@ I3_HOOK(on_request) {
         return I3_ERROR;
     }
     if (count == 1)
-        host_kv_expire(key.data, key.size, (int32_t)left_ms);
+        host_kv_expire(key.data, key.size, (uint32_t)left_ms);
     if (count <= (int64_t)most)
         return I3_CONTINUE;
     return refuse((left_ms + 999) / 1000);

@@ -36,7 +36,7 @@ export enum Level {
   ERROR = 3,
 }
 
-/** What the last function that reads answered. */
+/** What the last function answered that reads, or says yes or no. */
 export let status: i32 = Status.OK;
 
 export namespace raw {
@@ -323,7 +323,7 @@ export function getHeader<T0>(name: T0): ArrayBuffer | null {
 /** Sets a header: replaces the first of this name and drops the others.
  *  Errors: NOT_FOUND.
  *  In: on_request, on_rule_match, on_response, on_capture. */
-export function setHeader<T0, T1>(name: T0, val: T1): i32 {
+export function setHeader<T0, T1>(name: T0, val: T1): Status {
   const nameBytes = bytes(name);
   const valBytes = bytes(val);
   return raw.host_set_header(address(nameBytes), nameBytes.byteLength, address(valBytes), valBytes.byteLength);
@@ -532,7 +532,7 @@ export function getFact<T0>(name: T0): ArrayBuffer | null {
 /** Appends a header, keeping those of the same name.
  *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  *  In: on_request, on_rule_match, on_response, on_capture. */
-export function addHeader<T0, T1>(name: T0, val: T1): i32 {
+export function addHeader<T0, T1>(name: T0, val: T1): Status {
   const nameBytes = bytes(name);
   const valBytes = bytes(val);
   return raw.host_add_header(address(nameBytes), nameBytes.byteLength, address(valBytes), valBytes.byteLength);
@@ -550,7 +550,7 @@ export function removeHeader<T0>(name: T0): i32 {
 /** Sets the method; never from or to CONNECT or HEAD.
  *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
  *  In: on_request, on_rule_match. */
-export function setMethod<T0>(val: T0): i32 {
+export function setMethod<T0>(val: T0): Status {
   const valBytes = bytes(val);
   return raw.host_set_method(address(valBytes), valBytes.byteLength);
 }
@@ -558,7 +558,7 @@ export function setMethod<T0>(val: T0): i32 {
 /** Sets path and query; begins with /.
  *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
  *  In: on_request, on_rule_match, on_capture. */
-export function setPath<T0>(val: T0): i32 {
+export function setPath<T0>(val: T0): Status {
   const valBytes = bytes(val);
   return raw.host_set_path(address(valBytes), valBytes.byteLength);
 }
@@ -566,14 +566,14 @@ export function setPath<T0>(val: T0): i32 {
 /** Sets the status (200 to 599); never from or to one that has no body.
  *  Errors: BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
  *  In: on_response. */
-export function setStatus(status: i32): i32 {
+export function setStatus(status: u16): Status {
   return raw.host_set_status(status);
 }
 
 /** Replaces the body of the hook's message.
  *  Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
  *  In: on_request, on_response, on_capture. */
-export function setBody<T0>(val: T0): i32 {
+export function setBody<T0>(val: T0): Status {
   const valBytes = bytes(val);
   return raw.host_set_body(address(valBytes), valBytes.byteLength);
 }
@@ -581,7 +581,7 @@ export function setBody<T0>(val: T0): i32 {
 /** Sets a header of the request: replaces the first of this name and drops the others.
  *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  *  In: on_request, on_rule_match, on_capture. */
-export function setRequestHeader<T0, T1>(name: T0, val: T1): i32 {
+export function setRequestHeader<T0, T1>(name: T0, val: T1): Status {
   const nameBytes = bytes(name);
   const valBytes = bytes(val);
   return raw.host_set_request_header(address(nameBytes), nameBytes.byteLength, address(valBytes), valBytes.byteLength);
@@ -590,7 +590,7 @@ export function setRequestHeader<T0, T1>(name: T0, val: T1): i32 {
 /** Appends a header of the request, keeping those of the same name.
  *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  *  In: on_request, on_rule_match, on_capture. */
-export function addRequestHeader<T0, T1>(name: T0, val: T1): i32 {
+export function addRequestHeader<T0, T1>(name: T0, val: T1): Status {
   const nameBytes = bytes(name);
   const valBytes = bytes(val);
   return raw.host_add_request_header(address(nameBytes), nameBytes.byteLength, address(valBytes), valBytes.byteLength);
@@ -618,7 +618,7 @@ export function getRequestBody(): ArrayBuffer | null {
 /** Replaces the body of the request.
  *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
  *  In: on_request, on_capture. */
-export function setRequestBody<T0>(val: T0): i32 {
+export function setRequestBody<T0>(val: T0): Status {
   const valBytes = bytes(val);
   return raw.host_set_request_body(address(valBytes), valBytes.byteLength);
 }
@@ -626,7 +626,7 @@ export function setRequestBody<T0>(val: T0): i32 {
 /** Sets a trailer of the hook's message: replaces the first of this name and drops the others.
  *  Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  *  In: on_request, on_response, on_capture. */
-export function setTrailer<T0, T1>(name: T0, val: T1): i32 {
+export function setTrailer<T0, T1>(name: T0, val: T1): Status {
   const nameBytes = bytes(name);
   const valBytes = bytes(val);
   return raw.host_set_trailer(address(nameBytes), nameBytes.byteLength, address(valBytes), valBytes.byteLength);
@@ -635,7 +635,7 @@ export function setTrailer<T0, T1>(name: T0, val: T1): i32 {
 /** Appends a trailer of the hook's message, keeping those of the same name.
  *  Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  *  In: on_request, on_response, on_capture. */
-export function addTrailer<T0, T1>(name: T0, val: T1): i32 {
+export function addTrailer<T0, T1>(name: T0, val: T1): Status {
   const nameBytes = bytes(name);
   const valBytes = bytes(val);
   return raw.host_add_trailer(address(nameBytes), nameBytes.byteLength, address(valBytes), valBytes.byteLength);
@@ -663,7 +663,7 @@ export function listRequestTrailers(): ArrayBuffer | null {
 /** Sets a trailer of the request: replaces the first of this name and drops the others.
  *  Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  *  In: on_request, on_capture. */
-export function setRequestTrailer<T0, T1>(name: T0, val: T1): i32 {
+export function setRequestTrailer<T0, T1>(name: T0, val: T1): Status {
   const nameBytes = bytes(name);
   const valBytes = bytes(val);
   return raw.host_set_request_trailer(address(nameBytes), nameBytes.byteLength, address(valBytes), valBytes.byteLength);
@@ -672,7 +672,7 @@ export function setRequestTrailer<T0, T1>(name: T0, val: T1): i32 {
 /** Appends a trailer of the request, keeping those of the same name.
  *  Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  *  In: on_request, on_capture. */
-export function addRequestTrailer<T0, T1>(name: T0, val: T1): i32 {
+export function addRequestTrailer<T0, T1>(name: T0, val: T1): Status {
   const nameBytes = bytes(name);
   const valBytes = bytes(val);
   return raw.host_add_request_trailer(address(nameBytes), nameBytes.byteLength, address(valBytes), valBytes.byteLength);
@@ -690,7 +690,7 @@ export function removeRequestTrailer<T0>(name: T0): i32 {
 /** Answers the client (200 to 599); headers are a list: name, value, ….
  *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  *  In: on_connect, on_request, on_rule_match, on_response. */
-export function respond<T0, T1>(status: i32, headers: T0, body: T1): i32 {
+export function respond<T0, T1>(status: u16, headers: T0, body: T1): Status {
   const headersBytes = bytes(headers);
   const bodyBytes = bytes(body);
   return raw.host_respond(status, address(headersBytes), headersBytes.byteLength, address(bodyBytes), bodyBytes.byteLength);
@@ -699,14 +699,14 @@ export function respond<T0, T1>(status: i32, headers: T0, body: T1): i32 {
 /** Closes without an answer; in on_capture: does not keep the flow.
  *  Errors: WRONG_HOOK, NO_PERMISSION.
  *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
-export function drop(): i32 {
+export function drop(): Status {
   return raw.host_drop();
 }
 
 /** Waits after the hook, 5 minutes at most, then goes on.
  *  Errors: BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
  *  In: on_connect, on_request, on_rule_match, on_response. */
-export function delay(ms: i32): i32 {
+export function delay(ms: u32): Status {
   return raw.host_delay(ms);
 }
 
@@ -732,7 +732,7 @@ export function nowMs(): i64 {
 /** Fills the buffer with random bytes.
  *  Errors: BAD_POINTER, NO_PERMISSION.
  *  In: every hook, and plugin_init. */
-export function random(buffer: ArrayBuffer): i32 {
+export function random(buffer: ArrayBuffer): Status {
   return raw.host_random(address(buffer), buffer.byteLength);
 }
 
@@ -749,7 +749,7 @@ export function getChunk(): ArrayBuffer | null {
 /** Sets what goes on in the chunk's place, 1 MiB at most; may be empty.
  *  Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
  *  In: on_request_chunk, on_response_chunk. */
-export function setChunk<T0>(val: T0): i32 {
+export function setChunk<T0>(val: T0): Status {
   const valBytes = bytes(val);
   return raw.host_set_chunk(address(valBytes), valBytes.byteLength);
 }
@@ -758,8 +758,9 @@ export function setChunk<T0>(val: T0): i32 {
  *  Answers: 1 or 0.
  *  Errors: WRONG_HOOK, NO_PERMISSION.
  *  In: on_request_chunk, on_response_chunk. */
-export function isLastChunk(): i32 {
-  return raw.host_is_last_chunk();
+export function isLastChunk(): bool {
+  status = raw.host_is_last_chunk();
+  return status > 0;
 }
 
 /** Takes the content codings off the hook's message, now and further on.
@@ -773,7 +774,7 @@ export function decodeBody(): i32 {
 /** Sends the request to this http or https URL; Host follows.
  *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
  *  In: on_request, on_rule_match. */
-export function setUrl<T0>(url: T0): i32 {
+export function setUrl<T0>(url: T0): Status {
   const urlBytes = bytes(url);
   return raw.host_set_url(address(urlBytes), urlBytes.byteLength);
 }
@@ -781,7 +782,7 @@ export function setUrl<T0>(url: T0): i32 {
 /** Dials this host and port in place of the origin, whose names stay.
  *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
  *  In: on_connect. */
-export function setUpstream<T0>(host: T0, port: i32): i32 {
+export function setUpstream<T0>(host: T0, port: u16): Status {
   const hostBytes = bytes(host);
   return raw.host_set_upstream(address(hostBytes), hostBytes.byteLength, port);
 }
@@ -789,7 +790,7 @@ export function setUpstream<T0>(host: T0, port: i32): i32 {
 /** Relays this connection unread.
  *  Errors: WRONG_HOOK, NO_PERMISSION.
  *  In: on_connect. */
-export function passThrough(): i32 {
+export function passThrough(): Status {
   return raw.host_pass_through();
 }
 
@@ -806,7 +807,7 @@ export function listTags(): ArrayBuffer | null {
 /** Adds a UTF-8 tag to the flow.
  *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
  *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
-export function tag<T0>(val: T0): i32 {
+export function tag<T0>(val: T0): Status {
   const valBytes = bytes(val);
   return raw.host_tag(address(valBytes), valBytes.byteLength);
 }
@@ -814,7 +815,7 @@ export function tag<T0>(val: T0): i32 {
 /** Takes away a tag that this plugin added.
  *  Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
  *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
-export function removeTag<T0>(val: T0): i32 {
+export function removeTag<T0>(val: T0): Status {
   const valBytes = bytes(val);
   return raw.host_remove_tag(address(valBytes), valBytes.byteLength);
 }
@@ -833,7 +834,7 @@ export function kvGet<T0>(key: T0): ArrayBuffer | null {
 /** Keeps a value under a key, without an end.
  *  Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
  *  In: every hook, and plugin_init. */
-export function kvSet<T0, T1>(key: T0, val: T1): i32 {
+export function kvSet<T0, T1>(key: T0, val: T1): Status {
   const keyBytes = bytes(key);
   const valBytes = bytes(val);
   return raw.host_kv_set(address(keyBytes), keyBytes.byteLength, address(valBytes), valBytes.byteLength);
@@ -851,7 +852,7 @@ export function kvAdd<T0>(key: T0, delta: i32): i64 {
 /** Lets a key end that long from now.
  *  Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
  *  In: every hook, and plugin_init. */
-export function kvExpire<T0>(key: T0, ms: i32): i32 {
+export function kvExpire<T0>(key: T0, ms: u32): Status {
   const keyBytes = bytes(key);
   return raw.host_kv_expire(address(keyBytes), keyBytes.byteLength, ms);
 }
@@ -859,7 +860,7 @@ export function kvExpire<T0>(key: T0, ms: i32): i32 {
 /** Forgets a key.
  *  Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
  *  In: every hook, and plugin_init. */
-export function kvDelete<T0>(key: T0): i32 {
+export function kvDelete<T0>(key: T0): Status {
   const keyBytes = bytes(key);
   return raw.host_kv_delete(address(keyBytes), keyBytes.byteLength);
 }
@@ -889,7 +890,7 @@ export function contextGet<T0>(key: T0): ArrayBuffer | null {
 /** Leaves a value on this flow, for later hooks and plugins.
  *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
  *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
-export function contextSet<T0, T1>(key: T0, val: T1): i32 {
+export function contextSet<T0, T1>(key: T0, val: T1): Status {
   const keyBytes = bytes(key);
   const valBytes = bytes(val);
   return raw.host_context_set(address(keyBytes), keyBytes.byteLength, address(valBytes), valBytes.byteLength);
@@ -898,7 +899,7 @@ export function contextSet<T0, T1>(key: T0, val: T1): i32 {
 /** Listens to a topic: its messages come to on_message.
  *  Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
  *  In: every hook, and plugin_init. */
-export function subscribe<T0>(topic: T0): i32 {
+export function subscribe<T0>(topic: T0): Status {
   const topicBytes = bytes(topic);
   return raw.host_subscribe(address(topicBytes), topicBytes.byteLength);
 }

@@ -5,7 +5,8 @@
  *     I3_HOOK(on_request) { host_set_header(I3("x-seen"), I3("yes")); return I3_CONTINUE; }
  *
  * Functions that fill a buffer return the length of the value. More than the buffer's
- * size means that nothing was written: ask again with a buffer of that size. */
+ * size means that nothing was written: ask again with a buffer of that size. Of these and
+ * of functions that answer a number, one below 0 is an i3_status. */
 #ifndef INT3RCEPTOR_H
 #define INT3RCEPTOR_H
 
@@ -19,15 +20,15 @@
 #define I3(text) (text), (sizeof(text) - 1)
 
 /* What a hook returns. */
-enum {
+typedef enum {
     I3_CONTINUE = 0,
     I3_RESPOND = 1,
     I3_DROP = 2,
     I3_ERROR = -1,
-};
+} i3_code;
 
 /* What a host function answers. */
-enum {
+typedef enum {
     I3_STATUS_OK = 0,
     I3_STATUS_NOT_FOUND = -1,
     I3_STATUS_BAD_POINTER = -2,
@@ -38,22 +39,22 @@ enum {
     I3_STATUS_TOO_LARGE = -7,
     I3_STATUS_TOO_DEEP = -8,
     I3_STATUS_UNREACHABLE = -9,
-};
+} i3_status;
 
 /* The levels of host_log. */
-enum {
+typedef enum {
     I3_LOG_DEBUG = 0,
     I3_LOG_INFO = 1,
     I3_LOG_WARN = 2,
     I3_LOG_ERROR = 3,
-};
+} i3_level;
 
 #define I3_IMPORT(name) __attribute__((import_module("env"), import_name(#name))) extern
 
 /* Writes one UTF-8 log line; a level outside 0 to 3 counts as INFO.
  * Answers: OK.
  * In: every hook, and plugin_init. */
-I3_IMPORT(host_log) int32_t host_log(int32_t level, const void *ptr, uint32_t len);
+I3_IMPORT(host_log) i3_status host_log(i3_level level, const void *ptr, uint32_t len);
 
 /* Tells the size of the module's memory.
  * Answers: pages of 64 KiB.
@@ -63,7 +64,7 @@ I3_IMPORT(host_get_memory_size) int32_t host_get_memory_size(void);
 /* Writes an ABORT line to the log; it stops nothing.
  * Answers: OK.
  * In: every hook, and plugin_init. */
-I3_IMPORT(host_abort) int32_t host_abort(const void *ptr, uint32_t len);
+I3_IMPORT(host_abort) i3_status host_abort(const void *ptr, uint32_t len);
 
 /* Reads the first value of a header of the hook's message.
  * Answers: the length; more than val_max means that nothing was written: ask again.
@@ -75,7 +76,7 @@ I3_IMPORT(host_get_header) int32_t host_get_header(const void *name_ptr, uint32_
  * Answers: OK.
  * Errors: NOT_FOUND.
  * In: on_request, on_rule_match, on_response, on_capture. */
-I3_IMPORT(host_set_header) int32_t host_set_header(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
+I3_IMPORT(host_set_header) i3_status host_set_header(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
 
 /* Reads the request's method.
  * Answers: the length; more than max_len means that nothing was written: ask again.
@@ -201,7 +202,7 @@ I3_IMPORT(host_get_fact) int32_t host_get_fact(const void *name_ptr, uint32_t na
  * Answers: OK.
  * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  * In: on_request, on_rule_match, on_response, on_capture. */
-I3_IMPORT(host_add_header) int32_t host_add_header(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
+I3_IMPORT(host_add_header) i3_status host_add_header(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
 
 /* Drops every header of this name.
  * Answers: the number dropped.
@@ -213,37 +214,37 @@ I3_IMPORT(host_remove_header) int32_t host_remove_header(const void *name_ptr, u
  * Answers: OK.
  * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
  * In: on_request, on_rule_match. */
-I3_IMPORT(host_set_method) int32_t host_set_method(const void *val_ptr, uint32_t val_len);
+I3_IMPORT(host_set_method) i3_status host_set_method(const void *val_ptr, uint32_t val_len);
 
 /* Sets path and query; begins with /.
  * Answers: OK.
  * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
  * In: on_request, on_rule_match, on_capture. */
-I3_IMPORT(host_set_path) int32_t host_set_path(const void *val_ptr, uint32_t val_len);
+I3_IMPORT(host_set_path) i3_status host_set_path(const void *val_ptr, uint32_t val_len);
 
 /* Sets the status (200 to 599); never from or to one that has no body.
  * Answers: OK.
  * Errors: BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
  * In: on_response. */
-I3_IMPORT(host_set_status) int32_t host_set_status(int32_t status);
+I3_IMPORT(host_set_status) i3_status host_set_status(uint16_t status);
 
 /* Replaces the body of the hook's message.
  * Answers: OK.
  * Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
  * In: on_request, on_response, on_capture. */
-I3_IMPORT(host_set_body) int32_t host_set_body(const void *val_ptr, uint32_t val_len);
+I3_IMPORT(host_set_body) i3_status host_set_body(const void *val_ptr, uint32_t val_len);
 
 /* Sets a header of the request: replaces the first of this name and drops the others.
  * Answers: OK.
  * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  * In: on_request, on_rule_match, on_capture. */
-I3_IMPORT(host_set_request_header) int32_t host_set_request_header(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
+I3_IMPORT(host_set_request_header) i3_status host_set_request_header(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
 
 /* Appends a header of the request, keeping those of the same name.
  * Answers: OK.
  * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  * In: on_request, on_rule_match, on_capture. */
-I3_IMPORT(host_add_request_header) int32_t host_add_request_header(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
+I3_IMPORT(host_add_request_header) i3_status host_add_request_header(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
 
 /* Drops every header of the request of this name.
  * Answers: the number dropped.
@@ -261,19 +262,19 @@ I3_IMPORT(host_get_request_body) int32_t host_get_request_body(void *buf_ptr, ui
  * Answers: OK.
  * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
  * In: on_request, on_capture. */
-I3_IMPORT(host_set_request_body) int32_t host_set_request_body(const void *val_ptr, uint32_t val_len);
+I3_IMPORT(host_set_request_body) i3_status host_set_request_body(const void *val_ptr, uint32_t val_len);
 
 /* Sets a trailer of the hook's message: replaces the first of this name and drops the others.
  * Answers: OK.
  * Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  * In: on_request, on_response, on_capture. */
-I3_IMPORT(host_set_trailer) int32_t host_set_trailer(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
+I3_IMPORT(host_set_trailer) i3_status host_set_trailer(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
 
 /* Appends a trailer of the hook's message, keeping those of the same name.
  * Answers: OK.
  * Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  * In: on_request, on_response, on_capture. */
-I3_IMPORT(host_add_trailer) int32_t host_add_trailer(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
+I3_IMPORT(host_add_trailer) i3_status host_add_trailer(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
 
 /* Drops every trailer of the hook's message of this name.
  * Answers: the number dropped.
@@ -291,13 +292,13 @@ I3_IMPORT(host_list_request_trailers) int32_t host_list_request_trailers(void *b
  * Answers: OK.
  * Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  * In: on_request, on_capture. */
-I3_IMPORT(host_set_request_trailer) int32_t host_set_request_trailer(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
+I3_IMPORT(host_set_request_trailer) i3_status host_set_request_trailer(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
 
 /* Appends a trailer of the request, keeping those of the same name.
  * Answers: OK.
  * Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  * In: on_request, on_capture. */
-I3_IMPORT(host_add_request_trailer) int32_t host_add_request_trailer(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
+I3_IMPORT(host_add_request_trailer) i3_status host_add_request_trailer(const void *name_ptr, uint32_t name_len, const void *val_ptr, uint32_t val_len);
 
 /* Drops every trailer of the request of this name.
  * Answers: the number dropped.
@@ -309,19 +310,19 @@ I3_IMPORT(host_remove_request_trailer) int32_t host_remove_request_trailer(const
  * Answers: OK.
  * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
  * In: on_connect, on_request, on_rule_match, on_response. */
-I3_IMPORT(host_respond) int32_t host_respond(int32_t status, const void *headers_ptr, uint32_t headers_len, const void *body_ptr, uint32_t body_len);
+I3_IMPORT(host_respond) i3_status host_respond(uint16_t status, const void *headers_ptr, uint32_t headers_len, const void *body_ptr, uint32_t body_len);
 
 /* Closes without an answer; in on_capture: does not keep the flow.
  * Answers: OK.
  * Errors: WRONG_HOOK, NO_PERMISSION.
  * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
-I3_IMPORT(host_drop) int32_t host_drop(void);
+I3_IMPORT(host_drop) i3_status host_drop(void);
 
 /* Waits after the hook, 5 minutes at most, then goes on.
  * Answers: OK.
  * Errors: BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
  * In: on_connect, on_request, on_rule_match, on_response. */
-I3_IMPORT(host_delay) int32_t host_delay(int32_t ms);
+I3_IMPORT(host_delay) i3_status host_delay(uint32_t ms);
 
 /* Reads a key of the plugin's configuration; an empty key: all as JSON.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
@@ -339,7 +340,7 @@ I3_IMPORT(host_now_ms) int64_t host_now_ms(void);
  * Answers: OK.
  * Errors: BAD_POINTER, NO_PERMISSION.
  * In: every hook, and plugin_init. */
-I3_IMPORT(host_random) int32_t host_random(void *buf_ptr, uint32_t buf_len);
+I3_IMPORT(host_random) i3_status host_random(void *buf_ptr, uint32_t buf_len);
 
 /* Reads the chunk, 16 KiB at most.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
@@ -351,7 +352,7 @@ I3_IMPORT(host_get_chunk) int32_t host_get_chunk(void *buf_ptr, uint32_t buf_len
  * Answers: OK.
  * Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
  * In: on_request_chunk, on_response_chunk. */
-I3_IMPORT(host_set_chunk) int32_t host_set_chunk(const void *val_ptr, uint32_t val_len);
+I3_IMPORT(host_set_chunk) i3_status host_set_chunk(const void *val_ptr, uint32_t val_len);
 
 /* Tells whether this is the end of the body: an empty chunk after the others.
  * Answers: 1 or 0.
@@ -369,19 +370,19 @@ I3_IMPORT(host_decode_body) int32_t host_decode_body(void);
  * Answers: OK.
  * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
  * In: on_request, on_rule_match. */
-I3_IMPORT(host_set_url) int32_t host_set_url(const void *url_ptr, uint32_t url_len);
+I3_IMPORT(host_set_url) i3_status host_set_url(const void *url_ptr, uint32_t url_len);
 
 /* Dials this host and port in place of the origin, whose names stay.
  * Answers: OK.
  * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
  * In: on_connect. */
-I3_IMPORT(host_set_upstream) int32_t host_set_upstream(const void *host_ptr, uint32_t host_len, int32_t port);
+I3_IMPORT(host_set_upstream) i3_status host_set_upstream(const void *host_ptr, uint32_t host_len, uint16_t port);
 
 /* Relays this connection unread.
  * Answers: OK.
  * Errors: WRONG_HOOK, NO_PERMISSION.
  * In: on_connect. */
-I3_IMPORT(host_pass_through) int32_t host_pass_through(void);
+I3_IMPORT(host_pass_through) i3_status host_pass_through(void);
 
 /* Reads the flow's tags.
  * Answers: a list; the length; more than buf_len means that nothing was written: ask again.
@@ -393,13 +394,13 @@ I3_IMPORT(host_list_tags) int32_t host_list_tags(void *buf_ptr, uint32_t buf_len
  * Answers: OK.
  * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
  * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
-I3_IMPORT(host_tag) int32_t host_tag(const void *val_ptr, uint32_t val_len);
+I3_IMPORT(host_tag) i3_status host_tag(const void *val_ptr, uint32_t val_len);
 
 /* Takes away a tag that this plugin added.
  * Answers: OK.
  * Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
  * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
-I3_IMPORT(host_remove_tag) int32_t host_remove_tag(const void *val_ptr, uint32_t val_len);
+I3_IMPORT(host_remove_tag) i3_status host_remove_tag(const void *val_ptr, uint32_t val_len);
 
 /* Reads a key of the plugin's state.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
@@ -411,7 +412,7 @@ I3_IMPORT(host_kv_get) int32_t host_kv_get(const void *key_ptr, uint32_t key_len
  * Answers: OK.
  * Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
  * In: every hook, and plugin_init. */
-I3_IMPORT(host_kv_set) int32_t host_kv_set(const void *key_ptr, uint32_t key_len, const void *val_ptr, uint32_t val_len);
+I3_IMPORT(host_kv_set) i3_status host_kv_set(const void *key_ptr, uint32_t key_len, const void *val_ptr, uint32_t val_len);
 
 /* Adds to a number, which begins at 0 and never falls below it.
  * Answers: the number.
@@ -423,13 +424,13 @@ I3_IMPORT(host_kv_add) int64_t host_kv_add(const void *key_ptr, uint32_t key_len
  * Answers: OK.
  * Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
  * In: every hook, and plugin_init. */
-I3_IMPORT(host_kv_expire) int32_t host_kv_expire(const void *key_ptr, uint32_t key_len, int32_t ms);
+I3_IMPORT(host_kv_expire) i3_status host_kv_expire(const void *key_ptr, uint32_t key_len, uint32_t ms);
 
 /* Forgets a key.
  * Answers: OK.
  * Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
  * In: every hook, and plugin_init. */
-I3_IMPORT(host_kv_delete) int32_t host_kv_delete(const void *key_ptr, uint32_t key_len);
+I3_IMPORT(host_kv_delete) i3_status host_kv_delete(const void *key_ptr, uint32_t key_len);
 
 /* Reads the keys that begin with a prefix, in order.
  * Answers: a list; the length; more than buf_len means that nothing was written: ask again.
@@ -447,13 +448,13 @@ I3_IMPORT(host_context_get) int32_t host_context_get(const void *key_ptr, uint32
  * Answers: OK.
  * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
  * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
-I3_IMPORT(host_context_set) int32_t host_context_set(const void *key_ptr, uint32_t key_len, const void *val_ptr, uint32_t val_len);
+I3_IMPORT(host_context_set) i3_status host_context_set(const void *key_ptr, uint32_t key_len, const void *val_ptr, uint32_t val_len);
 
 /* Listens to a topic: its messages come to on_message.
  * Answers: OK.
  * Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
  * In: every hook, and plugin_init. */
-I3_IMPORT(host_subscribe) int32_t host_subscribe(const void *topic_ptr, uint32_t topic_len);
+I3_IMPORT(host_subscribe) i3_status host_subscribe(const void *topic_ptr, uint32_t topic_len);
 
 /* Sends a message to the plugins that listen, after this call.
  * Answers: the number of plugins that will get it.

@@ -314,6 +314,11 @@ func number(answer int32) (int, error) {
 	return int(answer), nil
 }
 
+func flag(answer int32) (bool, error) {
+	one, err := number(answer)
+	return one != 0, err
+}
+
 func wide(answer int64) (int64, error) {
 	if answer < 0 {
 		return 0, Status(answer)
@@ -761,8 +766,8 @@ func SetChunk(val string) error {
 // Answers: 1 or 0.
 // Errors: WRONG_HOOK, NO_PERMISSION.
 // In: on_request_chunk, on_response_chunk.
-func IsLastChunk() (int, error) {
-	return number(hostIsLastChunk())
+func IsLastChunk() (bool, error) {
+	return flag(hostIsLastChunk())
 }
 
 // DecodeBody takes the content codings off the hook's message, now and further on.

@@ -214,8 +214,8 @@ pub fn getHost(buffer: []u8) Failure![]u8 {
 /// Answers: the port.
 /// Errors: WRONG_HOOK, NO_PERMISSION.
 /// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
-pub fn getPort() Failure!u32 {
-    return number(raw.host_get_port());
+pub fn getPort() Failure!u16 {
+    return @intCast(try number(raw.host_get_port()));
 }
 
 /// Reads path and query, byte for byte as received.
@@ -302,8 +302,8 @@ pub fn listRequestHeaders(buffer: []u8) Failure![]u8 {
 /// Answers: the status.
 /// Errors: NOT_FOUND, WRONG_HOOK, NO_PERMISSION.
 /// In: on_response, on_capture, on_response_chunk.
-pub fn getStatus() Failure!u32 {
-    return number(raw.host_get_status());
+pub fn getStatus() Failure!u16 {
+    return @intCast(try number(raw.host_get_status()));
 }
 
 /// Reads the whole body of the hook's message, as it is on the wire.
@@ -370,7 +370,7 @@ pub fn setPath(val: []const u8) Failure!void {
 /// Sets the status (200 to 599); never from or to one that has no body.
 /// Errors: BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
 /// In: on_response.
-pub fn setStatus(status: i32) Failure!void {
+pub fn setStatus(status: u16) Failure!void {
     return done(raw.host_set_status(status));
 }
 
@@ -473,7 +473,7 @@ pub fn removeRequestTrailer(name: []const u8) Failure!u32 {
 /// Answers the client (200 to 599); headers are a list: name, value, ….
 /// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
 /// In: on_connect, on_request, on_rule_match, on_response.
-pub fn respond(status: i32, headers: []const u8, body: []const u8) Failure!void {
+pub fn respond(status: u16, headers: []const u8, body: []const u8) Failure!void {
     return done(raw.host_respond(status, headers.ptr, headers.len, body.ptr, body.len));
 }
 
@@ -487,8 +487,8 @@ pub fn drop() Failure!void {
 /// Waits after the hook, 5 minutes at most, then goes on.
 /// Errors: BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
 /// In: on_connect, on_request, on_rule_match, on_response.
-pub fn delay(ms: i32) Failure!void {
-    return done(raw.host_delay(ms));
+pub fn delay(ms: u32) Failure!void {
+    return done(raw.host_delay(@bitCast(ms)));
 }
 
 /// Reads a key of the plugin's configuration; an empty key: all as JSON.
@@ -533,8 +533,8 @@ pub fn setChunk(val: []const u8) Failure!void {
 /// Answers: 1 or 0.
 /// Errors: WRONG_HOOK, NO_PERMISSION.
 /// In: on_request_chunk, on_response_chunk.
-pub fn isLastChunk() Failure!u32 {
-    return number(raw.host_is_last_chunk());
+pub fn isLastChunk() Failure!bool {
+    return try number(raw.host_is_last_chunk()) != 0;
 }
 
 /// Takes the content codings off the hook's message, now and further on.
@@ -555,7 +555,7 @@ pub fn setUrl(url: []const u8) Failure!void {
 /// Dials this host and port in place of the origin, whose names stay.
 /// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
 /// In: on_connect.
-pub fn setUpstream(host: []const u8, port: i32) Failure!void {
+pub fn setUpstream(host: []const u8, port: u16) Failure!void {
     return done(raw.host_set_upstream(host.ptr, host.len, port));
 }
 
@@ -614,8 +614,8 @@ pub fn kvAdd(key: []const u8, delta: i32) Failure!u64 {
 /// Lets a key end that long from now.
 /// Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
 /// In: every hook, and plugin_init.
-pub fn kvExpire(key: []const u8, ms: i32) Failure!void {
-    return done(raw.host_kv_expire(key.ptr, key.len, ms));
+pub fn kvExpire(key: []const u8, ms: u32) Failure!void {
+    return done(raw.host_kv_expire(key.ptr, key.len, @bitCast(ms)));
 }
 
 /// Forgets a key.

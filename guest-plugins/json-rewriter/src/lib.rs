@@ -378,7 +378,7 @@ fn rewrite() -> Result<(), Failure> {
             RULES.with(|rules| scanner.feed(chunk, rules, out));
             Ok(())
         })?;
-        if is_last_chunk()? != 0 {
+        if is_last_chunk()? {
             scanner.flush(out);
         }
         if out.is_full {

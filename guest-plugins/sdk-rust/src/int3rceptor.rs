@@ -242,8 +242,8 @@ pub fn get_host<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Answers: the port.
 /// Errors: WRONG_HOOK, NO_PERMISSION.
 /// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
-pub fn get_port() -> Result<u32, Failure> {
-    number(unsafe { raw::host_get_port() })
+pub fn get_port() -> Result<u16, Failure> {
+    number(unsafe { raw::host_get_port() }).map(|one| one as u16)
 }
 
 /// Reads path and query, byte for byte as received.
@@ -342,8 +342,8 @@ pub fn list_request_headers<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failur
 /// Answers: the status.
 /// Errors: NOT_FOUND, WRONG_HOOK, NO_PERMISSION.
 /// In: on_response, on_capture, on_response_chunk.
-pub fn get_status() -> Result<u32, Failure> {
-    number(unsafe { raw::host_get_status() })
+pub fn get_status() -> Result<u16, Failure> {
+    number(unsafe { raw::host_get_status() }).map(|one| one as u16)
 }
 
 /// Reads the whole body of the hook's message, as it is on the wire.
@@ -421,8 +421,8 @@ pub fn set_path(val: impl AsRef<[u8]>) -> Result<(), Failure> {
 /// Sets the status (200 to 599); never from or to one that has no body.
 /// Errors: BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
 /// In: on_response.
-pub fn set_status(status: i32) -> Result<(), Failure> {
-    done(unsafe { raw::host_set_status(status) })
+pub fn set_status(status: u16) -> Result<(), Failure> {
+    done(unsafe { raw::host_set_status(i32::from(status)) })
 }
 
 /// Replaces the body of the hook's message.
@@ -543,10 +543,10 @@ pub fn remove_request_trailer(name: impl AsRef<[u8]>) -> Result<u32, Failure> {
 /// Answers the client (200 to 599); headers are a list: name, value, ….
 /// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, TOO_LARGE, NO_PERMISSION.
 /// In: on_connect, on_request, on_rule_match, on_response.
-pub fn respond(status: i32, headers: impl AsRef<[u8]>, body: impl AsRef<[u8]>) -> Result<(), Failure> {
+pub fn respond(status: u16, headers: impl AsRef<[u8]>, body: impl AsRef<[u8]>) -> Result<(), Failure> {
     let headers = headers.as_ref();
     let body = body.as_ref();
-    done(unsafe { raw::host_respond(status, headers.as_ptr(), headers.len(), body.as_ptr(), body.len()) })
+    done(unsafe { raw::host_respond(i32::from(status), headers.as_ptr(), headers.len(), body.as_ptr(), body.len()) })
 }
 
 /// Closes without an answer; in on_capture: does not keep the flow.
@@ -559,8 +559,8 @@ pub fn drop() -> Result<(), Failure> {
 /// Waits after the hook, 5 minutes at most, then goes on.
 /// Errors: BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
 /// In: on_connect, on_request, on_rule_match, on_response.
-pub fn delay(ms: i32) -> Result<(), Failure> {
-    done(unsafe { raw::host_delay(ms) })
+pub fn delay(ms: u32) -> Result<(), Failure> {
+    done(unsafe { raw::host_delay(ms as i32) })
 }
 
 /// Reads a key of the plugin's configuration; an empty key: all as JSON.
@@ -609,8 +609,8 @@ pub fn set_chunk(val: impl AsRef<[u8]>) -> Result<(), Failure> {
 /// Answers: 1 or 0.
 /// Errors: WRONG_HOOK, NO_PERMISSION.
 /// In: on_request_chunk, on_response_chunk.
-pub fn is_last_chunk() -> Result<u32, Failure> {
-    number(unsafe { raw::host_is_last_chunk() })
+pub fn is_last_chunk() -> Result<bool, Failure> {
+    number(unsafe { raw::host_is_last_chunk() }).map(|one| one != 0)
 }
 
 /// Takes the content codings off the hook's message, now and further on.
@@ -632,9 +632,9 @@ pub fn set_url(url: impl AsRef<[u8]>) -> Result<(), Failure> {
 /// Dials this host and port in place of the origin, whose names stay.
 /// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
 /// In: on_connect.
-pub fn set_upstream(host: impl AsRef<[u8]>, port: i32) -> Result<(), Failure> {
+pub fn set_upstream(host: impl AsRef<[u8]>, port: u16) -> Result<(), Failure> {
     let host = host.as_ref();
-    done(unsafe { raw::host_set_upstream(host.as_ptr(), host.len(), port) })
+    done(unsafe { raw::host_set_upstream(host.as_ptr(), host.len(), i32::from(port)) })
 }
 
 /// Relays this connection unread.
@@ -700,9 +700,9 @@ pub fn kv_add(key: impl AsRef<[u8]>, delta: i32) -> Result<u64, Failure> {
 /// Lets a key end that long from now.
 /// Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
 /// In: every hook, and plugin_init.
-pub fn kv_expire(key: impl AsRef<[u8]>, ms: i32) -> Result<(), Failure> {
+pub fn kv_expire(key: impl AsRef<[u8]>, ms: u32) -> Result<(), Failure> {
     let key = key.as_ref();
-    done(unsafe { raw::host_kv_expire(key.as_ptr(), key.len(), ms) })
+    done(unsafe { raw::host_kv_expire(key.as_ptr(), key.len(), ms as i32) })
 }
 
 /// Forgets a key.

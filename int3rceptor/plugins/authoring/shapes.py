@@ -20,6 +20,32 @@ class Kind(Enum):
     ROOM = "memory that the host fills"
 
 
+class Number(Enum):
+    """Which numbers these can be: languages have a type for each."""
+
+    LEVEL = "a log level"
+    SIGNED = "of either sign"
+    SMALL = "a port, or a status of HTTP"
+    COUNT = "never below 0"
+    FLAG = "yes or no"
+
+
+_GIVEN = {
+    "level": Number.LEVEL,
+    "status": Number.SMALL,
+    "port": Number.SMALL,
+    "ms": Number.COUNT,
+}
+"""By the names of parameters; others have either sign."""
+
+_ANSWERED = {
+    "the port": Number.SMALL,
+    "the status": Number.SMALL,
+    "1 or 0": Number.FLAG,
+}
+"""By what a row says that it answers; others are counts."""
+
+
 class Answer(Enum):
     """What a wrapper gives back."""
 
@@ -38,6 +64,11 @@ class Parameter:
     kind: Kind
     words: tuple[str, ...]
 
+    @property
+    def number(self) -> Number:
+        """Of a number: which."""
+        return _GIVEN.get(self.name, Number.SIGNED)
+
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Shape:
@@ -47,6 +78,11 @@ class Shape:
     name: str
     parameters: tuple[Parameter, ...]
     answer: Answer
+
+    @property
+    def number(self) -> Number:
+        """Of an answer that is a number: which."""
+        return _ANSWERED.get(self.row.returns, Number.COUNT)
 
     @property
     def about(self) -> tuple[str, ...]:

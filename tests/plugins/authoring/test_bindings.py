@@ -44,6 +44,42 @@ def test_every_code_is_in_the_binding(language: str) -> None:
     assert not re.search(r"^@\w+@$", text, re.MULTILINE)
 
 
+NATURAL = {
+    "rust": (
+        "pub fn set_status(status: u16) -> Result<(), Failure> {",
+        "pub fn get_port() -> Result<u16, Failure> {",
+        "pub fn delay(ms: u32) -> Result<(), Failure> {",
+        "pub fn is_last_chunk() -> Result<bool, Failure> {",
+    ),
+    "zig": (
+        "pub fn setStatus(status: u16) Failure!void {",
+        "pub fn getPort() Failure!u16 {",
+        "pub fn delay(ms: u32) Failure!void {",
+        "pub fn isLastChunk() Failure!bool {",
+    ),
+    "assemblyscript": (
+        "export function setStatus(status: u16): Status {",
+        "export function delay(ms: u32): Status {",
+        "export function isLastChunk(): bool {",
+    ),
+    "go": (
+        "func SetStatus(status int) error {",
+        "func IsLastChunk() (bool, error) {",
+    ),
+    "c": (
+        "i3_status host_set_status(uint16_t status);",
+        "i3_status host_delay(uint32_t ms);",
+        "i3_status host_log(i3_level level, const void *ptr, uint32_t len);",
+    ),
+}
+
+
+@LANGUAGES
+def test_numbers_have_the_languages_own_types(language: str) -> None:
+    text = binding(language)
+    assert not [one for one in NATURAL[language] if one not in text]
+
+
 @pytest.mark.parametrize("one", ROWS, ids=lambda one: one.name)
 def test_a_shape_stands_for_every_parameter_once(one: HostFunction) -> None:
     shape = shape_of(one)

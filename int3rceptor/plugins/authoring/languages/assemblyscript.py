@@ -7,11 +7,10 @@ from int3rceptor.plugins.authoring.languages.text import (
     Lines,
     camel,
     indented,
-    is_level,
     raw_params,
     separated,
 )
-from int3rceptor.plugins.authoring.shapes import Answer, Kind, Shape
+from int3rceptor.plugins.authoring.shapes import Answer, Kind, Number, Shape
 from int3rceptor.plugins.codes import HookCode, LogLevel, Status
 
 
@@ -47,6 +46,15 @@ def _import(shape: Shape) -> Lines:
     ]
 
 
+_GIVEN = {
+    Number.LEVEL: "Level",
+    Number.SIGNED: "i32",
+    Number.SMALL: "u16",
+    Number.COUNT: "u32",
+}
+"""Types of parameters."""
+
+
 def _wrapper(shape: Shape) -> Lines:
     params: Lines = []
     generics: Lines = []
@@ -55,7 +63,7 @@ def _wrapper(shape: Shape) -> Lines:
     for one in shape.parameters:
         name = one.name
         if one.kind is Kind.NUMBER:
-            params.append(f"{name}: {'Level' if is_level(one) else 'i32'}")
+            params.append(f"{name}: {_GIVEN[one.number]}")
             values.append(name)
         elif one.kind is Kind.BYTES:
             kind = f"T{len(generics)}"
@@ -93,5 +101,9 @@ def _body(shape: Shape, call: str) -> tuple[str, Lines]:
             return "void", [f"{call};"]
         case Answer.WIDE:
             return "i64", [f"return {call};"]
-        case Answer.DONE | Answer.NUMBER:
+        case Answer.DONE:
+            return "Status", [f"return {call};"]
+        case Answer.NUMBER if shape.number is Number.FLAG:
+            return "bool", [f"status = {call};", "return status > 0;"]
+        case Answer.NUMBER:  # below 0 it is a Status
             return "i32", [f"return {call};"]

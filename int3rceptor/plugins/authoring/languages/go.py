@@ -8,11 +8,10 @@ from int3rceptor.plugins.authoring.languages.text import (
     camel,
     failures,
     indented,
-    is_level,
     pascal,
     separated,
 )
-from int3rceptor.plugins.authoring.shapes import Answer, Kind, Shape
+from int3rceptor.plugins.authoring.shapes import Answer, Kind, Number, Shape
 from int3rceptor.plugins.codes import HookCode, LogLevel, Status
 
 
@@ -90,7 +89,8 @@ def _wrapper(shape: Shape) -> Lines:
     for one in shape.parameters:
         name = one.name
         if one.kind is Kind.NUMBER:
-            params.append(f"{name} {'Level' if is_level(one) else 'int'}")
+            is_level = one.number is Number.LEVEL
+            params.append(f"{name} {'Level' if is_level else 'int'}")
             values.append(f"int32({name})")
         elif one.kind is Kind.BYTES:
             params.append(f"{name} string")
@@ -107,7 +107,9 @@ def _wrapper(shape: Shape) -> Lines:
     name = pascal(shape.name)
     first, *rest = shape.about
     about = [f"// {name} {first[0].lower()}{first[1:]}", *(f"// {one}" for one in rest)]
-    head = f"func {name}({', '.join(params)}){_RESULTS[shape.answer]} {{"
+    is_flag = shape.answer is Answer.NUMBER and shape.number is Number.FLAG
+    result = " (bool, error)" if is_flag else _RESULTS[shape.answer]
+    head = f"func {name}({', '.join(params)}){result} {{"
     return [*about, head, *indented(_body(shape, call), "\t"), "}"]
 
 
@@ -117,6 +119,8 @@ def _body(shape: Shape, call: str) -> Lines:
             return [f"return done({call})"]
         case Answer.SAID:
             return [call]
+        case Answer.NUMBER if shape.number is Number.FLAG:
+            return [f"return flag({call})"]
         case Answer.NUMBER:
             return [f"return number({call})"]
         case Answer.WIDE:

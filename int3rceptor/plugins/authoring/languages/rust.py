@@ -7,12 +7,11 @@ from int3rceptor.plugins.authoring.languages.text import (
     commented,
     failures,
     indented,
-    is_level,
     pascal,
     raw_params,
     separated,
 )
-from int3rceptor.plugins.authoring.shapes import Answer, Kind, Shape
+from int3rceptor.plugins.authoring.shapes import Answer, Kind, Number, Shape
 from int3rceptor.plugins.codes import HookCode, LogLevel
 
 
@@ -44,10 +43,22 @@ def _import(shape: Shape) -> str:
     return f"pub fn {shape.row.name}({params}) -> {shape.row.result};"
 
 
+_GIVEN = {
+    Number.LEVEL: ("Level", "{} as i32"),
+    Number.SIGNED: ("i32", "{}"),
+    Number.SMALL: ("u16", "i32::from({})"),
+    Number.COUNT: ("u32", "{} as i32"),
+}
+"""Types of parameters, and how the import is given them."""
+
+_NUMBERS = {
+    Number.SMALL: (" -> Result<u16, Failure>", "number({}).map(|one| one as u16)"),
+    Number.COUNT: (" -> Result<u32, Failure>", "number({})"),
+    Number.FLAG: (" -> Result<bool, Failure>", "number({}).map(|one| one != 0)"),
+}
 _RESULTS = {
     Answer.DONE: (" -> Result<(), Failure>", "done({})"),
     Answer.SAID: ("", "let _ = {};"),
-    Answer.NUMBER: (" -> Result<u32, Failure>", "number({})"),
     Answer.FILLED: (" -> Result<&'b [u8], Failure>", "filled(buffer, answer)"),
     Answer.WIDE: (" -> Result<u64, Failure>", "wide({})"),
 }
@@ -58,8 +69,9 @@ def _wrapper(shape: Shape) -> Lines:
     for one in shape.parameters:
         name = one.name
         if one.kind is Kind.NUMBER:
-            params.append(f"{name}: {'Level' if is_level(one) else 'i32'}")
-            values.append(f"{name} as i32" if is_level(one) else name)
+            kind, value = _GIVEN[one.number]
+            params.append(f"{name}: {kind}")
+            values.append(value.format(name))
         elif one.kind is Kind.BYTES:
             params.append(f"{name}: impl AsRef<[u8]>")
             before.append(f"let {name} = {name}.as_ref();")
@@ -68,7 +80,7 @@ def _wrapper(shape: Shape) -> Lines:
             lives = "&'b mut" if shape.answer is Answer.FILLED else "&mut"
             params.append(f"buffer: {lives} [u8]")
             values += ["buffer.as_mut_ptr()", "buffer.len()"]
-    result, given = _RESULTS[shape.answer]
+    result, given = _RESULTS.get(shape.answer) or _NUMBERS[shape.number]
     call = f"unsafe {{ raw::{shape.row.name}({', '.join(values)}) }}"
     if shape.answer is Answer.FILLED:
         before.append(f"let answer = {call};")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from int3rceptor.plugins.authoring.shapes import Kind, Parameter, Shape
+from int3rceptor.plugins.authoring.shapes import Kind, Shape
 from int3rceptor.plugins.codes import Status
 
 Lines = list[str]
@@ -48,11 +48,6 @@ def raw_params(shape: Shape, bytes_type: str, room_type: str, form: str) -> str:
         kind = bytes_type if one.kind is Kind.BYTES else room_type
         parts += [form.format(address, kind), form.format(size, "usize")]
     return ", ".join(parts)
-
-
-def is_level(parameter: Parameter) -> bool:
-    """Whether it is a log level, for which every language has a type of its own."""
-    return parameter.name == "level"
 
 
 def failures() -> list[Status]:

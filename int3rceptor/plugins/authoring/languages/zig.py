@@ -8,12 +8,11 @@ from int3rceptor.plugins.authoring.languages.text import (
     commented,
     failures,
     indented,
-    is_level,
     pascal,
     raw_params,
     separated,
 )
-from int3rceptor.plugins.authoring.shapes import Answer, Kind, Shape
+from int3rceptor.plugins.authoring.shapes import Answer, Kind, Number, Shape
 from int3rceptor.plugins.codes import HookCode, LogLevel
 
 
@@ -55,10 +54,22 @@ _LEVELS = {
     LogLevel.ERROR: "err",
 }
 
+_GIVEN = {
+    Number.LEVEL: ("Level", "{}"),
+    Number.SIGNED: ("i32", "{}"),
+    Number.SMALL: ("u16", "{}"),
+    Number.COUNT: ("u32", "@bitCast({})"),
+}
+"""Types of parameters, and how the import is given them."""
+
+_NUMBERS = {
+    Number.SMALL: ("Failure!u16", "return @intCast(try number({}))"),
+    Number.COUNT: ("Failure!u32", "return number({})"),
+    Number.FLAG: ("Failure!bool", "return try number({}) != 0"),
+}
 _RESULTS = {
     Answer.DONE: ("Failure!void", "return done({})"),
     Answer.SAID: ("void", "_ = {}"),
-    Answer.NUMBER: ("Failure!u32", "return number({})"),
     Answer.FILLED: ("Failure![]u8", "return filled(buffer, {})"),
     Answer.WIDE: ("Failure!u64", "return wide({})"),
 }
@@ -69,13 +80,14 @@ def _wrapper(shape: Shape, taken: set[str]) -> Lines:
     for one in shape.parameters:
         name = f"the_{one.name}" if one.name in taken else one.name
         if one.kind is Kind.NUMBER:
-            params.append(f"{name}: {'Level' if is_level(one) else 'i32'}")
-            values.append(name)
+            kind, value = _GIVEN[one.number]
+            params.append(f"{name}: {kind}")
+            values.append(value.format(name))
             continue
         constant = "const " if one.kind is Kind.BYTES else ""
         params.append(f"{name}: []{constant}u8")
         values += [f"{name}.ptr", f"{name}.len"]
-    result, given = _RESULTS[shape.answer]
+    result, given = _RESULTS.get(shape.answer) or _NUMBERS[shape.number]
     call = given.format(f"raw.{shape.row.name}({', '.join(values)})")
     return [
         *commented(shape, "///"),

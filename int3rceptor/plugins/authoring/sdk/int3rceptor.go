@@ -55,6 +55,11 @@ func number(answer int32) (int, error) {
 	return int(answer), nil
 }
 
+func flag(answer int32) (bool, error) {
+	one, err := number(answer)
+	return one != 0, err
+}
+
 func wide(answer int64) (int64, error) {
 	if answer < 0 {
 		return 0, Status(answer)

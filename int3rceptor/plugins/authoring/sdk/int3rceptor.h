@@ -5,7 +5,8 @@
  *     I3_HOOK(on_request) { host_set_header(I3("x-seen"), I3("yes")); return I3_CONTINUE; }
  *
  * Functions that fill a buffer return the length of the value. More than the buffer's
- * size means that nothing was written: ask again with a buffer of that size. */
+ * size means that nothing was written: ask again with a buffer of that size. Of these and
+ * of functions that answer a number, one below 0 is an i3_status. */
 #ifndef INT3RCEPTOR_H
 #define INT3RCEPTOR_H
 

@@ -10,7 +10,7 @@
 
 @codes@
 
-/** What the last function that reads answered. */
+/** What the last function answered that reads, or says yes or no. */
 export let status: i32 = Status.OK;
 
 export namespace raw {
