@@ -634,4 +634,5 @@ async def test_json_rewriter_keeps_flows_apart(start_proxy: StartProxy) -> None:
 def test_json_rewriter_refuses_settings_that_it_cannot_use(
     config: dict[str, object], tmp_path: Path
 ) -> None:
-    assert "rename is a list of OLD=NEW" in refused(tmp_path, "json-rewriter", config)
+    said = refused(tmp_path, "json-rewriter", config)
+    assert "rename and replace are lists of OLD=NEW, and set one of KEY=JSON" in said
