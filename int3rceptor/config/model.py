@@ -255,8 +255,8 @@ class Config(Table):
     control_port: ControlConfig = made(ControlConfig)
     plugins: Mapping[str, Mapping[str, JsonValue]] = made(
         dict,
-        "One table per plugin, `[plugins.NAME]`, over the manifest"
-        " NAME.toml beside its module, key by key; docs/plugins.md has the keys.",
+        "One table per plugin, `[plugins.NAME]`, over the manifest NAME.toml beside its"
+        " module, key by key; docs/plugins/settings.md has the keys.",
     )
 
     @property

@@ -48,6 +48,22 @@ def test_topics_are_granted_by_glob(name: str, factory: MakerFactory) -> None:
     assert probe.call(b"alerts", *rest, flow=make_flow()) == Status.NO_PERMISSION
 
 
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("host_get_url", Status.WRONG_HOOK),
+        ("host_context_get", Status.WRONG_HOOK),
+        ("host_tag", Status.WRONG_HOOK),
+        ("host_get_method", Status.NOT_FOUND),  # of the original
+    ],
+)
+def test_there_is_no_flow_in_a_message(
+    name: str, answer: Status, factory: MakerFactory
+) -> None:
+    probe = Probe(name, factory)
+    assert probe.read_message(BUFFER, 8, BUFFER, 8, letter=LETTER) == answer
+
+
 def test_sending_and_hearing_are_granted_apart(factory: MakerFactory) -> None:
     sends, hears = parse_grants("topics.send:news"), parse_grants("topics.hear:news")
     for granted, answers in ((sends, (0, -5)), (hears, (-5, 0))):
