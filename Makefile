@@ -8,6 +8,9 @@ PYTEST_ARGS ?=
 # Tests at once; most of their time is waiting. WORKERS=0 runs them one by one.
 WORKERS ?= 3
 BENCH_ARGS ?=
+GATE_ARGS ?=
+PROFILE_ARGS ?=
+SOAK_ARGS ?=
 
 # A machine may be set to write no bytecode: then each worker of the tests, and each
 # process that they start, compiles every module anew.
@@ -26,7 +29,7 @@ TYPED := int3rceptor tests/support examples .ci/smoke.py $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check fix guests toolchains toolchains-lock lock bench bench-plugins bench-quick \
-	bench-peers bench-lock clean
+	bench-gate bench-peers bench-lock profile soak clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -84,6 +87,15 @@ bench-plugins: $(DEV_STAMP) ## what a plugin's call costs, and whom a plugin tha
 bench-quick: $(DEV_STAMP) bench-peers ## the same in three minutes, too short to judge by
 	$(PY) -m benchmarks.run --size quick $(BENCH_ARGS)
 
+bench-gate: $(DEV_STAMP) ## fail if a request has become dearer; a minute, no peers
+	$(PY) -m benchmarks.gate $(GATE_ARGS)
+
+profile: $(DEV_STAMP) ## a flame graph of the proxy under load, in benchmarks/results
+	$(PY) -m benchmarks.profile $(PROFILE_ARGS)
+
+soak: $(DEV_STAMP) ## a million requests, memory as CSV and curve (SOAK_ARGS="--requests 50000")
+	$(PY) -m benchmarks.soak $(SOAK_ARGS)
+
 bench-peers: ## install the proxies that we are measured against
 	@benchmarks/install/peers.sh
 
@@ -96,7 +108,7 @@ bench-lock: $(DEV_STAMP) ## resolve the locks of those peers anew
 		--no-fund --omit-lockfile-registry-resolved
 
 clean: ## remove everything made here, the virtual environment too
-	rm -rf $(VENV) .toolchains benchmarks/.venv-* benchmarks/.node-peers build dist .coverage .coverage.* \
+	rm -rf $(VENV) .toolchains benchmarks/.venv-* benchmarks/.node-peers benchmarks/.goproxy build dist .coverage .coverage.* \
 		.mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +
 

@@ -47,6 +47,14 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A request at the origin: its HTTP version there, and what a plugin stamped."""
+
+    version: str
+    stamp: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
     """What every client needs: the way, the CA to trust, its core, a folder."""
 
@@ -129,12 +137,12 @@ class Client:
         arguments += ["--connections", str(connections)]
         return arguments if self.route.is_proxy else [*arguments, "--direct"]
 
-    def answer(self, process: subprocess.Popen[bytes], requests: int) -> Result:
+    def answer(self, process: subprocess.Popen[bytes], order: str) -> Result:
         """One batch of a generator that `h1_load` or `new_load` started."""
         if process.stdin is None:
             raise BenchmarkError("the load generator has no command line to talk to")
         before = usage(process.pid).cpu_s
-        process.stdin.write(f"{requests}\n".encode())
+        process.stdin.write(f"{order}\n".encode())
         process.stdin.flush()
         counted = json.loads(self._answer(process))
         counted["error_texts"] = tuple(counted["error_texts"])
@@ -199,6 +207,16 @@ class Client:
         if output.split()[:2] != [HTTP_VERSIONS[version], "200"]:
             raise BenchmarkError(f"the warm-up on {self.via} got {output!r}")
 
+    def seen(self, version: str) -> Seen:
+        """What one request looked like to the origin."""
+        body = self.folder / "seen"
+        body.unlink(missing_ok=True)
+        output = self._curl(version, "seen", "--output", str(body))
+        if output.split()[:2] != [HTTP_VERSIONS[version], "200"]:
+            raise BenchmarkError(f"the origin's view through {self.via}: {output!r}")
+        spoken, _, stamp = body.read_text().partition(" ")
+        return Seen(version=spoken, stamp=stamp)
+
     def _curl(self, version: str, path: str, *arguments: str) -> str:
         command = [
             "curl",
@@ -213,7 +231,8 @@ class Client:
             # An empty list: the caller's no_proxy must not send us past the proxy.
             command += ["--proxy", f"http://{self.via}", "--noproxy", ""]
         else:
-            command += ["--noproxy", "*"]
+            via = ":".join(map(str, self.route.via))
+            command += ["--noproxy", "*", "--connect-to", f"{self.authority}:{via}"]
         url = f"https://{self.authority}/{path}"
         return self._run([*command, *arguments, "--write-out", CURL_FACTS, url])
 
@@ -244,8 +263,12 @@ class Load:
     client: Client
 
     def run(self, requests: int) -> Result:
-        """One batch; a lost connection stays lost and its request is an error."""
-        return self.client.answer(self.process, requests)
+        """One batch, as fast as answers come; a lost connection stays lost."""
+        return self.client.answer(self.process, str(requests))
+
+    def run_paced(self, requests: int, rate: float) -> Result:
+        """`requests` at `rate` a second, however slowly answers come."""
+        return self.client.answer(self.process, f"{requests} {rate!r}")
 
 
 def _waited_cpu_s() -> float:

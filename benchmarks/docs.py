@@ -13,9 +13,9 @@ from benchmarks.plot import svg
 from benchmarks.proxies import REPOSITORY
 from benchmarks.report import Report, from_json
 from benchmarks.scenarios import SCENARIOS
+from benchmarks.stage import RESULTS
 from benchmarks.tables import markdown_table
 
-RESULTS = REPOSITORY / "benchmarks" / "results"
 PAGE = REPOSITORY / "docs" / "performance.md"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
@@ -46,9 +46,9 @@ def figures(report: Report) -> str:
 
 
 def _promises(report: Report) -> str:
-    lines = ["| scenario | wanted | measured | |", "| --- | --- | --- | --- |"]
+    lines = ["| scenario | | wanted | measured | |", "| --- | --- | --- | --- | --- |"]
     lines += [
-        f"| {each.scenario} | {each.wanted} | {each.measured} |"
+        f"| {each.scenario} | {each.level} | {each.wanted} | {each.measured} |"
         f" {'met' if each.is_met else 'missed'} |"
         for each in report.targets
     ]

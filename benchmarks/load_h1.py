@@ -1,7 +1,8 @@
 """HTTP/1.1 load: N keep-alive connections, one request at a time each.
 
 Runs as its own process. Reads one number of requests a line from stdin, does them over
-the same connections, and answers each with one line of JSON. Knows no proxy by name.
+the same connections, and answers each with one line of JSON. A line with a rate beside
+the number is paced by it instead of by the answers. Knows no proxy by name.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import re
 import ssl
 import sys
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import cast
 
 import uvloop
 
+from benchmarks.pace import Schedule, Ticker
 from benchmarks.tunnel import Route, client_context, open_route
 
 CONNECT_TIMEOUT_S = 30.0  # for one connection
@@ -37,17 +40,70 @@ class Batch:
     latencies_s: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
-    def take(self) -> bool:
-        """Whether one more request is to be sent; it is then the caller's."""
+    def take(self) -> float | None:
+        """From when one more request counts, which is then the caller's; or None."""
         if self.unsent == 0:
-            return False
+            return None
         self.unsent -= 1
-        return True
+        return time.perf_counter()
 
-    def connection_idle(self) -> None:
-        """A connection has nothing more to do, or is lost."""
+    def idle(self, _connection: "Connection") -> None:
+        """A connection has nothing more to do."""
+        self._one_less()
+
+    def lost(self, reason: str) -> None:
+        """A connection ended before its answer came."""
+        self.errors.append(reason)
+        self._one_less()
+
+    def _one_less(self) -> None:
         self.open_connections -= 1
         if self.open_connections == 0 and not self.done.done():
+            self.done.set_result(None)
+
+
+@dataclass(slots=True, kw_only=True)
+class PacedBatch:
+    """Requests that are due at their time, whatever became of those before.
+
+    One that finds all connections busy waits, and its wait counts: to ask a slow proxy
+    less often would spare it the very requests that show how slow it was.
+    """
+
+    schedule: Schedule
+    done: asyncio.Future[None]
+    open_connections: int
+    parked: list["Connection"] = field(default_factory=list)
+    waiting: deque[float] = field(default_factory=deque)
+    latencies_s: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def tick(self, now: float) -> None:
+        """Send what has become due, as far as connections are free for it."""
+        self.waiting.extend(self.schedule.due(now))
+        while self.waiting and self.parked:
+            self.parked.pop().start(self)
+        self._finish_if_over()
+
+    def take(self) -> float | None:
+        """From when one more request counts, which is then the caller's; or None."""
+        return self.waiting.popleft() if self.waiting else None
+
+    def idle(self, connection: "Connection") -> None:
+        """A connection is free for what comes due."""
+        self.parked.append(connection)
+        self._finish_if_over()
+
+    def lost(self, reason: str) -> None:
+        """A connection ended before its answer came."""
+        self.errors.append(reason)
+        self.open_connections -= 1
+        self._finish_if_over()
+
+    def _finish_if_over(self) -> None:
+        is_over = self.schedule.is_over or self.open_connections == 0
+        all_free = len(self.parked) == self.open_connections
+        if is_over and all_free and not self.done.done():
             self.done.set_result(None)
 
 
@@ -59,7 +115,7 @@ class Connection(asyncio.Protocol):
         self._body = body
         self._received = bytearray()
         self._sent_at = 0.0
-        self._batch: Batch | None = None
+        self._batch: Batch | PacedBatch | None = None
         self._transport: asyncio.Transport | None = None
         self.is_lost = False
 
@@ -67,7 +123,7 @@ class Connection(asyncio.Protocol):
         # A cast, since uvloop's transport inside TLS is no subclass of asyncio's.
         self._transport = cast("asyncio.Transport", transport)
 
-    def start(self, batch: Batch) -> None:
+    def start(self, batch: Batch | PacedBatch) -> None:
         """Take part in `batch` until no request is left in it."""
         self._batch = batch
         self._next()
@@ -90,11 +146,12 @@ class Connection(asyncio.Protocol):
         batch, transport = self._batch, self._transport
         if batch is None or transport is None:
             return
-        if not batch.take():
+        counts_from = batch.take()
+        if counts_from is None:
             self._batch = None
-            batch.connection_idle()
+            batch.idle(self)
             return
-        self._sent_at = time.perf_counter()
+        self._sent_at = counts_from
         transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
@@ -131,8 +188,7 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
         if self._batch is not None:
-            self._batch.errors.append(reason)
-            self._batch.connection_idle()
+            self._batch.lost(reason)
             self._batch = None
 
 
@@ -211,6 +267,32 @@ async def run_batch(connections: list[Connection], requests: int) -> dict[str, o
     return counted(requests, list(batch.latencies_s), batch.errors, elapsed_s)
 
 
+async def run_paced(
+    connections: list[Connection], requests: int, rate: float
+) -> dict[str, object]:
+    """Send `requests` at `rate` a second; latency counts from when each was due."""
+    loop = asyncio.get_running_loop()
+    alive = [connection for connection in connections if not connection.is_lost]
+    with Ticker(1 / rate) as ticker:
+        before = time.perf_counter()
+        batch = PacedBatch(
+            schedule=Schedule(start=before, interval_s=1 / rate, total=requests),
+            done=loop.create_future(),
+            open_connections=len(alive),
+            parked=list(alive),
+        )
+        loop.add_reader(ticker.fd, lambda: batch.tick(ticker.read()))
+        try:
+            finished = -1
+            while alive and not batch.done.done() and finished < len(batch.latencies_s):
+                finished = len(batch.latencies_s)
+                await asyncio.wait([batch.done], timeout=ANSWER_TIMEOUT_S)
+        finally:
+            loop.remove_reader(ticker.fd)
+    elapsed_s = time.perf_counter() - before
+    return counted(requests, list(batch.latencies_s), batch.errors, elapsed_s)
+
+
 async def serve(
     route: Route, context: ssl.SSLContext | None, body: bytes, count: int
 ) -> None:
@@ -224,7 +306,12 @@ async def serve(
                 connections.append(await connect(route, context, body))
     print(json.dumps({"connections": len(connections)}), flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
-        print(json.dumps(await run_batch(connections, int(line))), flush=True)
+        requests, *rate = line.split()
+        if rate:
+            answer = await run_paced(connections, int(requests), float(rate[0]))
+        else:
+            answer = await run_batch(connections, int(requests))
+        print(json.dumps(answer), flush=True)
 
 
 def parser_of_route(description: str | None) -> argparse.ArgumentParser:

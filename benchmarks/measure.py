@@ -49,6 +49,18 @@ class _Stat:
     own_cpu_s: float
 
 
+def _clock_s(pid: int) -> float | None:
+    """CPU seconds of a process, of threads that ended too, to the nanosecond.
+
+    /proc tells them in ticks of 10 ms, which are several per cent of a short load.
+    The number is what clock_getcpuclockid(3) makes of a process id.
+    """
+    try:
+        return time.clock_gettime(~pid << 3 | 2)
+    except OSError:
+        return None  # it has just ended
+
+
 def _read_stat(pid: int) -> _Stat | None:
     try:
         text = (PROC / str(pid) / "stat").read_text()
@@ -59,12 +71,14 @@ def _read_stat(pid: int) -> _Stat | None:
     # utime, stime, and those of children already waited for: a live child is counted by
     # itself, so nothing is counted twice and nothing that ended is lost.
     user, system, waited_user, waited_system = (int(field) for field in fields[11:15])
-    own_ticks = user + system
+    own_cpu_s = _clock_s(pid)
+    if own_cpu_s is None:
+        own_cpu_s = (user + system) / TICKS_PER_S
     return _Stat(
         pid=pid,
         parent=int(fields[1]),
-        cpu_s=(own_ticks + waited_user + waited_system) / TICKS_PER_S,
-        own_cpu_s=own_ticks / TICKS_PER_S,
+        cpu_s=own_cpu_s + (waited_user + waited_system) / TICKS_PER_S,
+        own_cpu_s=own_cpu_s,
     )
 
 

@@ -4,7 +4,8 @@ Plain HTTP, HTTP/1.1 and HTTP/2 inside TLS stand on three ports, so that a scena
 knows which version a proxy speaks upstream. Hosts for first contacts are loopback
 addresses, each with a certificate of its own: they need no resolver and no privilege.
 Uploads are WebDAV PUTs: nginx answers only when it has the whole body in a file, whose
-size and checksum prove that it was read.
+size and checksum prove that it was read. /seen answers with what a request looked like
+here: the HTTP version that a proxy spoke, and the header of the plugin in question.
 """
 
 import os
@@ -25,7 +26,7 @@ from benchmarks.measure import BenchmarkError, pause, spawn, stop
 HOST = "localhost"
 ADDRESS = "127.0.0.1"
 SMALL_BODY = bytes(range(256)) * 4  # 1 KiB
-START_TIMEOUT_S = 10.0
+START_TIMEOUT_S = 20.0
 # Every so many bytes of the bulk file carry their offset, so that its checksum notices
 # pieces lost or swapped; the rest stays a hole, which costs no memory.
 BULK_MARK_EVERY_BYTES = 64 * 1024
@@ -60,11 +61,13 @@ http {{
     server {{
         listen {address}:{h1_port} ssl backlog=4096;
         root {root}/files;
+        location = /seen {{ return 200 "$server_protocol $http_x_stamp"; }}
         location /upload/ {{ dav_methods PUT; }}
     }}
     server {{
         listen {address}:{h2_port} ssl http2 backlog=4096;
         root {root}/files;
+        location = /seen {{ return 200 "$server_protocol $http_x_stamp"; }}
         location /upload/ {{ dav_methods PUT; }}
     }}
     server {{

@@ -1,15 +1,18 @@
 """Who we are measured against: where each peer is installed, and how it is started.
 
 Each is set up as its documentation recommends for interception, verifies origins by the
-benchmark's CA alone, and writes no line of its own per request. Knows no load.
+benchmark's CA alone, and writes no line of its own per request. The relay stands among
+them: it is no proxy, but what the event loop and TLS alone would cost. Knows no load.
 """
 
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 import trustme
@@ -20,7 +23,9 @@ from benchmarks.origin import ADDRESS
 HERE = Path(__file__).parent
 PYTHON_PEERS = HERE / ".venv-peers" / "bin"
 NODE_PEERS = HERE / ".node-peers"
+GO_PEER = HERE / ".goproxy" / "goproxy"
 MITMDUMP, PROXY_PY, SQUID, MOCKTTP = "mitmdump", "proxy.py", "squid", "mockttp"
+GOPROXY, SSLSPLIT, RELAY = "goproxy", "sslsplit", "relay"
 SQUID_CERTGEN = Path("/usr/lib/squid/security_file_certgen")
 SQUID_USER = "proxy"  # Debian's
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -57,25 +62,36 @@ visible_hostname localhost
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """What a peer is started with: a private folder, a port, the CA of origins."""
+    """What a peer is started with: a private folder, a port, the CA of origins.
+
+    `origin_port` is for the one that must be told where all its connections go,
+    `options` for mitmdump.
+    """
 
     folder: Path
     port: int
     origin_ca: Path
-    is_bulk: bool
+    origin_port: int
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """One peer. `ca_name` is the file in its folder with the CA that clients trust."""
+    """One peer. `ca_name` is the file in its folder with the CA that clients trust.
+
+    `cannot` maps a kind of scenario, or the client's HTTP version, to the reason.
+    `share` is the part of a scenario's requests that it gets: a peer that is many times
+    slower would else take most of the run, for a figure that a part gives as well.
+    """
 
     name: str
-    versions: tuple[str, ...]
-    why_not_h2: str
-    ca_name: str
     find: Callable[[], str]
     version: Callable[[], str]
     command: Callable[[Place], list[str]]
+    ca_name: str = "ca.pem"
+    cannot: Mapping[str, str] = field(default_factory=dict)
+    takes_connect: bool = True
+    share: float = 1.0
 
 
 def _program(path: Path | str | None, hint: str) -> str:
@@ -113,9 +129,7 @@ def _mitmdump_command(place: Place) -> list[str]:
         # It then trusts this CA alone and need not load the usual hundred.
         f"ssl_verify_upstream_trusted_ca={place.origin_ca}",
     ]
-    if place.is_bulk:
-        # By default it keeps each body whole in memory.
-        settings.append("stream_large_bodies=1m")
+    settings += place.options
     command = [_find_mitmdump(), "-q", "--listen-host", ADDRESS]
     command += ["--listen-port", str(place.port)]
     return [*command, *(part for each in settings for part in ("--set", each))]
@@ -205,6 +219,38 @@ def _mockttp_version() -> str:
     return f"{found[1] if found else 'unknown'}, Node.js {node}"
 
 
+def _find_goproxy() -> str:
+    return _program(GO_PEER, "`make bench-peers` (Go >= 1.23 and its module proxy)")
+
+
+def _goproxy_command(place: Place) -> list[str]:
+    _write_authority(place.folder)
+    folder = str(place.folder)
+    return [_find_goproxy(), str(place.port), folder, str(place.origin_ca)]
+
+
+def _find_sslsplit() -> str:
+    return _program(_which("sslsplit"), "the Debian package sslsplit")
+
+
+def _sslsplit_command(place: Place) -> list[str]:
+    _write_authority(place.folder)
+    folder = place.folder
+    # "ssl" relays bytes. Its "https" mode closes each connection after one answer.
+    forward = ["ssl", ADDRESS, str(place.port), ADDRESS, str(place.origin_port)]
+    # It has no option for a CA of origins; OpenSSL reads this variable.
+    command = ["env", f"SSL_CERT_FILE={place.origin_ca}", _find_sslsplit()]
+    command += ["-o", "VerifyPeer=yes"]
+    command += ["-k", f"{folder}/ca.key", "-c", f"{folder}/ca.pem"]
+    return [*command, *forward]
+
+
+def _relay_command(place: Place) -> list[str]:
+    command = [sys.executable, "-m", "benchmarks.relay", "--port", str(place.port)]
+    command += ["--folder", str(place.folder), "--origin-ca", str(place.origin_ca)]
+    return command
+
+
 def _write_authority(folder: Path) -> None:
     """A CA as their documentations make one: RSA, which is also mitmproxy's default."""
     authority = trustme.CA(
@@ -219,45 +265,66 @@ def _write_key(path: Path) -> None:
     key.write_to_path(path)
 
 
-ALL_VERSIONS = ("plain", "h1", "h2")
 PEERS = {
     peer.name: peer
     for peer in (
         Peer(
+            name=RELAY,
+            find=lambda: sys.executable,
+            version=lambda: f"uvloop {version('uvloop')}",
+            command=_relay_command,
+            cannot={
+                "plain": "relays tunnels only",
+                "first": "has one leaf for all",
+            },
+        ),
+        Peer(
             name=MITMDUMP,
-            versions=ALL_VERSIONS,
-            why_not_h2="",
-            ca_name="mitmproxy-ca-cert.pem",
             find=_find_mitmdump,
             version=_mitmdump_version,
             command=_mitmdump_command,
+            ca_name="mitmproxy-ca-cert.pem",
+            share=0.25,
         ),
         Peer(
             name=PROXY_PY,
-            versions=("plain", "h1"),
-            why_not_h2="speaks no HTTP/2",
-            ca_name="ca.pem",
             find=_find_proxy_py,
             version=lambda: _said([_find_proxy_py(), "--version"], r"(\S+)"),
             command=_proxy_py_command,
+            cannot={"h2": "speaks no HTTP/2"},
         ),
         Peer(
             name=SQUID,
-            versions=("plain", "h1"),
-            why_not_h2="speaks no HTTP/2 to clients",
-            ca_name="ca.pem",
             find=_find_squid,
             version=lambda: _said([_find_squid(), "-v"], r"Version (\S+)"),
             command=_squid_command,
+            cannot={"h2": "speaks no HTTP/2 to clients"},
+        ),
+        Peer(
+            name=GOPROXY,
+            find=_find_goproxy,
+            version=lambda: _said([_find_goproxy(), "version"], r"(.+)"),
+            command=_goproxy_command,
+            cannot={"h2": "speaks no HTTP/2 to intercepted clients"},
         ),
         Peer(
             name=MOCKTTP,
-            versions=ALL_VERSIONS,
-            why_not_h2="",
-            ca_name="ca.pem",
             find=_find_mockttp,
             version=_mockttp_version,
             command=_mockttp_command,
+            share=0.5,
+        ),
+        Peer(
+            name=SSLSPLIT,
+            find=_find_sslsplit,
+            version=lambda: _said([_find_sslsplit(), "-V"], r"SSLsplit (\S+)"),
+            command=_sslsplit_command,
+            cannot={
+                "plain": "splits TLS only",
+                "h2": "offers clients no HTTP/2",
+                "first": "is told one origin, whose leaf serves all",
+            },
+            takes_connect=False,
         ),
     )
 }

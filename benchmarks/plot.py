@@ -1,4 +1,4 @@
-"""Draws a report as SVG: bars of CPU per unit, one panel per scenario.
+"""Draws a report as SVG: bars of CPU per unit, or of a latency, a panel per scenario.
 
 A few rectangles and texts need no plotting library, whose hundred megabytes every
 machine that runs the benchmark would have to install. The same report gives the same
@@ -6,8 +6,8 @@ bytes, so that a change in the picture is a change in the figures.
 """
 
 from collections.abc import Mapping
-from html import escape
 
+from benchmarks.drawing import framed, text
 from benchmarks.proxies import OURS
 from benchmarks.report import Row
 from benchmarks.scenarios import SCENARIOS, Scenario
@@ -15,11 +15,16 @@ from benchmarks.scenarios import SCENARIOS, Scenario
 WIDTH, LABEL, VALUE = 760, 130, 130  # of the picture, of its left and right texts
 BAR, GAP, TITLE, MARGIN = 16, 6, 34, 16
 PEER_COLOUR, TREE_COLOUR, OWN_COLOUR = "#9aa5b1", "#8fc7f0", "#1668b0"
-UNITS = {"requests": "request", "new": "connection", "first": "connection"}
+UNITS = {
+    "requests": "CPU µs per request",
+    "new": "CPU µs per connection",
+    "first": "CPU µs per connection",
+    "latency": "p99 in ms",
+}
 
 
 def svg(tables: Mapping[str, list[Row]]) -> str:
-    """The picture; scenarios that have no CPU per request are left out."""
+    """The picture; scenarios of which a bar would say little are left out."""
     body: list[str] = []
     top = MARGIN
     for scenario in SCENARIOS:
@@ -32,48 +37,50 @@ def svg(tables: Mapping[str, list[Row]]) -> str:
         "Shorter is better. CPU of every process of the proxy; "
         "the dark part is INT3RCEPTOR's proxy process, the light part its hub."
     )
-    body.append(_text(MARGIN, top + 12, caption, "start"))
+    body.append(text(MARGIN, top + 12, caption, "start"))
     height = top + 12 + MARGIN
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
-        f'viewBox="0 0 {WIDTH} {height}" role="img" font-family="sans-serif" '
-        'font-size="12" fill="#1f2933">'
-    )
-    ground = f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>'
-    return "\n".join(
-        [head, "<title>CPU per request</title>", ground, *body, "</svg>", ""]
-    )
+    return framed("CPU per request", WIDTH, height, body)
 
 
 def _panel(scenario: Scenario, measured: list[Row], top: int) -> list[str]:
-    widest = max(row.cpu_per_unit_s for row in measured) or 1.0
-    title = f"{scenario.title}: CPU µs per {UNITS[scenario.kind]}"
-    shown = [_text(MARGIN, top + 16, title, "start", weight="bold")]
-    for index, row in enumerate(measured):
+    bars = [
+        _of_latency(row) if scenario.kind == "latency" else _of_cpu(row)
+        for row in measured
+    ]
+    widest = max(length for length, _, _ in bars) or 1.0
+    title = f"{scenario.title}: {UNITS[scenario.kind]}"
+    shown = [text(MARGIN, top + 16, title, "start", weight="bold")]
+    scale = (WIDTH - LABEL - VALUE) / widest
+    for index, (row, (length, own, value)) in enumerate(
+        zip(measured, bars, strict=True)
+    ):
         y = top + TITLE - 8 + index * (BAR + GAP)
-        scale = (WIDTH - LABEL - VALUE) / widest
-        shown.append(_text(LABEL - 8, y + BAR - 4, row.system, "end"))
+        shown.append(text(LABEL - 8, y + BAR - 4, row.system, "end"))
         is_ours = row.system in OURS
-        tree = row.cpu_per_unit_s * scale
-        shown.append(_bar(y, tree, TREE_COLOUR if is_ours else PEER_COLOUR))
+        shown.append(_bar(y, length * scale, TREE_COLOUR if is_ours else PEER_COLOUR))
         if is_ours:
-            shown.append(_bar(y, row.own_cpu_per_unit_s * scale, OWN_COLOUR))
-        value = f"{row.cpu_per_unit_s * 1e6:,.0f}"
-        if row.cpu_share and row.cpu_share < 1:
-            value += f"  (1/{1 / row.cpu_share:.1f})"
-        shown.append(_text(LABEL + tree + 6, y + BAR - 4, value, "start"))
+            shown.append(_bar(y, own * scale, OWN_COLOUR))
+        shown.append(text(LABEL + length * scale + 6, y + BAR - 4, value, "start"))
     return shown
+
+
+def _of_cpu(row: Row) -> tuple[float, float, str]:
+    """Length, its dark part, and what stands beside the bar."""
+    value = f"{row.cpu_per_unit_s * 1e6:,.0f}{_part(row.cpu_share)}"
+    return row.cpu_per_unit_s, row.own_cpu_per_unit_s, value
+
+
+def _of_latency(row: Row) -> tuple[float, float, str]:
+    p99_ms = row.p99_ms or 0.0
+    return p99_ms, p99_ms, f"{p99_ms:,.1f}{_part(row.p99_ratio)}"
+
+
+def _part(share: float | None) -> str:
+    return f"  (1/{1 / share:.1f})" if share and share < 1 else ""
 
 
 def _bar(y: float, width: float, colour: str) -> str:
     return (
         f'<rect x="{LABEL}" y="{y}" width="{width:.1f}" height="{BAR}" '
         f'fill="{colour}"/>'
-    )
-
-
-def _text(x: float, y: float, text: str, anchor: str, weight: str = "normal") -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}" font-weight="{weight}">'
-        f"{escape(text)}</text>"
     )

@@ -7,14 +7,16 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from benchmarks.measure import BenchmarkError, pause, spawn, stop
 from benchmarks.origin import ADDRESS, HOST, Origin, free_port, wait_for_port
 from benchmarks.peers import PEERS, Place
+from benchmarks.plugin_calls import THREE_CALLS
 from benchmarks.tunnel import Route
 
 REPOSITORY = Path(__file__).parent.parent
@@ -23,11 +25,27 @@ START_TIMEOUT_S = 20.0
 # A hub that had to be started again was not measured, whatever its successor did.
 ENDED_BADLY = re.compile(r"Traceback|the hub ended")
 READY_LINE = re.compile(r"listening on (\S+):(\d+)")
-# The same program without store and hub, and without a plugin too: what those cost is
-# told by difference.
 DIRECT, INT3RCEPTOR = "direct", "int3rceptor"
 NO_STORE, BARE = "int3rceptor-no-store", "int3rceptor-bare"
-OURS = (INT3RCEPTOR, NO_STORE, BARE)
+NO_PLUGIN, STAMP = "int3rceptor-no-plugin", "int3rceptor-stamp"
+STAMP_PLUGIN = "stamp.wat"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """What of the program runs. What a part costs is told by difference."""
+
+    has_store: bool
+    plugin: Literal["logger", "stamp", ""]
+
+
+OURS = {
+    INT3RCEPTOR: Variant(has_store=True, plugin="logger"),
+    NO_PLUGIN: Variant(has_store=True, plugin=""),
+    STAMP: Variant(has_store=True, plugin="stamp"),
+    NO_STORE: Variant(has_store=False, plugin="logger"),
+    BARE: Variant(has_store=False, plugin=""),
+}
 SYSTEMS = (DIRECT, *PEERS, *OURS)
 
 
@@ -38,9 +56,26 @@ class Setup:
     origin: Origin
     origin_folder: Path
     workspace: Path
+    load_core: int
     proxy_core: int
     plugin: Path
     commands: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """What a scenario asks of a start, beside the defaults.
+
+    `settings` are INT3RCEPTOR's, `options` mitmdump's; no other peer has one that a
+    scenario needs.
+    """
+
+    origin_version: str = "h1"
+    settings: Mapping[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
+
+
+PLAIN_FIT = Fit()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +87,7 @@ class System:
     ca_pem: Path
     pid: int | None
     folder: Path
+    takes_connect: bool = True
 
     @property
     def log(self) -> Path:
@@ -61,11 +97,12 @@ class System:
         """The way through this system to the origin's port for `version`."""
         port = origin.port(version)
         via = self.via or (ADDRESS, port)
-        return Route(via=via, is_proxy=self.via is not None, host=HOST, port=port)
+        is_proxy = self.via is not None and self.takes_connect
+        return Route(via=via, is_proxy=is_proxy, host=HOST, port=port)
 
 
 @contextmanager
-def running(name: str, setup: Setup, *, is_bulk: bool = False) -> Iterator[System]:
+def running(name: str, setup: Setup, fit: Fit = PLAIN_FIT) -> Iterator[System]:
     """Start `name` (one of `SYSTEMS`), as fits the scenario; its log outlives it."""
     folder = setup.workspace / f"{name}-{time.monotonic_ns()}"
     folder.mkdir()
@@ -73,16 +110,16 @@ def running(name: str, setup: Setup, *, is_bulk: bool = False) -> Iterator[Syste
         ca_pem = setup.origin.ca_pem
         yield System(name=name, via=None, ca_pem=ca_pem, pid=None, folder=folder)
     elif name in OURS:
-        with _running_ours(name, setup, folder) as system:
+        with _running_ours(name, setup, folder, fit) as system:
             yield system
     else:
-        with _running_peer(name, setup, folder, is_bulk) as system:
+        with _running_peer(name, setup, folder, fit) as system:
             yield system
 
 
 @contextmanager
-def _running_ours(name: str, setup: Setup, folder: Path) -> Iterator[System]:
-    command = int3rceptor_command(name, setup, folder)
+def _running_ours(name: str, setup: Setup, folder: Path, fit: Fit) -> Iterator[System]:
+    command = int3rceptor_command(name, setup, folder, fit.settings)
     log = folder / "output.log"
     process = _started(name, command, setup, folder)
     try:
@@ -104,12 +141,14 @@ def _running_ours(name: str, setup: Setup, folder: Path) -> Iterator[System]:
 
 
 @contextmanager
-def _running_peer(
-    name: str, setup: Setup, folder: Path, is_bulk: bool
-) -> Iterator[System]:
+def _running_peer(name: str, setup: Setup, folder: Path, fit: Fit) -> Iterator[System]:
     peer, port = PEERS[name], free_port()
     place = Place(
-        folder=folder, port=port, origin_ca=setup.origin.ca_pem, is_bulk=is_bulk
+        folder=folder,
+        port=port,
+        origin_ca=setup.origin.ca_pem,
+        origin_port=setup.origin.port(fit.origin_version),
+        options=fit.options,
     )
     process = _started(name, peer.command(place), setup, folder)
     try:
@@ -120,6 +159,7 @@ def _running_peer(
             ca_pem=folder / peer.ca_name,
             pid=process.pid,
             folder=folder,
+            takes_connect=peer.takes_connect,
         )
     finally:
         stop(process)
@@ -131,23 +171,31 @@ def _started(
     shown = " ".join(command).replace(str(folder), "DIR")
     shown = shown.replace(str(setup.origin_folder), "ORIGIN")
     shown = shown.replace(sys.executable, "python").replace(f"{REPOSITORY}/", "")
+    shown = re.sub(r"(127\.0\.0\.1[ :]|port )[1-9]\d*", r"\1PORT", shown)
     setup.commands.setdefault(name, shown)
     with (folder / "output.log").open("wb") as output:
         return spawn(command, setup.proxy_core, output=output)
 
 
-def int3rceptor_command(name: str, setup: Setup, folder: Path) -> list[str]:
+def int3rceptor_command(
+    name: str, setup: Setup, folder: Path, settings: Mapping[str, str]
+) -> list[str]:
     """As a user has it, store, hub and plugin on, or what `name` leaves of them."""
-    command = [sys.executable, "-m", "int3rceptor", "--listen", f"{ADDRESS}:0"]
+    variant = OURS[name]
+    command = ["env", *(f"INT3RCEPTOR_{key}={text}" for key, text in settings.items())]
+    command += [sys.executable, "-m", "int3rceptor", "--listen", f"{ADDRESS}:0"]
     command += ["--data-dir", str(folder), "--upstream-ca", str(setup.origin.ca_pem)]
-    if name == INT3RCEPTOR:
+    if variant.has_store:
         command += ["--control", f"{ADDRESS}:0"]
     else:
         command += ["--control", "off", "--no-store"]
-    if name != BARE:
+    if variant.plugin == "logger":
         command += ["--plugin", str(setup.plugin)]
+    elif variant.plugin == "stamp":
+        (folder / STAMP_PLUGIN).write_text(THREE_CALLS)
+        command += ["--plugin", str(folder / STAMP_PLUGIN)]
     # Quiet leaves out its own lines; those of the plugin are still written.
-    return [*command, "--quiet"]
+    return [*(command if settings else command[1:]), "--quiet"]
 
 
 def kept_flows(system: System) -> int:

@@ -1,6 +1,6 @@
-"""From samples to what is read: one row per system and scenario, ratios, targets.
+"""From samples to what is read: one row per system and scenario, with its ratios.
 
-Pure: knows neither how a figure was taken nor how it is shown.
+Pure: knows neither how a figure was taken nor how it is shown, nor what was promised.
 """
 
 import dataclasses
@@ -8,12 +8,10 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
+from typing import Literal
 
 from benchmarks.peers import MITMDUMP
-from benchmarks.proxies import INT3RCEPTOR
-from benchmarks.scenarios import MIB, Sample, Sizes
-
-MB = 1000**2
+from benchmarks.scenarios import Sample, Sizes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +19,9 @@ class Row:
     """One system in one scenario: medians of its repetitions, worst case for memory.
 
     `own_*` is the first process alone, the rest its whole tree. Shares are of the CPU
-    that mitmdump's tree needed in the same run, `rate_ratio` of its rate. The `*_busy`
-    are shares of a core while the load ran.
+    that mitmdump's tree needed in the same run, `rate_ratio` and `p99_ratio` of its
+    rate and latency. The `*_busy` are shares of a core while the load ran. `spoken` is
+    the HTTP version towards the origin.
     """
 
     system: str
@@ -31,6 +30,7 @@ class Row:
     errors: int
     cpu_per_unit_s: float
     own_cpu_per_unit_s: float
+    own_cpu_lowest_s: float
     cpu_lowest_s: float
     cpu_highest_s: float
     cpu_share: float | None
@@ -39,6 +39,7 @@ class Row:
     rate_ratio: float | None
     p50_ms: float | None
     p99_ms: float | None
+    p99_ratio: float | None
     busy: float
     load_busy: float
     origin_busy: float
@@ -51,6 +52,7 @@ class Row:
     own_peak_growth_bytes: int
     growth_per_unit_bytes: float
     own_growth_per_unit_bytes: float
+    spoken: str
 
     @property
     def is_proxy(self) -> bool:
@@ -68,16 +70,6 @@ class Absence:
     system: str
     scenario: str
     reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """A promise and what was measured; both in words."""
-
-    scenario: str
-    wanted: str
-    measured: str
-    is_met: bool
 
 
 def _known(values: list[float | None]) -> float | None:
@@ -110,6 +102,8 @@ def _row(samples: list[Sample], peer: list[Sample]) -> Row:
     first, last = samples[0], samples[-1]
     cpu, own_cpu = _middle(samples, _cpu), _middle(samples, _own_cpu)
     rate, peer_cpu = _middle(samples, _rate), _middle(peer, _cpu)
+    p99_ms = _known([sample.result.p99_ms for sample in samples])
+    peer_p99_ms = _known([sample.result.p99_ms for sample in peer])
     growth = last.rss_bytes[-1] - first.rss_bytes[0]
     own_growth = last.own_rss_bytes[-1] - first.own_rss_bytes[0]
     return Row(
@@ -119,6 +113,7 @@ def _row(samples: list[Sample], peer: list[Sample]) -> Row:
         errors=sum(sample.result.errors for sample in samples),
         cpu_per_unit_s=cpu,
         own_cpu_per_unit_s=own_cpu,
+        own_cpu_lowest_s=min(map(_own_cpu, samples)),
         cpu_lowest_s=min(map(_cpu, samples)),
         cpu_highest_s=max(map(_cpu, samples)),
         cpu_share=_ratio(cpu, peer_cpu),
@@ -126,7 +121,8 @@ def _row(samples: list[Sample], peer: list[Sample]) -> Row:
         units_per_s=rate,
         rate_ratio=_ratio(rate, _middle(peer, _rate)),
         p50_ms=_known([sample.result.p50_ms for sample in samples]),
-        p99_ms=_known([sample.result.p99_ms for sample in samples]),
+        p99_ms=p99_ms,
+        p99_ratio=_ratio(p99_ms or 0.0, peer_p99_ms),
         busy=_middle(samples, lambda each: each.share(each.busy_cpu_s)),
         load_busy=_middle(samples, lambda each: each.share(each.result.load_cpu_s)),
         origin_busy=_middle(samples, lambda each: each.share(each.origin_cpu_s)),
@@ -139,6 +135,7 @@ def _row(samples: list[Sample], peer: list[Sample]) -> Row:
         own_peak_growth_bytes=max(each.own_peak_growth_bytes for each in samples),
         growth_per_unit_bytes=first.per_unit(growth),
         own_growth_per_unit_bytes=first.per_unit(own_growth),
+        spoken=last.spoken,
     )
 
 
@@ -152,114 +149,17 @@ def rows(samples: list[Sample]) -> list[Row]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Promise:
-    """What the project promises of a scenario; None where a run cannot tell."""
+class Target:
+    """A promise and what was measured; both in words.
 
-    scenarios: tuple[str, ...]
+    A floor was reached once and must stay so; a goal is what is worked towards.
+    """
+
+    scenario: str
+    level: Literal["floor", "goal"]
     wanted: str
-    read: Callable[[Row], float | None]
-    limit: float
-    shown: str
-    is_minimum: bool = False
-
-    def judge(self, scenario: str, ours: Row) -> Target | None:
-        value = self.read(ours)
-        if value is None:
-            return None
-        is_met = value >= self.limit if self.is_minimum else value <= self.limit
-        measured = self.shown.format(value)
-        return Target(
-            scenario=scenario, wanted=self.wanted, measured=measured, is_met=is_met
-        )
-
-
-def _part(share: float | None) -> float | None:
-    return 1 / share if share else None
-
-
-def _cpu_promises(
-    scenarios: tuple[str, ...], own: int | None, tree: int
-) -> list[_Promise]:
-    promises = []
-    if own is not None:
-        promises.append(
-            _Promise(
-                scenarios=scenarios,
-                wanted=f"CPU of the proxy process <= 1/{own} of mitmdump's",
-                read=lambda row: _part(row.own_cpu_share),
-                limit=own,
-                shown="1/{:.1f}",
-                is_minimum=True,
-            )
-        )
-    promises.append(
-        _Promise(
-            scenarios=scenarios,
-            wanted=f"CPU of the whole tree <= 1/{tree} of mitmdump's",
-            read=lambda row: _part(row.cpu_share),
-            limit=tree,
-            shown="1/{:.1f}",
-            is_minimum=True,
-        )
-    )
-    return promises
-
-
-MEMORY = ("memory-h1", "memory-h2")
-PROMISES = (
-    *_cpu_promises(("h1",), own=6, tree=4),
-    *_cpu_promises(("h2-1x100", "h2-10x10"), own=4, tree=3),
-    *_cpu_promises(("new",), own=None, tree=3),
-    _Promise(
-        scenarios=("download",),
-        wanted="throughput >= 2.5 x mitmdump's",
-        read=lambda row: row.rate_ratio,
-        limit=2.5,
-        shown="{:.1f} x",
-        is_minimum=True,
-    ),
-    _Promise(
-        scenarios=("download", "upload"),
-        wanted="peak growth of the proxy process <= 32 MiB",
-        read=lambda row: row.own_peak_growth_bytes / MIB,
-        limit=32,
-        shown="{:.1f} MiB",
-    ),
-    _Promise(
-        scenarios=MEMORY,
-        wanted="proxy process within ±5 % after the first tenth",
-        read=lambda row: abs(row.own_drift) * 100,
-        limit=5,
-        shown="{:.1f} %",
-    ),
-    _Promise(
-        scenarios=MEMORY,
-        wanted="proxy process <= 60 MB at start",
-        read=lambda row: row.own_rss_start_bytes / MB,
-        limit=60,
-        shown="{:.1f} MB",
-    ),
-    _Promise(
-        scenarios=MEMORY,
-        wanted="hub <= 120 MB",
-        read=lambda row: row.children_rss_bytes / MB,
-        limit=120,
-        shown="{:.1f} MB",
-    ),
-)
-
-
-def targets(scenario: str, measured: list[Row]) -> list[Target]:
-    """The promises that this scenario can judge."""
-    ours = next((row for row in measured if row.system == INT3RCEPTOR), None)
-    if ours is None:
-        return []
-    judged = (
-        promise.judge(scenario, ours)
-        for promise in PROMISES
-        if scenario in promise.scenarios
-    )
-    return [target for target in judged if target is not None]
+    measured: str
+    is_met: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

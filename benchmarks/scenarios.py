@@ -1,15 +1,34 @@
 """What is measured: each scenario puts one load on one system and gives one sample."""
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.clients import Client, Result
+from benchmarks.clients import Client, Result, Seen
 from benchmarks.measure import BenchmarkError, Usage, reset_peak, settle, usage
-from benchmarks.peers import MITMDUMP, MOCKTTP, PROXY_PY, SQUID
-from benchmarks.proxies import DIRECT, INT3RCEPTOR, System
+from benchmarks.peers import (
+    GOPROXY,
+    MITMDUMP,
+    MOCKTTP,
+    PEERS,
+    PROXY_PY,
+    RELAY,
+    SQUID,
+    SSLSPLIT,
+)
+from benchmarks.proxies import (
+    DIRECT,
+    INT3RCEPTOR,
+    NO_PLUGIN,
+    OURS,
+    STAMP,
+    Fit,
+    System,
+)
 
-MIB = 1024**2
+KIB, MIB = 1024, 1024**2
 WARM_UP_REQUESTS = 320
 MEMORY_PARTS = 10  # how often memory is looked at; the first part is warm-up
 NEW_AT_ONCE, FIRST_AT_ONCE = 16, 8
@@ -21,7 +40,9 @@ NOTHING = Usage(
     peak_rss_bytes=0,
     own_peak_rss_bytes=0,
 )
-Kind = Literal["requests", "new", "first", "memory", "download", "upload", "idle"]
+Kind = Literal[
+    "requests", "new", "first", "latency", "memory", "download", "upload", "idle"
+]
 Version = Literal["plain", "h1", "h2"]
 
 
@@ -37,6 +58,8 @@ class Sizes:
     first_contacts: int
     memory_requests: int
     idle_connections: int
+    peak_requests: int
+    paced_s: float
     bulk_bytes: int
 
     @property
@@ -54,6 +77,8 @@ FULL = Sizes(
     first_contacts=120,
     memory_requests=300_000,
     idle_connections=1_000,
+    peak_requests=3_000,
+    paced_s=8.0,
     bulk_bytes=100 * MIB,
 )
 QUICK = Sizes(
@@ -65,6 +90,8 @@ QUICK = Sizes(
     first_contacts=24,
     memory_requests=8_000,
     idle_connections=100,
+    peak_requests=400,
+    paced_s=2.0,
     bulk_bytes=32 * MIB,
 )
 SMOKE = Sizes(
@@ -76,6 +103,8 @@ SMOKE = Sizes(
     first_contacts=8,
     memory_requests=200,
     idle_connections=8,
+    peak_requests=40,
+    paced_s=0.5,
     bulk_bytes=4 * MIB,
 )
 SIZES = {sizes.name: sizes for sizes in (FULL, QUICK, SMOKE)}
@@ -89,6 +118,7 @@ class Sample:
     which for INT3RCEPTOR is the one that carries the traffic. Each `*_rss_bytes` begins
     with the size before the load. `units` is what costs are divided by: requests, GiB
     of bodies, connections held open. `sent` counts every request, the warm-up's too.
+    `spoken` is the HTTP version that the origin saw, where it was asked.
     """
 
     system: str
@@ -104,6 +134,7 @@ class Sample:
     peak_growth_bytes: int
     own_peak_growth_bytes: int
     sent: int
+    spoken: str = ""
 
     def per_unit(self, cost: float) -> float:
         """`cost` of the sample, for one unit."""
@@ -122,36 +153,57 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One kind of load in one HTTP version, and who is measured by default."""
+    """One kind of load in one HTTP version, and who is measured by default.
+
+    `towards` names the port of the origin: what HTTP versions are offered there.
+    `times` multiplies the tunnels that are held open.
+    """
 
     name: str
     title: str
     kind: Kind
     version: Version
+    towards: Version
     systems: tuple[str, ...]
-    connections: int = 32
-    streams: int = 1
+    connections: int
+    streams: int
+    times: int = 1
+    settings: tuple[tuple[str, str], ...] = ()
+    options: tuple[str, ...] = ()
 
     @property
-    def is_bulk(self) -> bool:
-        return self.kind in ("download", "upload")
+    def fit(self) -> Fit:
+        """What a system is started with for this."""
+        return Fit(
+            origin_version=self.towards,
+            settings=dict(self.settings),
+            options=self.options,
+        )
 
     @property
     def is_repeated(self) -> bool:
         """Memory and idle tunnels need a fresh proxy: once is all there is."""
         return self.kind not in ("memory", "idle")
 
+    def why_not(self, name: str) -> str:
+        """Why a peer cannot take part; empty if it can."""
+        cannot = PEERS[name].cannot
+        return cannot.get(self.version) or cannot.get(self.kind) or ""
+
     def run(self, system: System, client: Client, sizes: Sizes, turn: int) -> Sample:
         """Warm up, then one sample; `turn` counts the repetitions from 0."""
         match self.kind:
             case "requests":
-                return self._requests(system, client, sizes.requests, 1)
+                share = PEERS[system.name].share if system.name in PEERS else 1.0
+                return self._requests(system, client, int(sizes.requests * share), 1)
             case "memory":
                 return self._requests(
                     system, client, sizes.memory_requests, MEMORY_PARTS
                 )
             case "new" | "first":
                 return self._new(system, client, sizes, turn)
+            case "latency":
+                return self._latency(system, client, sizes)
             case "idle":
                 return self._idle(system, client, sizes)
             case "download" | "upload":
@@ -162,17 +214,43 @@ class Scenario:
     ) -> Sample:
         each, warm_up = total // parts, min(WARM_UP_REQUESTS, total)
         meter = Meter(system, self, client.origin.pid)
-        if self.version == "h2":
-
-            def load(requests: int) -> Result:
-                return client.h2_load(requests, self.connections, self.streams)
-
+        if self.version == "plain":
+            spoken, before = "", warm_up
+        else:
+            seen = client.seen(self.version)
+            _require_stamp(system, seen)
+            spoken, before = seen.version, warm_up + 1
+        with self.load(client) as load:
             _require_good(load(warm_up), system)
-            return meter.sample(lambda: load(each), parts=parts, before=warm_up)
+            sample = meter.sample(lambda: load(each), parts=parts, before=before)
+        return dataclasses.replace(sample, spoken=spoken)
+
+    @contextmanager
+    def load(self, client: Client) -> Iterator[Callable[[int], Result]]:
+        """Sends so many requests each time; over the same connections where it can."""
+        if self.version == "h2":
+            yield lambda requests: client.h2_load(
+                requests, self.connections, self.streams
+            )
+            return
         is_plain = self.version == "plain"
         with client.h1_load(self.connections, plain=is_plain) as h1:
-            _require_good(h1.run(warm_up), system)
-            return meter.sample(lambda: h1.run(each), parts=parts, before=warm_up)
+            yield h1.run
+
+    def _latency(self, system: System, client: Client, sizes: Sizes) -> Sample:
+        """Half of what this system can do just now, asked for by the clock."""
+        meter = Meter(system, self, client.origin.pid)
+        share = PEERS[system.name].share if system.name in PEERS else 1.0
+        with client.h1_load(self.connections) as h1:
+            _require_good(h1.run(WARM_UP_REQUESTS), system)
+            peak = h1.run(int(sizes.peak_requests * share))
+            _require_good(peak, system)
+            rate = peak.requests / peak.elapsed_s / 2
+            count = max(self.connections, int(rate * sizes.paced_s))
+            return meter.sample(
+                lambda: h1.run_paced(count, rate),
+                before=WARM_UP_REQUESTS + peak.requests,
+            )
 
     def _new(self, system: System, client: Client, sizes: Sizes, turn: int) -> Sample:
         is_first = self.kind == "first"
@@ -186,7 +264,7 @@ class Scenario:
 
     def _idle(self, system: System, client: Client, sizes: Sizes) -> Sample:
         """Connections that served one request each and are then held open."""
-        count = sizes.idle_connections
+        count = sizes.idle_connections * self.times
         with client.h1_load(self.connections) as warm_up:
             _require_good(warm_up.run(WARM_UP_REQUESTS), system)
         meter = Meter(system, self, client.origin.pid)
@@ -259,7 +337,8 @@ class Meter:
         )
 
     def _settle(self) -> None:
-        if self._system.pid is not None and self._system.name == INT3RCEPTOR:
+        variant = OURS.get(self._system.name)
+        if self._system.pid is not None and variant and variant.has_store:
             settle(self._system.pid)
 
     def _read(self) -> Usage:
@@ -270,6 +349,11 @@ def _require_good(warm_up: Result, system: System) -> None:
     """A connection lost while warming up would not be missed by the count after it."""
     if warm_up.errors:
         raise BenchmarkError(f"{system.name} failed warming up: {warm_up.error_texts}")
+
+
+def _require_stamp(system: System, seen: Seen) -> None:
+    if system.name == STAMP and not seen.stamp:
+        raise BenchmarkError("the origin saw no stamp: the plugin did not run")
 
 
 def _sum(results: list[Result]) -> Result:
@@ -284,8 +368,11 @@ def _sum(results: list[Result]) -> Result:
     )
 
 
-RACE = (DIRECT, MITMDUMP, PROXY_PY, SQUID, MOCKTTP, INT3RCEPTOR)
-PROXIES = RACE[1:]  # what is asked of a proxy alone has no direct way
+RACE = (DIRECT, RELAY, MITMDUMP, PROXY_PY, SQUID, GOPROXY, MOCKTTP, INT3RCEPTOR)
+# What is asked of a proxy alone has no direct way, and the relay is none.
+PROXIES = tuple(name for name in RACE if name not in (DIRECT, RELAY))
+NOT_RELAYED = (DIRECT, *PROXIES)
+MIXED = (MITMDUMP, MOCKTTP, INT3RCEPTOR)
 # Whether memory stays flat is a question about ourselves: nobody is raced.
 ALONE = (INT3RCEPTOR,)
 
@@ -296,7 +383,12 @@ def _scenario(
     kind: Kind,
     version: Version,
     systems: tuple[str, ...] = RACE,
+    *,
+    towards: Version | None = None,
     shape: tuple[int, int] = (32, 1),
+    times: int = 1,
+    settings: tuple[tuple[str, str], ...] = (),
+    options: tuple[str, ...] = (),
 ) -> Scenario:
     connections, streams = shape
     return Scenario(
@@ -304,22 +396,96 @@ def _scenario(
         title=title,
         kind=kind,
         version=version,
+        towards=towards or version,
         systems=systems,
         connections=connections,
         streams=streams,
+        times=times,
+        settings=settings,
+        options=options,
     )
 
 
+# By default mitmdump keeps each body whole in memory.
+STREAMED = ("stream_large_bodies=1m",)
 SCENARIOS = (
     _scenario("h1", "HTTP/1.1 in TLS, 32 connections kept", "requests", "h1"),
-    _scenario("plain", "plain HTTP/1.1, 32 connections kept", "requests", "plain"),
+    _scenario(
+        "h1-256",
+        "HTTP/1.1 in TLS, 256 connections kept",
+        "requests",
+        "h1",
+        shape=(256, 1),
+    ),
+    _scenario(
+        "plain", "plain HTTP/1.1, 32 connections kept", "requests", "plain", NOT_RELAYED
+    ),
+    _scenario(
+        "plain-256",
+        "plain HTTP/1.1, 256 connections kept",
+        "requests",
+        "plain",
+        NOT_RELAYED,
+        shape=(256, 1),
+    ),
     _scenario("h2-1x100", "HTTP/2, 1 x 100 streams", "requests", "h2", shape=(1, 100)),
     _scenario("h2-10x10", "HTTP/2, 10 x 10 streams", "requests", "h2", shape=(10, 10)),
-    _scenario("new", "new connections, 16 at a time", "new", "h1"),
-    _scenario("first", "first contact with a host, 8 at a time", "first", "h1"),
-    _scenario("download", "download of one large body", "download", "h1"),
-    _scenario("upload", "upload of one large body", "upload", "h1"),
+    _scenario(
+        "h2-h1",
+        "HTTP/2 clients (10 x 10), an HTTP/1.1 origin",
+        "requests",
+        "h2",
+        MIXED,
+        towards="h1",
+        shape=(10, 10),
+        # By default a client is offered what its origin speaks.
+        settings=(("TLS__CLIENT_HTTP2", "always"),),
+        options=("connection_strategy=lazy",),
+    ),
+    # By default the client's version is kept towards the origin; mitmdump has no other.
+    _scenario(
+        "h1-h2",
+        "HTTP/1.1 clients (32 connections), an HTTP/2 origin",
+        "requests",
+        "h1",
+        MIXED,
+        towards="h2",
+        settings=(("UPSTREAM__HTTP2", "always"),),
+    ),
+    _scenario(
+        "plugin",
+        "a plugin that reads two headers and sets one, on top of none",
+        "requests",
+        "h1",
+        (NO_PLUGIN, STAMP),
+    ),
+    _scenario(
+        "new",
+        "new connections, 16 at a time",
+        "new",
+        "h1",
+        (*RACE[:-1], SSLSPLIT, RACE[-1]),
+    ),
+    _scenario(
+        "first", "first contact with a host, 8 at a time", "first", "h1", NOT_RELAYED
+    ),
+    _scenario(
+        "latency", "HTTP/1.1 in TLS at half of each one's peak rate", "latency", "h1"
+    ),
+    _scenario(
+        "download", "download of one large body", "download", "h1", options=STREAMED
+    ),
+    _scenario("upload", "upload of one large body", "upload", "h1", options=STREAMED),
     _scenario("idle", "tunnels held open", "idle", "h1", PROXIES),
+    _scenario(
+        "idle-many",
+        "five times as many tunnels held open",
+        "idle",
+        "h1",
+        ALONE,
+        times=5,
+        settings=(("LIMITS__MAX_CONNECTIONS", "6000"),),
+    ),
     _scenario("memory-h1", "memory over many HTTP/1.1 requests", "memory", "h1", ALONE),
     _scenario(
         "memory-h2",

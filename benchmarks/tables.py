@@ -6,9 +6,8 @@ from typing import Literal
 
 from benchmarks.proxies import OURS
 from benchmarks.report import Row
-from benchmarks.scenarios import MIB, Kind
+from benchmarks.scenarios import KIB, MIB, Kind
 
-KIB = 1024
 Cell = Callable[[Row], str]
 
 
@@ -104,6 +103,19 @@ def _rated(unit: str, rate: str) -> list[Column]:
     return [*FIRST, *costs, per_s, RATE_RATIO, *LATENCY, *BUSY, RSS]
 
 
+REQUESTS = [
+    *_rated("request", "requests/s"),
+    Column(title="to the origin", cell=lambda row: row.spoken or "-", of="all"),
+]
+PACED = [
+    *FIRST,
+    Column(title="requests/s", cell=lambda row: f"{row.units_per_s:.0f}", of="all"),
+    *LATENCY,
+    Column(title="of mitmdump's", cell=lambda row: _share(row.p99_ratio), of="all"),
+    *_costs("us/request", 1e6, "{:.0f}"),
+    *BUSY,
+]
+
 BULK = [
     *FIRST,
     Column(title="MiB/s", cell=lambda row: f"{row.units_per_s * KIB:.0f}", of="all"),
@@ -137,9 +149,10 @@ MEMORY = [
     *_costs("us/request", 1e6, "{:.0f}"),
 ]
 COLUMNS: dict[Kind, list[Column]] = {
-    "requests": _rated("request", "requests/s"),
+    "requests": REQUESTS,
     "new": _rated("connection", "connections/s"),
     "first": _rated("connection", "connections/s"),
+    "latency": PACED,
     "download": BULK,
     "upload": BULK,
     "idle": IDLE,

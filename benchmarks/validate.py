@@ -4,11 +4,11 @@ import dataclasses
 import re
 from collections import Counter
 
-from benchmarks.clients import Client
 from benchmarks.measure import BenchmarkError
 from benchmarks.origin import Origin, numbered_host
 from benchmarks.proxies import INT3RCEPTOR, Setup, System, kept_flows, running
-from benchmarks.tunnel import prove_interception
+from benchmarks.stage import client_of
+from benchmarks.tunnel import Route, prove_interception
 
 REQUESTS_PER_VERSION = 200
 CONNECTIONS = 4
@@ -19,11 +19,12 @@ LINES_LEFT_OUT = re.compile(r"(\d+) lines not shown")
 PLUGIN_LINE = re.compile(r"plugin example[-_]logger: \w+ (on_\w+)")
 
 
-def prove_intercepts(system: System, origin: Origin, version: str) -> None:
+def prove_intercepts(
+    system: System, origin: Origin, route: Route, version: str
+) -> None:
     """TLS through `system` ends at a leaf of its own CA, for the wanted version."""
     if system.via is None or version not in ALPN:
         return
-    route = system.route(origin, version)
     prove_interception(route, system.ca_pem, origin.ca_pem, ALPN[version])
 
 
@@ -43,17 +44,11 @@ def prove_kept(system: System, sent: int) -> None:
         raise BenchmarkError(f"{kept} flows were kept of {sent} requests sent")
 
 
-def prove_plugin_runs(setup: Setup, load_core: int) -> Counter[str]:
+def prove_plugin_runs(setup: Setup) -> Counter[str]:
     """Lines that the example plugin logged: one for each hook of each request."""
     with running(INT3RCEPTOR, setup) as system:
         for version in ALPN:
-            client = Client(
-                route=system.route(setup.origin, version),
-                ca_pem=system.ca_pem,
-                origin=setup.origin,
-                core=load_core,
-                folder=system.folder,
-            )
+            client = client_of(system, setup, version)
             if version == "h1":
                 with client.h1_load(CONNECTIONS) as load:
                     result = load.run(REQUESTS_PER_VERSION)

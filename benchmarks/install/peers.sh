@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What the benchmarks drive: Debian's programs, peers from the Python and Node registries.
+# What the benchmarks drive: Debian's programs, peers from the Python and Node registries
+# and from Go's module proxy.
 # A peer that cannot be had is a warning here and is named in the report; only what every
 # run needs (nginx, h2load, curl) ends this with an error. Installs nothing twice.
 set -uo pipefail
@@ -17,6 +18,7 @@ command -v curl >/dev/null || needed+=(curl)
 [[ -x /usr/lib/squid/security_file_certgen ]] || wanted+=(squid-openssl)
 command -v openssl >/dev/null || wanted+=(openssl) # proxy.py runs it
 command -v npm >/dev/null || wanted+=(nodejs npm)
+command -v sslsplit >/dev/null || wanted+=(sslsplit)
 
 debian() { # debian PACKAGE...: as root only, and no service of theirs is started
     if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
@@ -87,6 +89,33 @@ node_peers() {
         warn "mockttp could not be installed"
 }
 
+# goproxy's newest releases want Go 1.23; `make toolchains` has one that is new enough.
+go_of_peers() {
+    local go
+    for go in "$PWD/../.toolchains/bin/go" go; do
+        if [[ $("$go" env GOVERSION 2>/dev/null) =~ ^go1\.([0-9]+) ]] &&
+            ((BASH_REMATCH[1] >= 23)); then
+            echo "$go"
+            return
+        fi
+    done
+}
+
+go_peer() {
+    local go
+    go=$(go_of_peers)
+    if [[ -z $go ]]; then
+        warn "goproxy needs Go >= 1.23: make toolchains"
+        return
+    fi
+    echo "building goproxy with $("$go" env GOVERSION)"
+    mkdir -p .goproxy && echo '*' >.goproxy/.gitignore
+    # No wait for a module proxy that cannot be reached, and no other Go than this one.
+    (cd install/goproxy && GOTOOLCHAIN=local GOFLAGS=-mod=readonly timeout 300 \
+        "$go" build -o ../../.goproxy/goproxy . 2>../../.goproxy/build.log) ||
+        warn "goproxy could not be built: $(tail -n 1 .goproxy/build.log | tail -c 300)"
+}
+
 cmp -s install/python.lock .venv-peers/installed.lock || {
     python_peers
     [[ -x .venv-peers/bin/mitmdump ]] && cp install/python.lock .venv-peers/installed.lock
@@ -95,5 +124,9 @@ cmp -s install/package-lock.json .node-peers/node_modules/installed.json || {
     node_peers
     [[ -d .node-peers/node_modules/mockttp ]] &&
         cp install/package-lock.json .node-peers/node_modules/installed.json
+}
+cmp -s install/goproxy/go.sum .goproxy/installed.sum || {
+    go_peer
+    [[ -x .goproxy/goproxy ]] && cp install/goproxy/go.sum .goproxy/installed.sum
 }
 exit 0

@@ -143,6 +143,25 @@ def test_every_request_is_sent_once_over_the_connections_kept(tmp_path: Path) ->
         assert bed.proxy.requests == 47
 
 
+def test_paced_requests_are_all_sent_at_their_rate(tmp_path: Path) -> None:
+    with tiny_proxy(tmp_path, lambda _: HEAD + SMALL_BODY) as bed:
+        with bed.client.h1_load(3) as load:
+            paced, again = load.run_paced(20, 100.0), load.run(5)
+        assert (paced.requests, paced.errors) == (20, 0)
+        assert paced.elapsed_s >= 0.2
+        assert (again.requests, again.errors) == (5, 0)
+        assert bed.proxy.requests == 25
+
+
+def test_paced_requests_that_fail_are_errors(tmp_path: Path) -> None:
+    def answer(number: int) -> bytes:
+        return HEAD + SMALL_BODY if number < 5 else b""
+
+    with tiny_proxy(tmp_path, answer) as bed, bed.client.h1_load(2) as load:
+        result = load.run_paced(20, 200.0)
+    assert (result.requests, result.errors) == (4, 16)
+
+
 def test_a_plain_request_has_the_absolute_form(tmp_path: Path) -> None:
     with tiny_proxy(tmp_path, lambda _: HEAD + SMALL_BODY) as bed:
         with bed.client.h1_load(2, plain=True) as load:

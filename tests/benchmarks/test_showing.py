@@ -2,10 +2,13 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+from benchmarks.curve import Line
+from benchmarks.curve import svg as curve_svg
 from benchmarks.docs import BEGIN, END, filled
 from benchmarks.measure import BenchmarkError
 from benchmarks.plot import svg
-from benchmarks.report import Absence, Report, Row, rows, targets
+from benchmarks.promises import targets
+from benchmarks.report import Absence, Report, Row, rows
 from benchmarks.tables import COLUMNS, markdown_table, text_table
 from tests.support.benchmark_samples import sample
 
@@ -55,9 +58,9 @@ def test_figures_replace_what_stood_between_the_marks_and_nothing_else() -> None
     assert "old" not in once
     assert "| int3rceptor | 100 |" in once
     assert "- squid, h1: not installed" in once
-    assert (
-        "| h1 | CPU of the proxy process <= 1/6 of mitmdump's | 1/12.0 | met |" in once
-    )
+    wanted = "CPU of the proxy process <= 1/"
+    assert f"| h1 | floor | {wanted}6 of mitmdump's | 1/12.0 | met |" in once
+    assert f"| h1 | goal | {wanted}20 of mitmdump's | 1/12.0 | missed |" in once
     assert filled(once, report()) == once
 
 
@@ -79,3 +82,31 @@ def test_bars_are_as_long_as_the_figures() -> None:
     texts = [text.text for text in picture.iter(f"{SVG}text")]
     assert "10,000  (1/6.0)" in texts
     assert "direct" not in texts
+
+
+def test_a_latency_is_drawn_as_what_it_is() -> None:
+    slow, fast = sample("mitmdump", p99_ms=40.0), sample("int3rceptor", p99_ms=4.0)
+    picture = ElementTree.fromstring(svg({"latency": rows([slow, fast])}))  # noqa: S314
+    bars = [float(bar.get("width", "0")) for bar in picture.iter(f"{SVG}rect")][1:]
+    assert bars[1:] == pytest.approx([bars[0] / 10] * 2, abs=0.1)
+    assert "4.0  (1/10.0)" in [text.text for text in picture.iter(f"{SVG}text")]
+
+
+def test_a_curve_begins_at_nought_and_goes_through_its_points() -> None:
+    flat, steep = (
+        Line("flat", [0, 50, 100], [10, 10, 10]),
+        Line("steep", [0, 100], [0, 20]),
+    )
+    picture = ElementTree.fromstring(curve_svg("memory", [flat, steep]))  # noqa: S314
+    paths = [
+        [
+            tuple(map(float, point.split(",")))
+            for point in line.get("points", "").split()
+        ]
+        for line in picture.iter(f"{SVG}polyline")
+    ]
+    (left, level), (middle, _), (right, last) = paths[0]
+    assert level == last
+    assert middle == pytest.approx((left + right) / 2)
+    (_, bottom), (_, top) = paths[1]
+    assert (bottom - level) / (bottom - top) == pytest.approx(0.5, abs=0.01)

@@ -15,6 +15,7 @@ def sample(
     growth_mib: int = 0,
     hub_mib: int = 10,
     elapsed_s: float = 2.0,
+    p99_ms: float = 3.0,
 ) -> Sample:
     rss = tuple(each * MIB for each in own_rss_mib)
     return Sample(
@@ -26,7 +27,7 @@ def sample(
             elapsed_s=elapsed_s,
             load_cpu_s=0.5,
             p50_ms=1.0,
-            p99_ms=3.0,
+            p99_ms=p99_ms,
         ),
         units=100,
         cpu_s=cpu_s,

@@ -1,0 +1,95 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.gate import NAMES, RECORDED, Recorded, judge, read_recorded
+from benchmarks.measure import BenchmarkError
+
+RATIOS = {"h1": 10.0, "h2": 20.0, "new": 1.0, "hub": 4.0}
+
+
+def recorded() -> Recorded:
+    return Recorded(machine="a fast one", margin=1.5, ratios=RATIOS)
+
+
+def measured(**changed: float) -> dict[str, float]:
+    return RATIOS | changed
+
+
+def runs(*results: dict[str, float]) -> Iterator[dict[str, float]]:
+    yield from results
+
+
+def test_up_to_the_margin_a_request_may_cost_more() -> None:
+    assert recorded().problems(measured(h1=14.9, new=1.49)) == []
+    assert recorded().problems(measured(h1=15.1)) == [
+        "h1: 15.1 times the relay's CPU for a request; 10.0 were recorded, 15.0 pass"
+    ]
+
+
+def test_what_is_much_cheaper_is_worth_a_new_record() -> None:
+    assert recorded().improvements(measured(h2=15.9, hub=3.3)) == ["h2"]
+
+
+def test_a_good_run_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    rest = runs(measured(h1=12.0))
+    assert judge(recorded(), lambda: next(rest))
+    shown = capsys.readouterr()
+    assert "h1 12.0, h2 20.0, new 1.0, hub 4.0" in shown.out
+    assert shown.err == ""
+
+
+def test_a_bad_moment_of_the_machine_is_forgiven() -> None:
+    # Each ratio counts as it was in its better run.
+    rest = runs(measured(h1=40.0), measured(h2=40.0))
+    assert judge(recorded(), lambda: next(rest))
+
+
+def test_what_is_dearer_twice_fails_with_one_message(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rest = runs(measured(h1=40.0), measured(h1=30.0))
+    assert not judge(recorded(), lambda: next(rest))
+    said = capsys.readouterr().err
+    assert "h1: 30.0 times the relay's CPU" in said
+    assert "make profile" in said
+    assert "GATE_ARGS=--record" in said
+
+
+def test_a_record_survives_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "recorded.json"
+    path.write_text(recorded().to_json())
+    assert read_recorded(path) == recorded()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"h1": 10.0,', ""),
+        ('"h1": 10.0,', '"h1": 10.0, "h3": 1.0,'),
+        ('"h1": 10.0', '"h1": 0'),
+        ('"margin": 1.5', '"margin": 1'),
+        ('"margin": 1.5', '"margin": "much"'),
+        ("{", ""),
+    ],
+    ids=["missing", "unknown", "nought", "no-margin", "no-number", "no-json"],
+)
+def test_a_record_that_does_not_fit_is_refused(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    path = tmp_path / "recorded.json"
+    text = recorded().to_json()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(BenchmarkError, match="`--record` writes it anew"):
+        read_recorded(path)
+
+
+def test_no_record_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match=r"recorded\.json"):
+        read_recorded(tmp_path / "recorded.json")
+
+
+def test_the_committed_record_fits() -> None:
+    assert set(read_recorded(RECORDED).ratios) == set(NAMES)
