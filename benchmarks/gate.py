@@ -80,8 +80,8 @@ class Recorded:
     def problems(self, measured: dict[str, float]) -> list[str]:
         """What has become too dear, in words; empty if nothing has."""
         return [
-            f"{name}: {measured[name]:.1f} times the relay's CPU for a request;"
-            f" {ratio:.1f} were recorded, {ratio * self.margin:.1f} pass"
+            f"{name}: {measured[name]:.2f} times the relay's CPU for a request;"
+            f" {ratio:.2f} were recorded, {ratio * self.margin:.2f} pass"
             for name, ratio in self.ratios.items()
             if measured[name] > ratio * self.margin
         ]
@@ -191,7 +191,7 @@ def measure(setup: Setup) -> dict[str, float]:
 
 
 def _shown(ratios: dict[str, float]) -> str:
-    return ", ".join(f"{name} {ratio:.1f}" for name, ratio in ratios.items())
+    return ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items())
 
 
 def judge(recorded: Recorded, again: Callable[[], dict[str, float]]) -> bool:

@@ -166,7 +166,7 @@ class Connection(asyncio.Protocol):
             return
         length = CONTENT_LENGTH.search(self._received, 0, head_end + 2)
         if length is None or not self._received.startswith(b"HTTP/1.1 200"):
-            self._fail(f"not the answer: {bytes(self._received[:200])!r}")
+            self._fail(f"not the answer: {bytes(self._received[:500])!r}")
             return
         missing = head_end + 4 + int(length[1]) - len(self._received)
         if missing > 0:

@@ -136,6 +136,17 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> Non
     raise BenchmarkError(f"{process.args!r} does not listen on {port}:\n{shown}")
 
 
+def wait_for_file(path: Path, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until `process` has written `path`; says what it printed when it does not."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        if path.exists():
+            return
+        pause()
+    shown = log.read_text(errors="replace")[-2000:]
+    raise BenchmarkError(f"{process.args!r} did not write {path.name}:\n{shown}")
+
+
 def _write_files(root: Path, bulk_bytes: int) -> None:
     (root / "tmp").mkdir()
     (root / "files" / "upload").mkdir(parents=True)
@@ -214,7 +225,8 @@ def running_origin(
     with log.open("wb") as output:
         process = spawn(command, core, output=output)
         try:
-            wait_for_port(ports["plain"], process, log)
+            # Written when all ports are bound: before, somebody else may answer there.
+            wait_for_file(root / "nginx.pid", process, log)
             yield Origin(
                 pid=process.pid,
                 plain_port=ports["plain"],

@@ -1,8 +1,9 @@
 """`python -m benchmarks.profile`: where the time of the proxy process goes.
 
-A flame graph by py-spy, which samples from outside: nothing in the proxy is slowed by
-hooks. It must be allowed to read another process's memory, as root or a parent is; in a
-container that takes the capability SYS_PTRACE.
+Sampled by py-spy from outside, so that no hook slows the proxy. It must be allowed to
+read another process's memory: as root it is, in a container that takes the capability
+SYS_PTRACE. The stacks are kept beside the picture, in the folded form that other
+viewers read.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 
 from benchmarks.clients import require_tools
+from benchmarks.flame import folded, svg
 from benchmarks.measure import BenchmarkError, spawn, stop
 from benchmarks.proxies import (
     EXAMPLE_LOGGER,
@@ -35,7 +37,7 @@ LOADS = {each.name: each for each in SCENARIOS if each.kind == "requests"}
 def profile(
     scenario: Scenario, system: System, setup: Setup, seconds: int, path: Path
 ) -> int:
-    """Sample `system` while the load runs; how many requests were sent meanwhile."""
+    """Sample `system` under load into `path`; how many requests were sent meanwhile."""
     client = client_of(system, setup, scenario.towards)
     log = system.folder / "profiler.log"
     with scenario.load(client) as load:
@@ -70,7 +72,7 @@ def _command(system: System, seconds: int, path: Path) -> list[str]:
         raise BenchmarkError("py-spy is not installed: it is in the dev group")
     command = [str(program), "record", "--pid", str(system.pid)]
     command += ["--duration", str(seconds), "--rate", str(SAMPLES_PER_S)]
-    return [*command, "--format", "flamegraph", "--output", str(path)]
+    return [*command, "--format", "raw", "--output", str(path)]
 
 
 def main() -> int:
@@ -84,7 +86,7 @@ def main() -> int:
     scenario = LOADS[options.scenario]
     RESULTS.mkdir(exist_ok=True)
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    path = RESULTS / f"profile-{options.scenario}-{stamp}.svg"
+    path = RESULTS / f"profile-{options.scenario}-{stamp}.folded"
     try:
         require_tools()
         with (
@@ -95,7 +97,10 @@ def main() -> int:
     except BenchmarkError as error:
         print(f"benchmark: {error}", file=sys.stderr)
         return 1
-    print(f"{requests} requests sampled: {path.relative_to(REPOSITORY)}")
+    picture = path.with_suffix(".svg")
+    title = f"{options.system}: {scenario.title}"
+    picture.write_text(svg(title, folded(path.read_text())))
+    print(f"{requests} requests sampled: {picture.relative_to(REPOSITORY)}")
     return 0
 
 

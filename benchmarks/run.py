@@ -172,16 +172,24 @@ def save(outcome: Outcome, sizes: Sizes, facts: dict[str, str]) -> None:
     print(f"\nsaved as {path.relative_to(REPOSITORY)}, its picture beside it")
 
 
+def chosen(
+    scenarios: list[str], systems: list[str], without: list[str]
+) -> dict[Scenario, tuple[str, ...]]:
+    """Which scenarios with which systems; empty lists stand for all."""
+    who = {}
+    for scenario in SCENARIOS:
+        if (scenarios and scenario.name not in scenarios) or scenario.name in without:
+            continue
+        names = tuple(systems) or scenario.systems
+        who[scenario] = tuple(name for name in names if name not in without)
+    return who
+
+
 def run(options: argparse.Namespace) -> bool:
     """The whole run; whether it was good. What was measured is kept however it ends."""
     sizes: Sizes = SIZES[options.size]
     require_tools()
-    wanted = options.scenario or [scenario.name for scenario in SCENARIOS]
-    who = {
-        scenario: tuple(options.system or scenario.systems)
-        for scenario in SCENARIOS
-        if scenario.name in wanted
-    }
+    who = chosen(options.scenario, options.system, options.without)
     facts = machine() | versions({name for names in who.values() for name in names})
     for name, fact in facts.items():
         print(f"{name}: {fact}")
@@ -213,18 +221,28 @@ def _is_good(outcome: Outcome, sizes: Sizes) -> bool:
 def main() -> int:
     """Parse the command line; exit code 1 when the run was not good."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run")
+    names = [scenario.name for scenario in SCENARIOS]
     parser.add_argument("--size", choices=SIZES, default="full", help="how much load")
     parser.add_argument(
         "--scenario",
         action="append",
-        choices=[scenario.name for scenario in SCENARIOS],
+        default=[],
+        choices=names,
         help="only this one (repeatable)",
     )
     parser.add_argument(
         "--system",
         action="append",
+        default=[],
         choices=SYSTEMS,
         help="only this one, in this order (repeatable)",
+    )
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        choices=[*names, *SYSTEMS],
+        help="leave out this scenario or system (repeatable)",
     )
     parser.add_argument("--plugin", type=Path, default=EXAMPLE_LOGGER)
     options = parser.parse_args()

@@ -81,6 +81,19 @@ FULL = Sizes(
     paced_s=8.0,
     bulk_bytes=100 * MIB,
 )
+SHORT = Sizes(
+    name="short",
+    is_judged=True,
+    repetitions=5,
+    requests=3_000,
+    connections=200,
+    first_contacts=60,
+    memory_requests=60_000,
+    idle_connections=1_000,
+    peak_requests=1_500,
+    paced_s=5.0,
+    bulk_bytes=100 * MIB,
+)
 QUICK = Sizes(
     name="quick",
     is_judged=False,
@@ -107,7 +120,7 @@ SMOKE = Sizes(
     paced_s=0.5,
     bulk_bytes=4 * MIB,
 )
-SIZES = {sizes.name: sizes for sizes in (FULL, QUICK, SMOKE)}
+SIZES = {sizes.name: sizes for sizes in (FULL, SHORT, QUICK, SMOKE)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 import os
 import resource
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +33,9 @@ def stage(
     plugin: Path = EXAMPLE_LOGGER, *, bulk_bytes: int = 0, hosts: int = 0
 ) -> Iterator[Setup]:
     """The origin on the first core; `hosts` is how many it has for first contacts."""
+    # Ended from outside, a run still ends what it started: all that is in sessions of
+    # its own, and outlives the terminal.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     # Generators and proxies inherit it: a thousand tunnels are two thousand files.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -24,7 +24,7 @@ def runs(*results: dict[str, float]) -> Iterator[dict[str, float]]:
 def test_up_to_the_margin_a_request_may_cost_more() -> None:
     assert recorded().problems(measured(h1=14.9, new=1.49)) == []
     assert recorded().problems(measured(h1=15.1)) == [
-        "h1: 15.1 times the relay's CPU for a request; 10.0 were recorded, 15.0 pass"
+        "h1: 15.10 times the relay's CPU for a request; 10.00 were recorded, 15.00 pass"
     ]
 
 
@@ -36,7 +36,7 @@ def test_a_good_run_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
     rest = runs(measured(h1=12.0))
     assert judge(recorded(), lambda: next(rest))
     shown = capsys.readouterr()
-    assert "h1 12.0, h2 20.0, new 1.0, hub 4.0" in shown.out
+    assert "h1 12.00, h2 20.00, new 1.00, hub 4.00" in shown.out
     assert shown.err == ""
 
 
@@ -52,7 +52,7 @@ def test_what_is_dearer_twice_fails_with_one_message(
     rest = runs(measured(h1=40.0), measured(h1=30.0))
     assert not judge(recorded(), lambda: next(rest))
     said = capsys.readouterr().err
-    assert "h1: 30.0 times the relay's CPU" in said
+    assert "h1: 30.00 times the relay's CPU" in said
     assert "make profile" in said
     assert "GATE_ARGS=--record" in said
 

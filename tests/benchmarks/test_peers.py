@@ -17,7 +17,7 @@ from benchmarks.proxies import (
     System,
     int3rceptor_command,
 )
-from benchmarks.run import Round
+from benchmarks.run import Round, chosen
 from benchmarks.scenarios import SCENARIOS, SMOKE, Scenario
 
 
@@ -174,3 +174,13 @@ def test_a_peer_that_takes_no_connect_is_spoken_to_as_an_origin(
     route = system.route(setup(tmp_path).origin, "h2")
     assert (route.via, route.port) == (("127.0.0.1", 5), 3)
     assert route.is_proxy is is_proxy
+
+
+def test_scenarios_and_systems_can_be_chosen_and_left_out() -> None:
+    assert [each.name for each in chosen([], [], [])] == [s.name for s in SCENARIOS]
+    ((scenario, systems),) = chosen(["h1"], [], ["squid", "direct"]).items()
+    assert systems == tuple(
+        name for name in scenario.systems if name not in ("squid", "direct")
+    )
+    everyone = chosen(["h1", "plugin"], ["relay"], ["plugin"])
+    assert {each.name: names for each, names in everyone.items()} == {"h1": ("relay",)}
