@@ -49,7 +49,8 @@ async def open_route(route: Route) -> socket.socket:
     return sock
 
 
-def _open_blocking(route: Route) -> socket.socket:
+def open_blocking(route: Route) -> socket.socket:
+    """The same without an event loop."""
     sock = socket.create_connection(route.via, TIMEOUT_S)
     try:
         if route.is_proxy:
@@ -124,7 +125,7 @@ def prove_interception(
     place = f"the proxy on port {route.via[1]}"
     try:
         with (
-            _open_blocking(route) as sock,
+            open_blocking(route) as sock,
             context.wrap_socket(sock, server_hostname=route.host) as tls,
         ):
             certificate = tls.getpeercert() or {}
