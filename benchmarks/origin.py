@@ -26,7 +26,7 @@ from benchmarks.measure import BenchmarkError, pause, spawn, stop
 HOST = "localhost"
 ADDRESS = "127.0.0.1"
 SMALL_BODY = bytes(range(256)) * 4  # 1 KiB
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
 # Every so many bytes of the bulk file carry their offset, so that its checksum notices
 # pieces lost or swapped; the rest stays a hole, which costs no memory.
 BULK_MARK_EVERY_BYTES = 64 * 1024
