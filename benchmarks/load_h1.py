@@ -20,7 +20,7 @@ from typing import cast
 
 import uvloop
 
-from benchmarks.pace import Schedule, Ticker
+from benchmarks.pace import Schedule, ticking, wait_again
 from benchmarks.tunnel import Route, client_context, open_route
 
 CONNECT_TIMEOUT_S = 30.0  # for one connection
@@ -273,7 +273,7 @@ async def run_paced(
     """Send `requests` at `rate` a second; latency counts from when each was due."""
     loop = asyncio.get_running_loop()
     alive = [connection for connection in connections if not connection.is_lost]
-    with Ticker(1 / rate) as ticker:
+    with ticking(1 / rate) as alarm:
         before = time.perf_counter()
         batch = PacedBatch(
             schedule=Schedule(start=before, interval_s=1 / rate, total=requests),
@@ -281,14 +281,14 @@ async def run_paced(
             open_connections=len(alive),
             parked=list(alive),
         )
-        loop.add_reader(ticker.fd, lambda: batch.tick(ticker.read()))
+        loop.add_reader(alarm, lambda: batch.tick(wait_again(alarm)))
         try:
             finished = -1
             while alive and not batch.done.done() and finished < len(batch.latencies_s):
                 finished = len(batch.latencies_s)
                 await asyncio.wait([batch.done], timeout=ANSWER_TIMEOUT_S)
         finally:
-            loop.remove_reader(ticker.fd)
+            loop.remove_reader(alarm)
     elapsed_s = time.perf_counter() - before
     return counted(requests, list(batch.latencies_s), batch.errors, elapsed_s)
 

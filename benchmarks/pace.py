@@ -7,9 +7,9 @@ import ctypes
 import os
 import struct
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 from benchmarks.measure import BenchmarkError
 
@@ -44,30 +44,25 @@ class Schedule:
         return self.issued == self.total
 
 
-class Ticker:
+@contextmanager
+def ticking(interval_s: float) -> Iterator[int]:
     """A file that is readable each time the interval has passed (Linux's timerfd)."""
-
-    def __init__(self, interval_s: float) -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        self.fd = libc.timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)
-        seconds, nanoseconds = divmod(max(1, round(interval_s * NS_PER_S)), NS_PER_S)
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd: int = libc.timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)
+    if fd < 0:
+        raise BenchmarkError(f"no timer: {os.strerror(ctypes.get_errno())}")
+    try:
+        seconds, rest = divmod(max(1, round(interval_s * NS_PER_S)), NS_PER_S)
         # struct itimerspec: the interval, and when it ends first.
-        spec = struct.pack("4l", seconds, nanoseconds, seconds, nanoseconds)
-        if self.fd < 0 or libc.timerfd_settime(self.fd, 0, spec, None):
+        spec = struct.pack("4l", seconds, rest, seconds, rest)
+        if libc.timerfd_settime(fd, 0, spec, None):
             raise BenchmarkError(f"no timer: {os.strerror(ctypes.get_errno())}")
+        yield fd
+    finally:
+        os.close(fd)
 
-    def read(self) -> float:
-        """Make it wait for the next time; what time it is."""
-        os.read(self.fd, 8)
-        return time.perf_counter()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        os.close(self.fd)
+def wait_again(fd: int) -> float:
+    """Make the file wait for the next time; what time it is."""
+    os.read(fd, 8)
+    return time.perf_counter()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.load_h1 import Connection, PacedBatch
-from benchmarks.pace import Schedule, Ticker
+from benchmarks.pace import Schedule, ticking, wait_again
 
 if not sys.platform.startswith("linux"):
     pytest.skip("the benchmarks use Linux's timers", allow_module_level=True)
@@ -52,17 +52,17 @@ def test_each_request_is_due_once_and_never_before_its_time(
 
 def test_the_alarm_is_readable_when_the_interval_has_passed() -> None:
     before = time.perf_counter()
-    with Ticker(0.002) as ticker:
+    with ticking(0.002) as alarm:
         with pytest.raises(BlockingIOError):
-            ticker.read()
+            wait_again(alarm)
 
         async def wait() -> float:
             loop = asyncio.get_running_loop()
             rung = loop.create_future()
-            loop.add_reader(ticker.fd, lambda: rung.done() or rung.set_result(None))
+            loop.add_reader(alarm, lambda: rung.done() or rung.set_result(None))
             await rung
-            loop.remove_reader(ticker.fd)
-            return ticker.read()
+            loop.remove_reader(alarm)
+            return wait_again(alarm)
 
         assert asyncio.run(wait()) - before >= 0.002
 
