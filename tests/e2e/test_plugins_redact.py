@@ -5,11 +5,14 @@ import json
 from hashlib import sha256
 from pathlib import Path
 
+from websockets.asyncio.client import ClientConnection, connect
+
 from tests.support.clients import secure
 from tests.support.control import api_client
 from tests.support.h1_peer import H1Peer, Message
 from tests.support.origin_tls import OriginTls
 from tests.support.origins import ScriptedOrigin
+from tests.support.patience import PATIENT_S
 from tests.support.process import BOTH_PLANES, ProxyProcess, run_once
 
 REDACTOR = Path(__file__).parents[1] / "guests/redactor.wat"
@@ -42,6 +45,17 @@ def files_with(folder: Path, data: bytes) -> list[Path]:
     return [path for path in files if data in path.read_bytes()]
 
 
+async def targets_told(viewer: ClientConnection) -> list[tuple[str, str]]:
+    """Of the one request, to the end of its flow."""
+    told: list[tuple[str, str]] = []
+    async with asyncio.timeout(PATIENT_S):
+        while ("flow.ended",) not in [one[:1] for one in told]:
+            event = json.loads(await viewer.recv())
+            if event["type"].startswith("flow.") and event["flow"]["method"] == "POST":
+                told.append((event["type"], event["flow"]["target"]))
+    return told
+
+
 async def test_nothing_that_is_kept_or_shown_holds_the_secret(
     tmp_path: Path, origin_tls: OriginTls
 ) -> None:
@@ -53,12 +67,20 @@ async def test_nothing_that_is_kept_or_shown_holds_the_secret(
 
     arguments = ("--plugin", REDACTOR, "--upstream-ca", origin_tls.ca)
     with ProxyProcess(tmp_path, *arguments, planes=BOTH_PLANES) as proxy:
+        headers = {"Authorization": f"Bearer {proxy.token}"}
+        events = proxy.control.replace("http", "ws") + "/api/events"
         async with (
             ScriptedOrigin(script, tls=origin_tls.server()) as origin,
-            secure(proxy, origin.netloc) as client,
+            connect(events, additional_headers=headers) as viewer,
         ):
-            await client.send(question(origin.netloc))
-            received = await client.read_response(b"POST")
+            await viewer.recv()
+            async with secure(proxy, origin.netloc) as client:
+                await client.send(question(origin.netloc))
+                received = await client.read_response(b"POST")
+            targets = await targets_told(viewer)
+        # The proxy may hear only after the beginning that somebody looks on.
+        assert targets.pop() == ("flow.ended", "/redacted?q=***")
+        assert targets in ([], [("flow.began", "")])
 
         # The traffic itself is as it was, and the record is written by now.
         assert SECRET in asked[0].target.decode()
@@ -69,7 +91,6 @@ async def test_nothing_that_is_kept_or_shown_holds_the_secret(
         flows = proxy.data_dir / "flows"
         assert files_with(flows, SECRET.encode()) == []
 
-        headers = {"Authorization": f"Bearer {proxy.token}"}
         async with api_client(base_url=proxy.control, headers=headers) as api:
             listed = (await api.get("/api/flows")).json()["flows"]
             assert [one["target"] for one in listed] == ["/redacted?q=***"]

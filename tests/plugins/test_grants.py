@@ -214,6 +214,28 @@ def test_where_links_cannot_be_made_it_is_moved(
     assert not loaded(tmp_path).of("one").is_enabled
 
 
+def test_what_another_process_has_mended_is_not_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / FILE_NAME
+
+    def too_late(_data: bytes) -> tuple[dict[str, Decisions], Decisions]:
+        damage(path, b"[one]\nenabled = false\n")
+        raise ValueError("damaged when it was read")
+
+    damage(path)
+    monkeypatch.setattr(grants, "_parse", too_late)
+    one = loaded(tmp_path)
+    assert "; another process sees to it. What" in caplog.text
+    assert not one.of("two").is_enabled
+    assert one.has_changed()
+    monkeypatch.undo()
+    one.load()
+    assert not one.of("one").is_enabled
+    assert one.of("two").is_enabled
+    assert [file.name for file in tmp_path.iterdir()] == [FILE_NAME]
+
+
 def test_a_person_can_have_new_plugins_wait(tmp_path: Path) -> None:
     damage(tmp_path / FILE_NAME, b'["*"]\nenabled = false\n[one]\n')
     assert loaded(tmp_path).of("one").is_enabled
