@@ -4,7 +4,7 @@ from collections import Counter
 from operator import eq
 from typing import final
 
-from int3rceptor.hooks.points import HookPoint
+from int3rceptor.hooks.points import CAPTURE, RESPONSE, RULE_MATCH, HookPoint
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Request, Response
@@ -62,22 +62,15 @@ class Edited:
 Before = Edited | tuple[Look, ...]
 """What a listener's changes are told from; an empty tuple when it made none."""
 
-# To look a member up on its class costs more than all that is done with it here.
-_RESPONSE, _CAPTURE, _RULE_MATCH = (
-    HookPoint.RESPONSE,
-    HookPoint.CAPTURE,
-    HookPoint.RULE_MATCH,
-)
-
 
 def messages(point: HookPoint, flow: Flow) -> tuple[Request | Response, ...]:
     """The messages that a listener at `point` may change."""
     response = flow.response
-    if point is _RESPONSE:
+    if point is RESPONSE:
         assert response is not None
         return (response,)
     # While the rule that matched asks about a response, or the record is made.
-    if point is _CAPTURE or point is _RULE_MATCH:
+    if point is CAPTURE or point is RULE_MATCH:
         return (flow.request,) if response is None else (flow.request, response)
     return (flow.request,)
 
@@ -102,7 +95,7 @@ def looks_before(point: HookPoint, flow: Flow, edited: Edited) -> tuple[Look, ..
 
 def record(point: HookPoint, author: str, flow: Flow, before: Before) -> None:
     """Note in the flow what `author` changed since `before`."""
-    is_kept_secret = point is _CAPTURE
+    is_kept_secret = point is CAPTURE
     found: list[str] = []
     if type(before) is Edited:
         found = before.differences(shows_values=not is_kept_secret)

@@ -92,7 +92,7 @@ def maker_factory(cache: ModuleCache | None = None) -> MakerFactory:
         if has_known_layout() and proves_itself(FastMaker, cache):
             return FastMaker
         reason = "its self-check failed"
-    except (ImportError, AttributeError, PluginError) as error:
+    except (ImportError, AttributeError, TypeError, PluginError) as error:
         reason = str(error)
     log.warning(
         "plugins run through wasmtime's stock API, about ten times slower: the fast "

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from int3rceptor.hooks.changes import Edited
-from int3rceptor.hooks.points import HookPoint
+from int3rceptor.hooks.points import CAPTURE, REQUEST, RULE_MATCH
 from int3rceptor.model.headers import Headers, is_field_value, is_token
 from int3rceptor.model.message import Request, Response
 from int3rceptor.plugins.codes import Status
@@ -33,11 +33,6 @@ MAX_FIELD_BYTES = 64 * 1024
 """Of one value: as much as a whole head from a peer."""
 
 # To look a member up on its class costs as much as what a host function does.
-_REQUEST_POINT, _CAPTURE_POINT, _RULE_POINT = (
-    HookPoint.REQUEST,
-    HookPoint.CAPTURE,
-    HookPoint.RULE_MATCH,
-)
 _OK = Status.OK
 
 
@@ -51,7 +46,7 @@ def field_problem(host: Host, name: bytes, value: bytes) -> Status | None:
     if key in PROTECTED_FIELDS:
         return Status.PROTECTED
     # What is kept may be masked: that is what redacting is.
-    is_kept = host.point is _CAPTURE_POINT
+    is_kept = host.point is CAPTURE
     is_loss = not is_kept and would_destroy(host.masked, key, value)
     return Status.PROTECTED if is_loss else None
 
@@ -61,10 +56,10 @@ def changing_request(host: Host) -> Request | None:
     flow, point = host.flow, host.point
     if flow is None:
         return None
-    if point is _REQUEST_POINT or point is _CAPTURE_POINT:
+    if point is REQUEST or point is CAPTURE:
         return flow.request
     # A rule may have matched the response.
-    is_ahead = point is _RULE_POINT and flow.response is None
+    is_ahead = point is RULE_MATCH and flow.response is None
     return flow.request if is_ahead else None
 
 
@@ -94,7 +89,7 @@ def _trailers(host: Host, message: Request | Response) -> Headers | Status:
     """Trailers can change while the body is not on its way yet, where they will be
     sent; in the record always."""
     body = message.body
-    if host.point is not _CAPTURE_POINT:
+    if host.point is not CAPTURE:
         if not body.is_whole:
             return Status.TOO_LARGE
         if not _carries_trailers(host, message):
