@@ -23,6 +23,7 @@ from pathlib import Path
 from int3rceptor.errors import ConfigError
 from int3rceptor.tls.host_names import parse_host
 from int3rceptor.tls.minting import LeafCertificate, Minter
+from int3rceptor.tls.ssl_object import DirectSslObject
 from int3rceptor.tls.verification import OriginCertificateError
 
 # 20 KiB each (measured); a page names about 50 hosts, a day of browsing hundreds.
@@ -89,6 +90,7 @@ def _build_server_context(
     leaf: LeafCertificate, alpn: tuple[str, ...], minimum_version: ssl.TLSVersion
 ) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslobject_class = DirectSslObject
     context.minimum_version = minimum_version
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.num_tickets = SERVER_TICKETS
@@ -143,7 +145,7 @@ class OriginVerification:
     minimum_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
 
 
-class OriginSslObject(ssl.SSLObject):
+class OriginSslObject(DirectSslObject):
     """A connection to an origin; tells the whole chain when it is not accepted."""
 
     # When the certificate behind a resumed session was verified (monotonic seconds).

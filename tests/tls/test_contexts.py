@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import BuiltinMethodType
 
 import pytest
 from cryptography import x509
@@ -340,6 +341,29 @@ def test_settings_reach_the_connection(origin_tls: OriginTls) -> None:
     server.maximum_version = ssl.TLSVersion.TLSv1_2
     with pytest.raises(ssl.SSLError):
         shake_hands(server, only_1_3.get("one", ()), "localhost")
+
+
+def test_bytes_pass_without_a_frame_of_python(
+    server_contexts: ServerContexts, origin_tls: OriginTls
+) -> None:
+    server = server_contexts.get("localhost", HTTP)
+    _, trusting = shake_hands(
+        origin_tls.server(HTTP), origin_contexts(origin_tls).get("one", ()), "localhost"
+    )
+    unverified = origin_contexts(origin_tls, is_verifying=False).get("one", ())
+    serving, asking = shake_hands(server, unverified, "localhost")
+    for end in (serving, asking, trusting):
+        for name in ("read", "write", "pending"):
+            assert isinstance(getattr(end, name), BuiltinMethodType), name
+
+    assert asking.write(b"question") == 8
+    assert serving.read(4) == b"ques"
+    assert serving.pending() == 4
+    room = bytearray(10)
+    assert serving.read(10, room) == 4
+    assert room[:4] == b"tion"
+    with pytest.raises(ssl.SSLWantReadError):
+        serving.read(10)
 
 
 def test_each_connection_offers_what_its_context_does(origin_tls: OriginTls) -> None:
