@@ -84,7 +84,7 @@ bench-plugins: $(DEV_STAMP) ## what a plugin's call costs, and whom a plugin tha
 	$(PY) -m benchmarks.plugin_burn
 	$(PY) -m benchmarks.plugin_hostile
 
-bench-quick: $(DEV_STAMP) bench-peers ## the same in three minutes, too short to judge by
+bench-quick: $(DEV_STAMP) bench-peers ## the same in some minutes, too short to judge by
 	$(PY) -m benchmarks.run --size quick $(BENCH_ARGS)
 
 bench-gate: $(DEV_STAMP) ## fail if a request has become dearer; a minute, no peers

@@ -266,6 +266,10 @@ class Load:
         """One batch, as fast as answers come; a lost connection stays lost."""
         return self.client.answer(self.process, str(requests))
 
+    def run_each(self) -> Result:
+        """One request on every connection, not all at once."""
+        return self.client.answer(self.process, "each")
+
     def run_paced(self, requests: int, rate: float) -> Result:
         """`requests` at `rate` a second, however slowly answers come."""
         return self.client.answer(self.process, f"{requests} {rate!r}")

@@ -2,7 +2,8 @@
 
 Runs as its own process. Reads one number of requests a line from stdin, does them over
 the same connections, and answers each with one line of JSON. A line with a rate beside
-the number is paced by it instead of by the answers. Knows no proxy by name.
+the number is paced by it instead of by the answers; "each" stands for one request on
+every connection. Knows no proxy by name.
 """
 
 import argparse
@@ -27,6 +28,7 @@ CONNECT_TIMEOUT_S = 30.0  # for one connection
 ANSWER_TIMEOUT_S = 60.0  # nothing at all finished for this long: the batch is given up
 MAX_HEAD_BYTES = 64 * 1024
 MAX_ERRORS_SHOWN = 5
+EACH_AT_ONCE = 32
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*\r\n", re.IGNORECASE)
 
 
@@ -249,22 +251,43 @@ def counted(
 
 async def run_batch(connections: list[Connection], requests: int) -> dict[str, object]:
     """Send `requests` over the connections that are left; count what came."""
+    before = time.perf_counter()
+    batch = await _batch(connections, requests)
+    elapsed_s = time.perf_counter() - before
+    # A copy: an answer that comes after a batch was given up belongs to nobody.
+    return counted(requests, list(batch.latencies_s), batch.errors, elapsed_s)
+
+
+async def run_each(connections: list[Connection]) -> dict[str, object]:
+    """One request on every connection, a few at a time: to be there is their load."""
+    before = time.perf_counter()
+    latencies_s: list[float] = []
+    errors: list[str] = []
+    for first in range(0, len(connections), EACH_AT_ONCE):
+        some = connections[first : first + EACH_AT_ONCE]
+        alive = sum(not connection.is_lost for connection in some)
+        batch = await _batch(some, alive)
+        latencies_s += batch.latencies_s
+        errors += batch.errors
+    elapsed_s = time.perf_counter() - before
+    return counted(len(connections), latencies_s, errors, elapsed_s)
+
+
+async def _batch(connections: list[Connection], requests: int) -> Batch:
+    """`requests`, all done, or as many as came while something did."""
     alive = [connection for connection in connections if not connection.is_lost]
     batch = Batch(
         unsent=requests,
         done=asyncio.get_running_loop().create_future(),
         open_connections=len(alive),
     )
-    before = time.perf_counter()
     for connection in alive:
         connection.start(batch)
     finished = -1
     while alive and not batch.done.done() and finished < len(batch.latencies_s):
         finished = len(batch.latencies_s)
         await asyncio.wait([batch.done], timeout=ANSWER_TIMEOUT_S)
-    elapsed_s = time.perf_counter() - before
-    # A copy: an answer that comes after a batch was given up belongs to nobody.
-    return counted(requests, list(batch.latencies_s), batch.errors, elapsed_s)
+    return batch
 
 
 async def run_paced(
@@ -306,11 +329,13 @@ async def serve(
                 connections.append(await connect(route, context, body))
     print(json.dumps({"connections": len(connections)}), flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
-        requests, *rate = line.split()
-        if rate:
-            answer = await run_paced(connections, int(requests), float(rate[0]))
-        else:
-            answer = await run_batch(connections, int(requests))
+        match line.split():
+            case ["each"]:
+                answer = await run_each(connections)
+            case [requests, rate]:
+                answer = await run_paced(connections, int(requests), float(rate))
+            case _:
+                answer = await run_batch(connections, int(line))
         print(json.dumps(answer), flush=True)
 
 

@@ -283,7 +283,7 @@ class Scenario:
         meter = Meter(system, self, client.origin.pid)
         meter.start()
         with client.h1_load(count) as load:
-            return meter.sample(lambda: load.run(count), before=WARM_UP_REQUESTS)
+            return meter.sample(load.run_each, before=WARM_UP_REQUESTS)
 
     def _bulk(self, system: System, client: Client, sizes: Sizes) -> Sample:
         client.warm_up(self.version)

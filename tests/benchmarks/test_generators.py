@@ -162,6 +162,26 @@ def test_paced_requests_that_fail_are_errors(tmp_path: Path) -> None:
     assert (result.requests, result.errors) == (4, 16)
 
 
+def test_each_connection_is_asked_once(tmp_path: Path) -> None:
+    with tiny_proxy(tmp_path, lambda _: HEAD + SMALL_BODY) as bed:
+        with bed.client.h1_load(35) as load:
+            result = load.run_each()
+        assert (result.requests, result.errors) == (35, 0)
+        assert bed.proxy.requests == 35
+
+
+def test_a_connection_that_was_lost_is_an_error_when_each_is_asked(
+    tmp_path: Path,
+) -> None:
+    def answer(number: int) -> bytes:
+        return b"" if number == 3 else HEAD + SMALL_BODY
+
+    with tiny_proxy(tmp_path, answer) as bed, bed.client.h1_load(5) as load:
+        first, again = load.run_each(), load.run_each()
+    assert (first.requests, first.errors) == (4, 1)
+    assert (again.requests, again.errors) == (4, 1)
+
+
 def test_a_plain_request_has_the_absolute_form(tmp_path: Path) -> None:
     with tiny_proxy(tmp_path, lambda _: HEAD + SMALL_BODY) as bed:
         with bed.client.h1_load(2, plain=True) as load:
