@@ -131,16 +131,23 @@ class Round:
 
 
 def measure(
-    who: dict[Scenario, tuple[str, ...]], plugin: Path, sizes: Sizes, outcome: Outcome
+    who: dict[Scenario, tuple[str, ...]],
+    options: argparse.Namespace,
+    sizes: Sizes,
+    outcome: Outcome,
 ) -> None:
     """Prove the plugin, then every scenario; each table is printed when it is there."""
+    end = time.monotonic() + options.minutes * 60
     hosts = sizes.hosts + 1 if any(each.kind == "first" for each in who) else 0
-    with stage(plugin, bulk_bytes=sizes.bulk_bytes, hosts=hosts) as setup:
+    with stage(options.plugin, bulk_bytes=sizes.bulk_bytes, hosts=hosts) as setup:
         outcome.commands = setup.commands
         if any(INT3RCEPTOR in names for names in who.values()):
             print(f"plugin proven to run: {dict(prove_plugin_runs(setup))}")
         for scenario, names in who.items():
             before = time.monotonic()
+            if before > end:
+                print(f"\n{scenario.name}: left out, the time is over")
+                continue
             of_scenario = Round(scenario=scenario, setup=setup, sizes=sizes)
             of_scenario.run(names)
             _note(scenario, of_scenario, outcome, time.monotonic() - before)
@@ -195,7 +202,7 @@ def run(options: argparse.Namespace) -> bool:
         print(f"{name}: {fact}")
     outcome = Outcome()
     try:
-        measure(who, options.plugin, sizes, outcome)
+        measure(who, options, sizes, outcome)
     finally:
         if outcome.tables:
             save(outcome, sizes, facts)
@@ -244,6 +251,12 @@ def main() -> int:
         choices=[*names, *SYSTEMS],
         help="leave out this scenario or system (repeatable)",
     )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=float("inf"),
+        help="begin no scenario after so many",
+    )
     parser.add_argument("--plugin", type=Path, default=EXAMPLE_LOGGER)
     options = parser.parse_args()
     try:
@@ -251,6 +264,9 @@ def main() -> int:
     except BenchmarkError as error:
         print(f"benchmark: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("benchmark: stopped; what was finished is kept", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

@@ -3,7 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.gate import NAMES, RECORDED, Recorded, judge, read_recorded
+from benchmarks.gate import (
+    MARGIN,
+    NAMES,
+    RECORDED,
+    Recorded,
+    judge,
+    margin_so_far,
+    read_recorded,
+)
 from benchmarks.measure import BenchmarkError
 
 RATIOS = {"h1": 10.0, "h2": 20.0, "new": 1.0, "hub": 4.0}
@@ -93,3 +101,12 @@ def test_no_record_is_named(tmp_path: Path) -> None:
 
 def test_the_committed_record_fits() -> None:
     assert set(read_recorded(RECORDED).ratios) == set(NAMES)
+
+
+def test_a_new_record_keeps_the_margin_and_needs_no_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "recorded.json"
+    assert margin_so_far(path) == MARGIN
+    path.write_text(recorded().to_json())
+    assert margin_so_far(path) == 1.5
+    path.write_text("{}")
+    assert margin_so_far(path) == MARGIN
