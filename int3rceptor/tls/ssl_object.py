@@ -9,9 +9,11 @@ class _Inner:
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
-    def __get__(self, outer: object, owner: type | None = None) -> object:
-        # Its place is private, and the same in all releases since 3.7.
-        return getattr(vars(outer)["_sslobj"], self._name)
+    def __get__(self, outer: ssl.SSLObject, owner: type | None = None) -> object:
+        # Its place is private, and the same in all releases since 3.7. Where it is not,
+        # bytes pass the wrappers.
+        inner = vars(outer).get("_sslobj")
+        return getattr(inner or super(DirectSslObject, outer), self._name)
 
 
 class DirectSslObject(ssl.SSLObject):
