@@ -1,4 +1,4 @@
-"""Sessions whose bytes pass without Python's wrappers, and with them where they must."""
+"""Sessions whose bytes pass beside the wrappers of Python, or through them."""
 
 import ssl
 from types import BuiltinMethodType
