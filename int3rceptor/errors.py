@@ -6,6 +6,7 @@ Int3rceptorError
 │   ├── AuthorityError           the CA pair: damaged, unreadable, mismatched, expired
 │   └── RuleError                a rule file; says FILE:LINE, and what to write instead
 ├── PluginError                  a module that cannot be loaded
+├── WorkerError                  a proxy process cannot begin, or none is left
 ├── ProtocolError                the peer broke its protocol; carries its answer
 │   ├── ClientProtocolError      answered 400 (or what `status` says)
 │   └── OriginProtocolError      answered 502
@@ -61,6 +62,10 @@ class RuleError(ConfigError):
 
 class PluginError(Int3rceptorError):
     """A plugin module that cannot be loaded or initialised."""
+
+
+class WorkerError(Int3rceptorError):
+    """One of several proxy processes cannot begin, or none of them is left."""
 
 
 class ProtocolError(Int3rceptorError):

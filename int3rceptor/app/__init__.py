@@ -6,14 +6,16 @@ Its names are looked up late: the hub, which is here too, must not load the prox
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from int3rceptor.app.control_socket import ControlReady
     from int3rceptor.app.keeping import PluginLines
     from int3rceptor.app.proxy_plane import Ready, running
-    from int3rceptor.app.serving import ControlReady, serve
+    from int3rceptor.app.serving import serve
 
 _HOMES = {
+    "control_socket": ("ControlReady",),
     "keeping": ("PluginLines",),
     "proxy_plane": ("Ready", "running"),
-    "serving": ("ControlReady", "serve"),
+    "serving": ("serve",),
 }
 
 __all__ = ("ControlReady", "PluginLines", "Ready", "running", "serve")

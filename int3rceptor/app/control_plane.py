@@ -95,12 +95,23 @@ class ControlPlane:
             trials=Trials(config.data_dir),
             proxy=lambda: format_authority(*hello.listen, "proxy"),
             troubles=self._troubles,
+            workers=self._workers,
             shown_settings=lambda: settings,
             families=self._families,
         )
 
+    def _workers(self) -> tuple[int, int]:
+        """Wanted, serving. One that is alone serves: else there would be no hub."""
+        told = self._stats.workers
+        wanted = self._config.workers
+        return wanted, sum(one.is_serving for one in told) if told else wanted
+
     def _troubles(self) -> Sequence[Trouble]:
         found = []
+        wanted, serving = self._workers()
+        if serving < wanted:
+            message = f"{serving} of {wanted} workers serve; the proxy's log says why."
+            found.append(Trouble(code="workers", message=message))
         if self._stats.problem:
             message = "Flows are not kept as they should be; the proxy's log says why."
             found.append(Trouble(code="journal", message=message))
@@ -111,4 +122,4 @@ class ControlPlane:
 
     def _families(self) -> Iterable[Family]:
         stored = 0 if self._index is None else self._index.flows
-        return families(self._stats.counters, stored)
+        return families(self._stats, stored)

@@ -3,20 +3,65 @@ known at the start, and so that clients wait while a hub that died is started ag
 """
 
 import asyncio
+import contextlib
 import errno
 import socket
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 
 from int3rceptor.config.model import Config
+from int3rceptor.control.token import load_or_create, path_of
 from int3rceptor.errors import ConfigError
-from int3rceptor.proxy.listener import bind
+from int3rceptor.net.listening import Address, bind, own_address
 
 PREDECESSOR_S = 2.0
 """How long the port may still be in use: the hub of a proxy that was killed lets go of
 it as soon as it notices, at the latest when it has started."""
 
 _POLL_S = 0.05
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ControlReady:
+    """What is known once the control port serves."""
+
+    address: Address
+    token: str
+    token_path: Path
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Control:
+    """The control port's socket, and who is told when a hub serves there."""
+
+    sock: socket.socket
+    ready: ControlReady
+    on_ready: Callable[[ControlReady], None]
+
+    def announce(self) -> None:
+        """It serves."""
+        self.on_ready(self.ready)
+
+
+async def opened_control(
+    config: Config,
+    on_ready: Callable[[ControlReady], None],
+    stack: contextlib.AsyncExitStack,
+) -> Control | None:
+    """The control port's socket and token; None when it is off."""
+    sock = await control_socket(config)
+    if sock is None:
+        return None
+    stack.callback(sock.close)
+    ready = ControlReady(
+        address=own_address(sock),
+        token=load_or_create(config.data_dir),
+        token_path=path_of(config.data_dir),
+    )
+    return Control(sock=sock, ready=ready, on_ready=on_ready)
 
 
 async def control_socket(config: Config) -> socket.socket | None:

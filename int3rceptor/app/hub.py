@@ -9,7 +9,6 @@ import contextlib
 import json
 import logging
 import os
-import signal
 import socket
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from int3rceptor import __version__
+from int3rceptor.app.child import heed_no_signal
 from int3rceptor.app.ingesting import ingesting
 from int3rceptor.app.keeping import FLOWS_FOLDER
 from int3rceptor.config.model import Config
@@ -48,9 +48,6 @@ UNFIT = 3
 """Exit code of a hub that cannot work with this proxy."""
 
 DAY_S = 86_400.0
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""They reach the proxy too, and its end is ours."""
 
 
 class Hub:
@@ -182,9 +179,7 @@ def _index(config: Config, flows_dir: Path, hub: Hub) -> Index:
 
 def main(arguments: Sequence[str]) -> int:
     """Run with the sockets of these numbers."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    heed_no_signal()
     os.nice(NICENESS)
     keep_freed_memory()
     sockets = [socket.socket(fileno=int(number)) for number in arguments]

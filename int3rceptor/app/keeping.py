@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from int3rceptor.config.model import Config
 from int3rceptor.hooks.keeper import Keeper
 from int3rceptor.hooks.points import CAPTURE
-from int3rceptor.link.messages import Began, Ended, FlowSummary
+from int3rceptor.link.messages import Began, Ended, Event, FlowSummary
 from int3rceptor.link.plugin_asks import PluginWrote
 from int3rceptor.link.plugin_reports import LogLine
 from int3rceptor.model.flow import Flow, FlowKind
 from int3rceptor.model.message import Response
-from int3rceptor.store.journal import Journal
+from int3rceptor.store.journal import SEGMENT_BYTES, Journal
 from int3rceptor.store.keeper import Keeper as JournalKeeper
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ LEVELS = ("debug", "info", "warn", "error")
 
 _NO_RESPONSE = Response(status=0)
 
-Watcher = Callable[[Began | Ended | PluginWrote], None]
+Watcher = Callable[[Event], None]
 
 PluginLines = Callable[[str, int, str], None]
 """Takes a plugin's name, the level's number and the text."""
@@ -96,20 +96,38 @@ class Watched:
 
 
 @contextlib.contextmanager
-def journal_of(config: Config) -> Iterator[Journal | None]:
-    """The journal that these settings ask for; ended in order on the way out."""
+def journal_of(config: Config, writers: int = 1) -> Iterator[Journal | None]:
+    """The journal that these settings ask for; ended in order on the way out.
+
+    So many `writers`, processes with a journal each, keep to the budget together.
+    """
     if config.no_store:
         yield None
         return
+    max_bytes, segment_bytes = share_of(config.store.max_journal_bytes, writers)
     journal = Journal(
         config.data_dir / FLOWS_FOLDER,
-        max_bytes=config.store.max_journal_bytes,
+        max_bytes=max_bytes,
+        segment_bytes=segment_bytes,
+        is_shared=writers > 1,
         on_problem=log.warning,
     )
     try:
         yield journal
     finally:
         journal.close()
+
+
+def share_of(budget: int, writers: int) -> tuple[int, int]:
+    """How large the journal may be when one of so many writers begins a segment, and
+    how large that may become.
+
+    All segments are looked at then; after it, each of the others may still grow by one.
+    """
+    if writers == 1:
+        return budget, SEGMENT_BYTES
+    segment_bytes = min(SEGMENT_BYTES, budget // (2 * writers))
+    return budget - (writers - 1) * segment_bytes, segment_bytes
 
 
 def keeper_of(journal: Journal | None, config: Config) -> JournalKeeper | None:

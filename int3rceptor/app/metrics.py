@@ -6,12 +6,13 @@ The proxy sends its numbers by key (`PROXY`); the hub adds its own and gives the
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from int3rceptor.control.exposition import Family
+from int3rceptor.control.exposition import Family, Labels
+from int3rceptor.link.messages import Stats, WorkerStats
 
 PREFIX = "int3rceptor_"
 
@@ -68,6 +69,20 @@ STORED = Metric(
     help="Flows taken from the journal into the store by this hub.",
 )
 
+WORKER_SERVING = Metric(
+    name="worker_serving", type="gauge", help="Whether a worker serves: 1 or 0."
+)
+WORKER_RESTARTS = Metric(
+    name="worker_restarts_total",
+    type="counter",
+    help="How often a worker died and was started again.",
+)
+WORKER_CONNECTIONS = Metric(
+    name="worker_client_connections",
+    type="gauge",
+    help="Clients that are connected to a worker.",
+)
+
 CPU = Metric(
     name="process_cpu_seconds_total", type="counter", help="CPU time of a process."
 )
@@ -81,25 +96,44 @@ def own_use() -> dict[str, float]:
     return {"cpu_s": time.process_time(), "resident_bytes": _resident_bytes()}
 
 
-def families(proxy: Mapping[str, float], stored: int) -> Iterator[Family]:
+def families(proxy: Stats, stored: int) -> Iterator[Family]:
     """All of it, named, from what the proxy sent last and this process's own."""
     for key, metric in PROXY.items():
-        yield _family(metric, {"": proxy.get(key, 0.0)})
-    yield _family(STORED, {"": stored})
-    hub = own_use()
+        yield _family(metric, [({}, proxy.counters.get(key, 0.0))])
+    yield _family(STORED, [({}, stored)])
+    if proxy.workers:
+        yield from _of_workers(proxy.workers)
+    processes = {"proxy": proxy.counters}
+    processes |= {f"worker-{one.number}": one.counters for one in proxy.workers}
+    processes["hub"] = own_use()
     for key, metric in (("cpu_s", CPU), ("resident_bytes", MEMORY)):
-        yield _family(metric, {"proxy": proxy.get(key, 0.0), "hub": hub[key]})
+        yield _family(
+            metric,
+            [
+                ({"process": name}, counters.get(key, 0.0))
+                for name, counters in processes.items()
+            ],
+        )
 
 
-def _family(metric: Metric, values: Mapping[str, float]) -> Family:
+def _of_workers(workers: Sequence[WorkerStats]) -> Iterator[Family]:
+    shown: tuple[tuple[Metric, Callable[[WorkerStats], float]], ...] = (
+        (WORKER_SERVING, lambda one: one.is_serving),
+        (WORKER_RESTARTS, lambda one: one.restarts),
+        (WORKER_CONNECTIONS, lambda one: one.counters.get("connections", 0.0)),
+    )
+    for metric, value in shown:
+        yield _family(
+            metric, [({"worker": str(one.number)}, value(one)) for one in workers]
+        )
+
+
+def _family(metric: Metric, samples: Iterable[tuple[Labels, float]]) -> Family:
     return Family(
         name=PREFIX + metric.name,
         help=metric.help,
         type=metric.type,
-        samples=tuple(
-            ({"process": process} if process else {}, value)
-            for process, value in values.items()
-        ),
+        samples=tuple(samples),
     )
 
 

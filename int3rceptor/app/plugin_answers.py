@@ -74,6 +74,9 @@ class PluginAnswers:
             case PluginAct.DELETE:
                 await service.delete(name)
                 return b""
+            case PluginAct.FOLLOW:
+                await service.follow(name, PluginAct(ask.text))
+                return b""
             case PluginAct.UPLOAD:
                 data = await asyncio.to_thread(_read, Path(ask.text))
                 await service.upload(name, data, replaces=True)

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from int3rceptor.config.model import Config
 from int3rceptor.hooks.dispatcher import Dispatcher, Listener
 from int3rceptor.hooks.keeper import Keeper
 from int3rceptor.net.descriptors import raise_limit
+from int3rceptor.net.listening import Address, bind, own_address
 from int3rceptor.net.tasks import Tasks
 from int3rceptor.plugins.outbound import (
     FetchAnswer,
@@ -29,7 +31,6 @@ from int3rceptor.plugins.outbound import (
 from int3rceptor.plugins.service import PluginService
 from int3rceptor.plugins.upkeep import Places, Upkeep
 from int3rceptor.proxy.exchange import Exchanges
-from int3rceptor.proxy.listener import Address, bind, own_address
 from int3rceptor.proxy.listener import Listener as ClientListener
 from int3rceptor.proxy.onboarding import CaFiles, Onboarding
 from int3rceptor.proxy.services import Services
@@ -81,6 +82,16 @@ def dispatcher_for(config: Config) -> Dispatcher:
     )
 
 
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Shared:
+    """What one of several workers shares with the others: it is number `number` of
+    `workers`, and all accept from `sock`."""
+
+    sock: socket.socket
+    number: int
+    workers: int
+
+
 @contextlib.asynccontextmanager
 async def running(
     config: Config,
@@ -90,17 +101,19 @@ async def running(
     hooks: Dispatcher | None = None,
     keeper: Keeper | None = None,
     refused: Sequence[Address] = (),
+    shared: Shared | None = None,
 ) -> AsyncIterator[Ready]:
     """A proxy that accepts connections; drained and stopped on the way out.
 
     What plugins log goes to `plugin_lines`, or else to `logging`. `hooks` may have
     listeners already, and get more later. `keeper` is told of every flow. Nothing is
     relayed to the addresses of `refused`, by whatever name, nor to the proxy itself.
+    It listens at `config.listen`, unless it is one of several: then `shared` says.
     """
     authority = Authority.load_or_create(config.data_dir, key_type=config.tls.key_type)
     ca_files = _ca_files(authority)
     contexts = _origin_contexts(config)
-    sock = bind(*config.listen_address)
+    sock = bind(*config.listen_address) if shared is None else shared.sock
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(sock.close)
         hooks = hooks or dispatcher_for(config)
@@ -110,7 +123,14 @@ async def running(
             running_rules(hooks, config.rules, config.data_dir / "rules")
         )
         own = (own_address(sock), *refused)
-        upkeep, plugin_notes = await _plugins(config, hooks, plugin_lines, own, stack)
+        places = Places(
+            data_dir=config.data_dir,
+            named=config.plugin,
+            worker=1 if shared is None else shared.number,
+        )
+        upkeep, plugin_notes = await _plugins(
+            config, places, hooks, plugin_lines, own, stack
+        )
         notes += [*([rules.summary()] if rules.loaded else []), *plugin_notes]
         origins = _origins(config, contexts, own, stack)
         onboarding = Onboarding(ca_files)
@@ -124,7 +144,7 @@ async def running(
                 Minter(authority), minimum_version=TLS_VERSIONS[config.tls.min_version]
             ),
         )
-        listener = ClientListener(services, sock)
+        listener = ClientListener(services, sock, is_shared=shared is not None)
         onboarding.listen = f"{listener.address[0]}:{listener.address[1]}"
         await listener.start()
         stack.push_async_callback(listener.stop, config.limits.drain_s)
@@ -197,6 +217,7 @@ def _ca_files(authority: Authority) -> CaFiles:
 
 async def _plugins(
     config: Config,
+    places: Places,
     hooks: Dispatcher,
     lines: PluginLines | None,
     own: Sequence[Address],
@@ -205,7 +226,7 @@ async def _plugins(
     """The plugins, loaded and followed; `stack` ends that. Lines for the user."""
     upkeep = Upkeep(
         hooks,
-        Places(data_dir=config.data_dir, named=config.plugin),
+        places,
         log=lines or log_plugin_line,
         settings=config.plugins,
         fetcher=_fetcher(config, own),

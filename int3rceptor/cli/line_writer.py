@@ -8,6 +8,9 @@ import os
 import select
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
+
+from int3rceptor.cli.turns import Turn
 
 MAX_PENDING_CHARS = 1024 * 1024
 """Text that waits for a slow reader: some thousand lines, a second of heavy traffic."""
@@ -23,12 +26,16 @@ class LineWriter:
     """Lines for one descriptor, in order, written soon.
 
     Past MAX_PENDING_CHARS lines are counted and left out; `gap` makes the line that
-    says how many. Close it: the thread ends with it, or with the process.
+    says how many. `turn` is taken to write where other processes write, too. Close it:
+    the thread ends with it, or with the process.
     """
 
-    def __init__(self, descriptor: int, *, gap: Callable[[int], str]) -> None:
+    def __init__(
+        self, descriptor: int, *, gap: Callable[[int], str], turn: Turn | None = None
+    ) -> None:
         self._descriptor = descriptor
         self._gap = gap
+        self._turn = turn
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -77,7 +84,10 @@ class LineWriter:
             return
         text = "\n".join(lines) + "\n"
         try:
-            self._write_all(text.encode("utf-8", "backslashreplace"))
+            with self._turn.taken() if self._turn else nullcontext(False) as was_cut:
+                # Of a killed process: what it left of a line is a line by itself.
+                start = "\n" if was_cut else ""
+                self._write_all((start + text).encode("utf-8", "backslashreplace"))
         except OSError:
             # The reader is gone or the disk is full; if it comes back, it is told.
             with self._lock:

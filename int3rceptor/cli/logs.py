@@ -28,12 +28,9 @@ def logging_to(write: Callable[[str], None], config: "Config") -> Iterator[None]
     handler = _LineHandler(write)
     handler.setFormatter(formatter)
     formatter.is_verbose = config.verbose
-    levels = {"": logging.WARNING, PACKAGE: _level(config)}
-    loggers = {logging.getLogger(name): level for name, level in levels.items()}
-    before = {logger: logger.level for logger in loggers}
-    for logger, level in loggers.items():
-        logger.setLevel(level)
-    root = logging.getLogger()
+    root, ours = logging.getLogger(), logging.getLogger(PACKAGE)
+    before = {logger: logger.level for logger in (root, ours)}
+    set_levels(config)
     root.addHandler(handler)
     try:
         yield
@@ -43,10 +40,11 @@ def logging_to(write: Callable[[str], None], config: "Config") -> Iterator[None]
             logger.setLevel(level)
 
 
-def _level(config: "Config") -> int:
-    if config.verbose:
-        return logging.DEBUG
-    return logging.WARNING if config.quiet else logging.INFO
+def set_levels(config: "Config") -> None:
+    """Let through what these settings ask for."""
+    level = logging.WARNING if config.quiet else logging.INFO
+    logging.getLogger().setLevel(logging.WARNING)
+    logging.getLogger(PACKAGE).setLevel(logging.DEBUG if config.verbose else level)
 
 
 class _LineHandler(logging.Handler):
@@ -70,14 +68,18 @@ class _LineFormatter(logging.Formatter):
             # A wrong number of arguments must not cost the line, nor the caller.
             message = str(record.msg)
         error = record.exc_info[1] if record.exc_info else None
-        if error is None:
+        if error is None and not record.exc_text:
             return message
+        # A worker has said in its message what the error was.
+        what = "" if error is None else f": {type(error).__name__}: {error}"
         hint = "" if self.is_verbose else f" ({TRACEBACK_HINT})"
-        return f"{message}: {type(error).__name__}: {error}{hint}"
+        return f"{message}{what}{hint}"
 
     def traceback_of(self, record: logging.LogRecord) -> str:
-        if not self.is_verbose or not record.exc_info:
+        if not self.is_verbose:
             return ""
+        if not record.exc_info:
+            return record.exc_text or ""
         return self.formatException(record.exc_info)
 
 

@@ -4,59 +4,110 @@ import asyncio
 import contextlib
 import os
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
-from int3rceptor.app import ControlReady, Ready, serve
 from int3rceptor.cli.escaping import printable
 from int3rceptor.cli.json_lines import json_line
-from int3rceptor.cli.line_writer import LineWriter
-from int3rceptor.cli.live import TextForm, json_form, listener
 from int3rceptor.cli.logs import logging_to
-from int3rceptor.cli.plugin_lines import lines_to
+from int3rceptor.cli.plugin_lines import lines_to as plugin_lines_to
+from int3rceptor.cli.streams import (
+    STDERR,
+    STDOUT,
+    Write,
+    lines_to,
+    live_view,
+    loop_factory,
+)
+from int3rceptor.cli.turns import Turn, turn_file
 from int3rceptor.config.model import Config
-from int3rceptor.hooks.dispatcher import Listener
 
-STDOUT, STDERR = 1, 2
+if TYPE_CHECKING:
+    from int3rceptor.app import ControlReady
 
 INSECURE_LINES = (
     "WARNING: --insecure-upstream: the certificates of origins are NOT verified;",
     "WARNING: whoever is between this proxy and an origin can read and change it all.",
 )
 
+WORKER = "int3rceptor.cli.worker"
+
 # What a client on this machine dials when the proxy listens on every address.
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # printed, not bound
 
-Write = Callable[[str], None]
+
+class _CaFiles(Protocol):
+    @property
+    def fingerprint(self) -> str: ...
+
+
+class Ready(Protocol):
+    """What is announced of a proxy that is ready, of one process or several."""
+
+    @property
+    def listen(self) -> tuple[str, int]: ...
+    @property
+    def ca_path(self) -> Path: ...
+    @property
+    def ca_files(self) -> _CaFiles: ...
+    @property
+    def notes(self) -> Sequence[str]: ...
 
 
 def run(config: Config) -> None:
     """Serve until SIGINT or SIGTERM. Raises what `serve` raises, ConfigError first."""
     with contextlib.ExitStack() as stack:
-        out = stack.enter_context(_lines_to(STDOUT, config))
-        err = stack.enter_context(_lines_to(STDERR, config))
+        turns = stack.enter_context(turn_file()) if config.workers > 1 else None
+        out = stack.enter_context(_shared_lines(STDOUT, config, turns))
+        err = stack.enter_context(_shared_lines(STDERR, config, turns))
         stack.enter_context(logging_to(err, config))
         if config.insecure_upstream:
             for line in INSECURE_LINES:
                 err(_warning(line, config))
-        runner = stack.enter_context(asyncio.Runner(loop_factory=_loop_factory()))
-        runner.run(
-            serve(
-                config,
-                on_ready=lambda ready: _announce(ready, config, out),
-                on_control=lambda ready: _announce_control(ready, config, out),
-                listeners=_listeners(config, out),
-                plugin_lines=lines_to(err, config),
-            )
-        )
+        runner = stack.enter_context(asyncio.Runner(loop_factory=loop_factory()))
+        if turns is None:
+            runner.run(_serve(config, out, err))
+        else:
+            # Beside the streams of a worker, which are for what nobody expects.
+            streams = [os.dup(STDOUT), os.dup(STDERR)]
+            for one in streams:
+                stack.callback(os.close, one)
+            runner.run(_serve_crew(config, out, [turns, *streams]))
 
 
-def _listeners(config: Config, out: Write) -> tuple[Listener, ...]:
-    if config.quiet:
-        return ()
-    if config.log_format == "json":
-        return (listener(out, json_form),)
-    has_colours = os.isatty(STDOUT) and not os.environ.get("NO_COLOR")
-    return (listener(out, TextForm(has_colours=has_colours)),)
+def _serve(config: Config, out: Write, err: Write) -> Coroutine[object, object, None]:
+    # Each way loads what it needs: with workers this process is none of them.
+    from int3rceptor.app.serving import serve
+
+    return serve(
+        config,
+        on_ready=lambda ready: _announce(ready, config, out),
+        on_control=lambda ready: _announce_control(ready, config, out),
+        listeners=live_view(config, out, STDOUT),
+        plugin_lines=plugin_lines_to(err, config),
+    )
+
+
+def _serve_crew(
+    config: Config, out: Write, files: Sequence[int]
+) -> Coroutine[object, object, None]:
+    from int3rceptor.app.serving_crew import serve_crew
+
+    return serve_crew(
+        config,
+        program=WORKER,
+        files=files,
+        on_ready=lambda ready: _announce(ready, config, out),
+        on_control=lambda ready: _announce_control(ready, config, out),
+    )
+
+
+def _shared_lines(
+    descriptor: int, config: Config, turns: int | None
+) -> contextlib.AbstractContextManager[Write]:
+    turn = None if turns is None else Turn(turns, descriptor)
+    return lines_to(descriptor, config, turn)
 
 
 def _announce(ready: Ready, config: Config, out: Write) -> None:
@@ -87,7 +138,7 @@ def _ready_record(ready: Ready, address: str) -> dict[str, object]:
     }
 
 
-def _announce_control(ready: ControlReady, config: Config, out: Write) -> None:
+def _announce_control(ready: "ControlReady", config: Config, out: Write) -> None:
     """Where the control port is. Its token is shown to a person only: what goes to a
     file or a pipe may be read by others."""
     host, port = ready.address
@@ -122,27 +173,3 @@ def _warning(line: str, config: Config) -> str:
     if config.log_format == "json":
         return json_line({"type": "log", "level": "warning", "message": line})
     return line
-
-
-@contextlib.contextmanager
-def _lines_to(descriptor: int, config: Config) -> Iterator[Write]:
-    def gap(count: int) -> str:
-        if config.log_format == "json":
-            return json_line({"type": "gap", "lines": count})
-        return f"… {count} lines not shown"
-
-    writer = LineWriter(descriptor, gap=gap)
-    try:
-        yield writer.write
-    finally:
-        writer.close()
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """uvloop where it exists: not on Windows, not on PyPy."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory

@@ -29,10 +29,8 @@ from int3rceptor.errors import SettingError
 DAY_S = 86_400
 MIB = 1024 * 1024
 
-LATER_ONLY = {
-    "workers": "only 1 in this release; more processes come with a later one",
-}
-"""Settings of the command line contract whose other values do not work yet."""
+MAX_WORKERS = 64
+"""Proxy processes: one a core, and few machines have more; each takes some 60 MB."""
 
 
 def _seconds(default: float, description: str) -> float:
@@ -236,7 +234,10 @@ class Config(Table):
     )
     no_store: bool = setting(False, "Keep no flows on disk.")
     workers: int = setting(
-        1, "Proxy processes sharing the port; only 1 in this release."
+        1,
+        "Proxy processes that share the port: at most one for each core.",
+        least=1,
+        most=MAX_WORKERS,
     )
     quiet: bool = setting(
         False,
@@ -271,8 +272,6 @@ class Config(Table):
 
     def __post_init__(self) -> None:
         Table.__post_init__(self)  # super() does not know classes with slots
-        if self.workers != 1:
-            raise SettingError("workers", LATER_ONLY["workers"])
         if self.quiet and self.verbose:
             raise SettingError("quiet", "cannot be used together with verbose")
 

@@ -8,7 +8,7 @@ from fastapi import Depends, FastAPI, Query, Response
 from int3rceptor.control import exposition
 from int3rceptor.control.asking import CaQuery, once_each
 from int3rceptor.control.described import certificate, documented, metrics_text
-from int3rceptor.control.schemas import Health, Reason, Settings, Version
+from int3rceptor.control.schemas import Health, Reason, Settings, Version, Workers
 from int3rceptor.control.state import HubState
 
 API_VERSION = 1
@@ -74,7 +74,12 @@ class InfoRoutes:
             Reason(code=trouble.code, message=trouble.message)
             for trouble in self._state.troubles()
         ]
-        return Health(status="degraded" if reasons else "ok", reasons=reasons)
+        wanted, serving = self._state.workers()
+        return Health(
+            status="degraded" if reasons else "ok",
+            reasons=reasons,
+            workers=Workers(wanted=wanted, serving=serving),
+        )
 
     async def get_version(self) -> Version:
         """Of the product and of this API."""

@@ -48,6 +48,13 @@ class Reason(_Shape):
     message: str = Field(description="For people.")
 
 
+class Workers(_Shape):
+    """How many processes carry traffic."""
+
+    wanted: int = Field(ge=1, description="The setting `workers`.", examples=[2])
+    serving: int = Field(ge=0, description="Those that serve now.", examples=[2])
+
+
 class Health(_Shape):
     """Whether all is well. Says nothing about traffic, and needs no token."""
 
@@ -55,6 +62,7 @@ class Health(_Shape):
         description="degraded: traffic passes, but see `reasons`."
     )
     reasons: list[Reason] = Field(description="Empty when all is well.")
+    workers: Workers
 
 
 class Version(_Shape):

@@ -74,8 +74,9 @@ class HubState:
 
     `address` is where the control port listens. `proxy` gives the proxy's own address
     as HOST:PORT ("" while it is not known), `troubles` what is wrong now (empty: all is
-    well), `shown_settings` the settings in effect with secrets already taken out,
-    `families` the metrics of proxy and store. `uploads` is a folder of this user's.
+    well), `workers` how many processes carry traffic (wanted, serving),
+    `shown_settings` the settings in effect with secrets already taken out, `families`
+    the metrics of proxy and store. `uploads` is a folder of this user's.
     """
 
     version: str
@@ -90,5 +91,6 @@ class HubState:
     trials: Trials
     proxy: Callable[[], str]
     troubles: Callable[[], Sequence[Trouble]]
+    workers: Callable[[], tuple[int, int]]
     shown_settings: Callable[[], Mapping[str, JsonValue]]
     families: Callable[[], Iterable[Family]]

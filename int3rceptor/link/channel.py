@@ -19,8 +19,9 @@ log = logging.getLogger("int3rceptor.link")
 
 Incoming = TypeVar("Incoming")
 
-MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-"""Largest payload: a flow's summary with the longest target and tags is far below."""
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+"""Largest payload: a worker's settings, which come from a file of 4 MiB at most. A
+flow's summary with the longest target and tags is far below."""
 
 MAX_QUEUED_BYTES = 1024 * 1024
 """Bytes that wait for a slow reader; past it events are left out and counted."""

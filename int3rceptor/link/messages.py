@@ -1,4 +1,7 @@
-"""What the proxy process and the hub say to each other, as versioned values.
+"""What the processes of one proxy say to each other, as versioned values.
+
+With several workers the process that started them stands between them and the hub: to
+the hub it is the proxy, to the workers the one who says when to begin and to end.
 
 Fields are only ever appended, each with a default. It knows no socket: see `channel`.
 """
@@ -7,7 +10,7 @@ import msgspec
 
 from int3rceptor.link.plugin_asks import PluginAsk, PluginTold, PluginWrote
 
-LINK_VERSION = 2
+LINK_VERSION = 3
 """Of this vocabulary. Both ends are one installation, unless that was replaced while
 the proxy ran: a hub that is started then must notice."""
 
@@ -80,12 +83,22 @@ class Gap(msgspec.Struct, tag="gap", array_like=True, frozen=True):
     count: int
 
 
+class WorkerStats(msgspec.Struct, array_like=True, frozen=True):
+    """One worker: whether it serves, how often it was started again, its counters."""
+
+    number: int
+    is_serving: bool
+    restarts: int
+    counters: dict[str, float]
+
+
 class Stats(msgspec.Struct, tag="stats", array_like=True, frozen=True):
     """The proxy's counters by name, as they are now; `problem` is what is wrong with
-    its journal ("": nothing)."""
+    its journal ("": nothing). With several workers the counters are their sums."""
 
     counters: dict[str, float]
     problem: str = ""
+    workers: list[WorkerStats] = []
 
 
 class Problem(msgspec.Struct, tag="problem", array_like=True, frozen=True):
@@ -104,12 +117,72 @@ class Watch(msgspec.Struct, tag="watch", array_like=True, frozen=True):
     is_on: bool
 
 
-ToHub = Hello | Began | Ended | Gap | Stats | Problem | PluginTold | PluginWrote
+class Start(msgspec.Struct, tag="start", array_like=True, frozen=True):
+    """The first message to a worker: what it is to be.
+
+    `settings` is the whole Config as JSON, the plugins' settings included. It is number
+    `number` of `workers`. Nothing is relayed to the addresses of `refused`.
+    """
+
+    link_version: int
+    version: str
+    settings: bytes
+    number: int
+    workers: int
+    refused: list[tuple[str, int]]
+
+
+class Serving(msgspec.Struct, tag="serving", array_like=True, frozen=True):
+    """A worker accepts connections. `notes` are lines for the user."""
+
+    ca: CaForms
+    ca_path: str
+    notes: list[str]
+
+
+class Failed(msgspec.Struct, tag="failed", array_like=True, frozen=True):
+    """A worker cannot begin, and says why in one line for the user."""
+
+    why: str
+
+
+class Logged(msgspec.Struct, tag="logged", array_like=True, frozen=True):
+    """A line of a worker's log. `trace` is the traceback behind it, if there is one."""
+
+    logger: str
+    level: int
+    created: float
+    text: str
+    trace: str = ""
+
+
+class Reload(msgspec.Struct, tag="reload", array_like=True, frozen=True):
+    """Read rules and plugins again."""
+
+
+class Stop(msgspec.Struct, tag="stop", array_like=True, frozen=True):
+    """Accept no more, let exchanges end, and go; `is_urgent`: do not wait for them."""
+
+    is_urgent: bool = False
+
+
+Event = Began | Ended | Gap | PluginWrote
+"""What is told while someone watches."""
+
+ToHub = Hello | Event | Stats | Problem | PluginTold
 ToProxy = Ready | Watch | Problem | PluginAsk
-Message = ToHub | ToProxy
+FromWorker = Serving | Failed | Logged | Event | Stats | PluginTold
+ToWorker = Start | Watch | PluginAsk | Reload | Stop
+Message = ToHub | ToProxy | FromWorker | ToWorker
 
 hub_decoder: msgspec.msgpack.Decoder[ToHub] = msgspec.msgpack.Decoder(ToHub)
 """Reads what a hub is sent."""
 
 proxy_decoder: msgspec.msgpack.Decoder[ToProxy] = msgspec.msgpack.Decoder(ToProxy)
 """Reads what a proxy is sent."""
+
+crew_decoder: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
+"""Reads what workers say."""
+
+worker_decoder: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
+"""Reads what a worker is sent."""

@@ -22,6 +22,7 @@ class PluginAct(Enum):
     REVOKE = "revoke"  # (the permission)
     READ_CONFIG = "read config"
     WRITE_CONFIG = "write config"  # (a JSON object)
+    FOLLOW = "follow"  # (what another worker did, and wrote into the files)
 
 
 class PluginFailure(Enum):

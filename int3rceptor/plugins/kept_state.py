@@ -3,6 +3,9 @@
 A state on disk is one file a plugin, DIRECTORY/NAME.state, written whole and renamed,
 so that it is never half there. It is written up to SAVE_S after a change and at the
 end: a process that is killed loses that much of it, and nothing of any flow.
+
+Of several workers each has files of its own: the first in DIRECTORY, where a proxy
+without workers has them, number 2 in DIRECTORY/worker-2.
 """
 
 import asyncio
@@ -28,6 +31,7 @@ MAX_FILE_BYTES = 64 * 1024 * 1024
 
 SUFFIX = ".state"
 _DAMAGED = ".damaged"
+_WORKER = "worker-"
 
 
 class _File(msgspec.Struct, array_like=True):
@@ -51,8 +55,13 @@ class PluginStates:
     Without `directory` (a library's proxy that keeps nothing) all are in memory.
     """
 
-    def __init__(self, directory: Path | None, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, directory: Path | None, now_ms: Callable[[], int], *, worker: int = 1
+    ) -> None:
+        self._root = directory
         self._directory = directory
+        if directory is not None and worker > 1:
+            self._directory = directory / f"{_WORKER}{worker}"
         self._now_ms = now_ms
         self._held: dict[str, _Held] = {}
 
@@ -75,11 +84,13 @@ class PluginStates:
         return state
 
     def forget(self, name: str) -> None:
-        """Drop a state and its file: the plugin was deleted."""
+        """Drop a state and its files, those of all workers: the plugin was deleted."""
         self._held.pop(name, None)
-        if self._directory is not None:
-            with contextlib.suppress(OSError):
-                self._path(name).unlink()
+        if self._root is not None:
+            file = f"{name}{SUFFIX}"
+            for path in (self._root / file, *self._root.glob(f"{_WORKER}*/{file}")):
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
     async def save_forever(self) -> None:
         """Write what changed, every SAVE_S."""

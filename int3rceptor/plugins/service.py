@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from int3rceptor.config.tables import JsonValue
 from int3rceptor.errors import PluginError
 from int3rceptor.files.writing import write_private
+from int3rceptor.link.plugin_asks import PluginAct
 from int3rceptor.link.plugin_reports import LogLine, PluginDetails, PluginSummary
+from int3rceptor.plugins.catching_up import catch_up
 from int3rceptor.plugins.following import MAX_MODULES
 from int3rceptor.plugins.grants import Decisions, with_grants
 from int3rceptor.plugins.lines import Viewer
@@ -173,6 +175,10 @@ class PluginService:
             self._upkeep.manager().unload(name, "it was deleted")
             await asyncio.to_thread(self._upkeep.grants.forget, name)
             await asyncio.to_thread(self._upkeep.states.forget, name)
+
+    async def follow(self, name: str, act: PluginAct) -> None:
+        """Another worker did this, and kept it: do as it did."""
+        await catch_up(self._upkeep, name, act)
 
     # Inside
 

@@ -34,10 +34,14 @@ SUFFIXES = (".wasm", ".wat")
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Places:
-    """Where the plugins of a proxy are and what is kept about them."""
+    """Where the plugins of a proxy are and what is kept about them.
+
+    Of several workers each has its number in `worker`, and states of its own.
+    """
 
     data_dir: Path
     named: Sequence[Path] = ()
+    worker: int = 1
 
     @property
     def folder(self) -> Path:
@@ -72,7 +76,7 @@ class Upkeep:
         self._settings = settings or {}
         self._fetcher = fetcher
         self.grants = GrantsFile(places.data_dir / FILE_NAME)
-        self.states = PluginStates(places.states, wall_ms)
+        self.states = PluginStates(places.states, wall_ms, worker=places.worker)
         self._following = Following(places.folder, SUFFIXES)
         self.changing = asyncio.Lock()
         self._manager: PluginManager | None = None
@@ -117,7 +121,7 @@ class Upkeep:
             return
         async with self.changing:
             if is_decided:
-                await self._decided_elsewhere()
+                await self.decided_elsewhere()
             for slot in self.slots():
                 if slot.source in seen.changed:
                     await self._changed(slot)
@@ -128,14 +132,15 @@ class Upkeep:
     async def reload_all(self) -> None:
         """Read everything again, changed or not; problems are logged, once."""
         async with self.changing:
-            await self._decided_elsewhere()
+            await self.decided_elsewhere()
             for slot in self.slots():
                 await self._changed(slot)
-            known = {slot.source for slot in self.slots()}
-            for path in self._following.in_folder():
-                if path not in known:
-                    for note in await self._take_up(path):
-                        log.info("%s", note)
+            await self.take_up_folder()
+
+    @staticmethod
+    def is_gone(slot: "Slot") -> bool:
+        """Whether its file was taken out of the folder."""
+        return not slot.is_named and not slot.source.exists()
 
     def slots(self) -> Sequence["Slot"]:
         """All plugins, whether in service or not."""
@@ -173,6 +178,14 @@ class Upkeep:
             )
         return self._manager
 
+    async def take_up_folder(self) -> None:
+        """Load what lies in the folder and is not known."""
+        known = {slot.source for slot in self.slots()}
+        for path in self._following.in_folder():
+            if path not in known:
+                for note in await self._take_up(path):
+                    log.info("%s", note)
+
     async def _take_up(self, path: Path) -> list[str]:
         """A file of the folder that is not known: loaded, or told of."""
         manager = await self.loaded_manager()
@@ -190,7 +203,7 @@ class Upkeep:
     async def _changed(self, slot: "Slot") -> None:
         """The slot's file is not what it was."""
         manager = self.manager()
-        if not slot.source.exists() and not slot.is_named:
+        if self.is_gone(slot):
             manager.unload(slot.name)
             log.info("plugin %s unloaded: its file is gone", slot.name)
             return
@@ -204,14 +217,16 @@ class Upkeep:
         else:
             log.info("%s", _note(slot, "reloaded"))
 
-    async def _decided_elsewhere(self) -> None:
-        """Someone else wrote the file of decisions."""
+    async def decided_elsewhere(self) -> set[str]:
+        """Someone else wrote the file of decisions; the plugins that this was about."""
         before = {slot.name: self.grants.of(slot.name) for slot in self.slots()}
         await asyncio.to_thread(self.grants.load)
+        renewed = set()
         for slot in self.slots():
             was, now = before[slot.name], self.grants.of(slot.name)
-            if was == now:
+            if was == now or self.is_gone(slot):
                 continue
+            renewed.add(slot.name)
             manager = self.manager()
             try:
                 if was.granted - now.granted:
@@ -221,6 +236,7 @@ class Upkeep:
                 log.error("%s", error)
             else:
                 log.info("%s", _note(slot, "reloaded"))
+        return renewed
 
 
 def _note(slot: "Slot", what: str = "loaded") -> str:

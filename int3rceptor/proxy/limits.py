@@ -33,8 +33,9 @@ MAX_ALPN_ENTRIES = 4096
 ACCEPT_BATCH = 64
 """Connections accepted in one turn of the loop: a burst must not starve the others."""
 
-BACKLOG = 1024
-"""Connections the kernel queues for us: a browser's burst times many browsers."""
+SHARED_ACCEPT_BATCH = 1
+"""The same where several processes accept from one socket: between two turns another
+one, that has less to do, may take the next."""
 
 RESOLVER_THREADS = 8
 """getaddrinfo calls at once. A slow name server then delays names, not exchanges."""

@@ -6,13 +6,13 @@ import logging
 import socket
 from collections.abc import Callable
 
-from int3rceptor.errors import ConfigError
 from int3rceptor.model.flow import ClientInfo
 from int3rceptor.net.inbound import Inbound, SocketInbound, StreamInbound
+from int3rceptor.net.listening import Address, own_address
 from int3rceptor.net.tasks import Tasks
 from int3rceptor.net.transport import TransportStream
 from int3rceptor.proxy.connection import Connection
-from int3rceptor.proxy.limits import ACCEPT_BATCH, BACKLOG
+from int3rceptor.proxy.limits import ACCEPT_BATCH, SHARED_ACCEPT_BATCH
 from int3rceptor.proxy.pages import page
 from int3rceptor.proxy.refusals import send_answer
 from int3rceptor.proxy.services import Services
@@ -25,50 +25,19 @@ FULL_PAUSE_S = 0.1
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-Address = tuple[str, int]
-
-
-def bind(host: str, port: int, flag: str = "--listen") -> socket.socket:
-    """A listening, non-blocking socket; ConfigError when the address cannot be had.
-
-    `flag` is what the user would choose another address with.
-    """
-    try:
-        family, _, _, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        sock = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}"
-        ) from error
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
-        sock.listen(BACKLOG)
-        sock.setblocking(False)
-    except OSError as error:
-        sock.close()
-        hint = ""
-        if error.errno == errno.EADDRINUSE:
-            hint = f"; another program uses it: stop that, or choose another {flag}"
-        raise ConfigError(
-            f"cannot listen on {host} port {port}: {error.strerror}{hint}"
-        ) from error
-    return sock
-
-
 class Listener:
-    """The listening socket of one proxy and the connections that it accepted."""
+    """The listening socket of one proxy and the connections that it accepted.
+
+    `is_shared`: other processes accept from the same socket.
+    """
 
     def __init__(
-        self,
-        services: Services,
-        sock: socket.socket,
+        self, services: Services, sock: socket.socket, *, is_shared: bool = False
     ) -> None:
         self._services = services
         self._loop = services.loop
         self._sock = sock
+        self._batch = SHARED_ACCEPT_BATCH if is_shared else ACCEPT_BATCH
         self._tasks = Tasks("client")
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
@@ -111,7 +80,7 @@ class Listener:
         self._tasks.start(self._serve(StreamInbound(stream), here), "serve")
 
     def _accept(self) -> None:
-        for _ in range(ACCEPT_BATCH):
+        for _ in range(self._batch):
             try:
                 sock, _ = self._sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -181,9 +150,3 @@ class _AcceptedStream(TransportStream):
         super().connection_made(transport)
         name = transport.get_extra_info("sockname")
         self._accepted(self, (str(name[0]), int(name[1])))
-
-
-def own_address(sock: socket.socket) -> Address:
-    """The local end of a socket."""
-    name = sock.getsockname()
-    return str(name[0]), int(name[1])

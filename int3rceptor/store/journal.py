@@ -18,7 +18,7 @@ from int3rceptor.store.framing import (
     MAX_RECORD_BYTES,
     seal,
 )
-from int3rceptor.store.ids import Ids
+from int3rceptor.store.ids import BLOCK, SHARED_BLOCK, Ids
 from int3rceptor.store.plain_text import with_plain_text
 from int3rceptor.store.records import BodyPiece, FlowRecord
 from int3rceptor.store.segment import JOURNAL_FOLDER, Write
@@ -40,9 +40,9 @@ _encode_into = Encoder().encode_into
 class Journal:
     """Appends to `flows_dir`/journal, and hands out numbers from `flows_dir`/ids.
 
-    For one thread. `max_bytes` bounds the journal as a whole. `on_problem` is told, in
-    that thread, what went wrong, where, and what to do: once when it begins and once
-    when it is over.
+    For one thread. `max_bytes` bounds the journal as a whole; `is_shared`: others write
+    to it at the same time. `on_problem` is told, in that thread, what went wrong,
+    where, and what to do: once when it begins and once when it is over.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Journal:
         max_bytes: int,
         on_problem: Callable[[str], None],
         segment_bytes: int = SEGMENT_BYTES,
+        is_shared: bool = False,
         write: Write = os.write,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -59,7 +60,8 @@ class Journal:
         self._on_problem = on_problem
         self._clock = clock
         self._notices = new_notices()
-        self._ids = Ids(flows_dir, self._notices, Trouble(self._notices, clock))
+        block = SHARED_BLOCK if is_shared else BLOCK
+        self._ids = Ids(flows_dir, self._notices, Trouble(self._notices, clock), block)
         self._writer = Writer(
             self._directory,
             max_bytes=max_bytes,
@@ -100,6 +102,10 @@ class Journal:
         if self._notices:
             self._tell()
         return number
+
+    def give_back_numbers(self) -> None:
+        """Let go of numbers that were taken and not used yet: others use them, too."""
+        self._ids.give_back()
 
     def append_flow(self, record: FlowRecord) -> bool:
         """Keep a finished flow; False, counted, when that cannot be."""

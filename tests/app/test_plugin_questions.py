@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from int3rceptor.app import plugin_questions
+from int3rceptor.app import plugin_asking
 from int3rceptor.app.plugin_questions import PluginQuestions
 from int3rceptor.control.plugins import PluginRefused
 from int3rceptor.link.plugin_asks import (
@@ -55,14 +55,14 @@ async def test_what_is_not_done_is_raised() -> None:
 
 
 async def test_a_proxy_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugin_questions, "ANSWER_S", 0.01)
+    monkeypatch.setattr(plugin_asking, "ANSWER_S", 0.01)
     with pytest.raises(PluginRefused, match=r"did not answer within 0\.01 s") as caught:
         await Proxy().questions.ask(PluginAct.LIST)
     assert caught.value.kind is PluginFailure.UNAVAILABLE
 
 
 async def test_so_many_questions_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugin_questions, "MAX_OPEN", 1)
+    monkeypatch.setattr(plugin_asking, "MAX_OPEN", 1)
     proxy = Proxy()
     first = asyncio.create_task(proxy.questions.ask(PluginAct.LIST))
     await proxy.got(1)

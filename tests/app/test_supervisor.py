@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 import psutil
 import pytest
 
+from int3rceptor.app import child as child_module
 from int3rceptor.app import supervisor as module
 from int3rceptor.app.keeping import Watched
 from int3rceptor.app.supervisor import Supervisor
@@ -28,8 +29,8 @@ HELLO = Hello(
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MODULE", "tests.support.fake_hub")
-    monkeypatch.setattr(module, "FIRST_RESTART_S", 0.01)
-    monkeypatch.setattr(module, "MAX_RESTART_S", 0.02)
+    monkeypatch.setattr(child_module, "FIRST_RESTART_S", 0.01)
+    monkeypatch.setattr(child_module, "MAX_RESTART_S", 0.02)
     monkeypatch.setattr(module, "STATS_S", 0.01)
     monkeypatch.setenv("FAKE_HUB", "well")
 
@@ -138,7 +139,7 @@ async def test_one_that_does_not_end_is_killed(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("FAKE_HUB", "deaf")
-    monkeypatch.setattr(module, "STOP_S", 0.2)
+    monkeypatch.setattr(child_module, "STOP_S", 0.2)
     async with supervised() as watching:
         await eventually(lambda: watching.supervisor.restarts == 1, PATIENT_S)
 
@@ -164,7 +165,7 @@ async def test_a_stop_before_the_next_start_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("FAKE_HUB", "brief")
-    monkeypatch.setattr(module, "FIRST_RESTART_S", 60.0)
+    monkeypatch.setattr(child_module, "FIRST_RESTART_S", 60.0)
     async with asyncio.timeout(PATIENT_S), supervised() as watching:
         await eventually(lambda: watching.ready == 1, PATIENT_S)
         await eventually(lambda: hubs() == [], PATIENT_S)
@@ -174,7 +175,7 @@ async def test_restarts_leave_no_descriptor_and_no_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("FAKE_HUB", "brief")
-    monkeypatch.setattr(module, "MAX_RESTART_S", 0.0)
+    monkeypatch.setattr(child_module, "MAX_RESTART_S", 0.0)
     async with supervised() as watching:
         await eventually(lambda: watching.supervisor.restarts >= 1, PATIENT_S)
     # What an event loop opens once is open by now.

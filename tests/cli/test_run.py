@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from int3rceptor.app import ControlReady, PluginLines, Ready
-from int3rceptor.cli import run as run_module
+from int3rceptor.app import ControlReady, PluginLines, Ready, serving
 from int3rceptor.cli.run import INSECURE_LINES, curl_line, format_address, run
 from int3rceptor.config.model import Config
 from int3rceptor.errors import ConfigError
@@ -57,7 +56,7 @@ async def fake_serve(
 
 @pytest.fixture(autouse=True)
 def served(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_module, "serve", fake_serve)
+    monkeypatch.setattr(serving, "serve", fake_serve)
 
 
 def printed(
@@ -117,7 +116,7 @@ def with_control(monkeypatch: pytest.MonkeyPatch) -> None:
     ) -> None:
         on_control(CONTROL)
 
-    monkeypatch.setattr(run_module, "serve", serve_both)
+    monkeypatch.setattr(serving, "serve", serve_both)
 
 
 @pytest.mark.usefixtures("with_control")
@@ -165,7 +164,7 @@ def test_failed_start_is_passed_on_after_the_log(
         logging.getLogger("int3rceptor").warning("first this")
         raise ConfigError("port in use")
 
-    monkeypatch.setattr(run_module, "serve", failing)
+    monkeypatch.setattr(serving, "serve", failing)
 
     with pytest.raises(ConfigError, match="port in use"):
         run(Config())
@@ -179,7 +178,7 @@ def loop_of_a_run(monkeypatch: pytest.MonkeyPatch) -> str:
     async def looking(*_config: Config, **_callbacks: object) -> None:
         found.append(type(asyncio.get_running_loop()).__module__)
 
-    monkeypatch.setattr(run_module, "serve", looking)
+    monkeypatch.setattr(serving, "serve", looking)
     run(Config())
     return found[0]
 

@@ -9,12 +9,15 @@ from int3rceptor.control.state import Trouble
 from tests.control.test_access import check_error
 from tests.support.control import CA, TOKEN, Hub, api_client, control_port
 
+WORKERS = {"wanted": 2, "serving": 2}
+
 
 async def test_all_is_well() -> None:
     async with control_port() as control:
         answer = await control.client.get("/api/health")
 
-    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "reasons": []})
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok", "reasons": [], "workers": WORKERS}
 
 
 async def test_what_is_not_well() -> None:
@@ -26,6 +29,7 @@ async def test_what_is_not_well() -> None:
     assert answer.json() == {
         "status": "degraded",
         "reasons": [{"code": "hub_behind", "message": "Flows wait to be stored."}],
+        "workers": WORKERS,
     }
 
 

@@ -261,6 +261,7 @@ class Hub:
             trials=self.trials,
             proxy=lambda: "127.0.0.1:8080",
             troubles=lambda: self.troubles,
+            workers=lambda: (2, 2),
             shown_settings=lambda: self.settings,
             families=lambda: self.families,
         )

@@ -1,0 +1,94 @@
+"""The `int3rceptor` process with several workers: it carries no traffic. It owns the
+sockets, starts workers and hub, and stands between them, from start to signal.
+"""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from int3rceptor.app.control_socket import ControlReady, opened_control
+from int3rceptor.app.crew import Crew
+from int3rceptor.app.crew_plugins import CrewPlugins
+from int3rceptor.app.signals import StopSignals, reload_at_hangup
+from int3rceptor.app.supervisor import Supervisor, hello
+from int3rceptor.config.model import Config
+from int3rceptor.errors import WorkerError
+from int3rceptor.link.messages import CaForms
+from int3rceptor.net.allocator import keep_freed_memory
+from int3rceptor.net.listening import Address, bind, own_address
+from int3rceptor.net.tasks import first_of
+
+ALL_GONE = "no worker is left; the lines above say how they ended"
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class CrewReady:
+    """What is known once all workers accept connections."""
+
+    listen: Address
+    ca_path: Path
+    ca_files: CaForms
+    notes: tuple[str, ...]
+
+
+async def serve_crew(
+    config: Config,
+    *,
+    program: str,
+    files: Sequence[int],
+    on_ready: Callable[[CrewReady], None],
+    on_control: Callable[[ControlReady], None],
+) -> None:
+    """Run `config.workers` proxies and their hub until SIGINT or SIGTERM, then drain
+    and stop them all; a second signal drains no longer.
+
+    `program` is the module of a worker: it gets its link, the listening socket and
+    `files` by their numbers. `on_control` is called once the control port serves,
+    unless it is off. ConfigError or WorkerError when it cannot start.
+    """
+    stop = StopSignals()
+    async with contextlib.AsyncExitStack() as stack:
+        control = await opened_control(config, on_control, stack)
+        # The hub ends after the journals are closed, so that it finds all of it ended.
+        after = await stack.enter_async_context(contextlib.AsyncExitStack())
+        sock = stack.enter_context(bind(*config.listen_address))
+        refused = () if control is None else (control.ready.address,)
+        crew = Crew(config, program, [sock.fileno(), *files], refused)
+        stack.push_async_callback(crew.stop)
+        stop.hurry = crew.hurry
+        serving = await first_of(crew.start(), stop.wait())
+        if serving is None:
+            return
+        reload_at_hangup(crew.reload, stop, stack)
+        plugins = CrewPlugins(crew.serving)
+        stack.push_async_callback(plugins.aclose)
+        ready = CrewReady(
+            listen=own_address(sock),
+            ca_path=Path(serving.ca_path),
+            ca_files=serving.ca,
+            notes=tuple(serving.notes),
+        )
+        on_ready(ready)
+        keep_freed_memory()
+        if control is not None or not config.no_store:
+            hub = Supervisor(
+                hello(config, ready.listen, ready.ca_files),
+                None if control is None else control.sock,
+                crew,
+                on_ask=plugins.take,
+                stats=crew.stats,
+                on_ready=_nothing if control is None else control.announce,
+            )
+            after.push_async_callback(hub.stop)
+            hub.start()
+        await first_of(stop.wait(), crew.all_gone.wait())
+        crew.end()
+        # With the workers' ends of it closed, too, clients are refused at once.
+        sock.close()
+        if crew.all_gone.is_set():
+            raise WorkerError(ALL_GONE)
+
+
+def _nothing() -> None:
+    """Without a control port nobody waits for the hub."""
