@@ -80,6 +80,8 @@ class Proxy:
     def __init__(self, config: Config, *, journal: bool = False) -> None:
         if journal and config.no_store:
             raise UsageError("journal=True and no_store=True contradict each other")
+        if config.workers != 1:
+            raise UsageError("a Proxy is one process: workers is for the command line")
         self._config = config
         self._keeps = journal
         self._hooks = dispatcher_for(config)

@@ -102,7 +102,7 @@ class Child:
                 return
             if deaths == self._most:
                 log.error(
-                    "%s %s, the %dth time in a row: it is not started again; start"
+                    "%s %s; it is not started again after %d deaths in a row: start"
                     " int3rceptor anew when the cause is mended",
                     *(self._name, how, deaths),
                 )

@@ -28,6 +28,7 @@ from int3rceptor.link.messages import (
 )
 from int3rceptor.link.plugin_asks import PluginWrote
 from int3rceptor.net.listening import Address
+from int3rceptor.net.loads import Loads
 from int3rceptor.net.tasks import Tasks, first_of
 
 log = logging.getLogger("int3rceptor.workers")
@@ -42,6 +43,7 @@ URGENT_S = 5.0
 
 class Crew:
     """`config.workers` processes that run `program`, with `handed` after their link.
+    `loads` says how many clients each of them serves.
 
     The first begins alone: the CA, compiled plugins and such are made once, and what
     the user did wrong is said once.
@@ -53,6 +55,7 @@ class Crew:
         program: str,
         handed: Sequence[int],
         refused: Sequence[Address],
+        loads: Loads,
     ) -> None:
         self._drain_s = config.limits.drain_s
         self._log = WorkerLog()
@@ -65,7 +68,12 @@ class Crew:
         self.all_gone = asyncio.Event()
         self._workers = [
             WorkerProcess(
-                program, handed, start, take=self._take, on_end=self._may_return
+                program,
+                handed,
+                start,
+                place=loads.place_of(start.number),
+                take=self._take,
+                on_end=self._may_return,
             )
             for start in _starts(config, refused)
         ]

@@ -20,6 +20,7 @@ from int3rceptor.hooks.dispatcher import Dispatcher, Listener
 from int3rceptor.hooks.keeper import Keeper
 from int3rceptor.net.descriptors import raise_limit
 from int3rceptor.net.listening import Address, bind, own_address
+from int3rceptor.net.loads import Place
 from int3rceptor.net.tasks import Tasks
 from int3rceptor.plugins.outbound import (
     FetchAnswer,
@@ -85,9 +86,10 @@ def dispatcher_for(config: Config) -> Dispatcher:
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Shared:
     """What one of several workers shares with the others: it is number `number` of
-    `workers`, and all accept from `sock`."""
+    `workers`, all accept from `sock`, and `place` is its own among them."""
 
     sock: socket.socket
+    place: Place
     number: int
     workers: int
 
@@ -144,7 +146,8 @@ async def running(
                 Minter(authority), minimum_version=TLS_VERSIONS[config.tls.min_version]
             ),
         )
-        listener = ClientListener(services, sock, is_shared=shared is not None)
+        place = None if shared is None else shared.place
+        listener = ClientListener(services, sock, place)
         onboarding.listen = f"{listener.address[0]}:{listener.address[1]}"
         await listener.start()
         stack.push_async_callback(listener.stop, config.limits.drain_s)

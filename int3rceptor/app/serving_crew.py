@@ -17,6 +17,7 @@ from int3rceptor.errors import WorkerError
 from int3rceptor.link.messages import CaForms
 from int3rceptor.net.allocator import keep_freed_memory
 from int3rceptor.net.listening import Address, bind, own_address
+from int3rceptor.net.loads import new_loads
 from int3rceptor.net.tasks import first_of
 
 ALL_GONE = "no worker is left; the lines above say how they ended"
@@ -43,9 +44,10 @@ async def serve_crew(
     """Run `config.workers` proxies and their hub until SIGINT or SIGTERM, then drain
     and stop them all; a second signal drains no longer.
 
-    `program` is the module of a worker: it gets its link, the listening socket and
-    `files` by their numbers. `on_control` is called once the control port serves,
-    unless it is off. ConfigError or WorkerError when it cannot start.
+    `program` is the module of a worker: it gets its link, the listening socket, the
+    file of the loads and `files` by their numbers. `on_control` is called once the
+    control port serves, unless it is off. ConfigError or WorkerError when it cannot
+    start.
     """
     stop = StopSignals()
     async with contextlib.AsyncExitStack() as stack:
@@ -54,7 +56,9 @@ async def serve_crew(
         after = await stack.enter_async_context(contextlib.AsyncExitStack())
         sock = stack.enter_context(bind(*config.listen_address))
         refused = () if control is None else (control.ready.address,)
-        crew = Crew(config, program, [sock.fileno(), *files], refused)
+        loads = stack.enter_context(new_loads(config.workers))
+        handed = [sock.fileno(), loads.descriptor, *files]
+        crew = Crew(config, program, handed, refused, loads)
         stack.push_async_callback(crew.stop)
         stop.hurry = crew.hurry
         serving = await first_of(crew.start(), stop.wait())

@@ -34,6 +34,7 @@ from int3rceptor.link.messages import (
     worker_decoder,
 )
 from int3rceptor.link.plugin_asks import PluginAsk
+from int3rceptor.net.loads import Loads
 from int3rceptor.net.tasks import Tasks
 
 START_S = 10.0
@@ -106,23 +107,42 @@ class _Orders:
 
 
 async def work(
-    link: socket.socket, listening: socket.socket, voice: Callable[[Config], Voice]
+    link: socket.socket,
+    listening: socket.socket,
+    loads: int,
+    voice: Callable[[Config], Voice],
 ) -> None:
-    """Be a worker for whoever holds the other end of `link`, until told to stop."""
+    """Be a worker for whoever holds the other end of `link`, until told to stop.
+
+    It accepts from `listening`, as others do; `loads` is the file of their loads.
+    """
     orders = _Orders()
     channel = await open_channel(link, worker_decoder, orders.take)
     orders.channel = channel
     tasks = Tasks("worker")
     try:
-        with contextlib.suppress(asyncio.CancelledError):  # it was urgent
+        with (
+            contextlib.suppress(asyncio.CancelledError),  # it was urgent
+            contextlib.ExitStack() as stack,
+        ):
             tasks.start(_ended_with(channel, orders), "link")
             async with asyncio.timeout(START_S):
                 start = await orders.start
-            await _serve(start, listening, voice, orders, channel)
+            shared = stack.enter_context(_shared(start, listening, loads))
+            await _serve(start, shared, voice, orders, channel)
     finally:
         await tasks.close()
         channel.close()
         await channel.wait_closed()
+
+
+@contextlib.contextmanager
+def _shared(start: Start, sock: socket.socket, descriptor: int) -> Iterator[Shared]:
+    """What this worker shares with the others."""
+    number, workers = start.number, start.workers
+    with contextlib.closing(Loads(descriptor, workers)) as loads:
+        place = loads.place_of(number)
+        yield Shared(sock=sock, place=place, number=number, workers=workers)
 
 
 async def _ended_with(channel: Channel[ToWorker], orders: _Orders) -> None:
@@ -132,7 +152,7 @@ async def _ended_with(channel: Channel[ToWorker], orders: _Orders) -> None:
 
 async def _serve(
     start: Start,
-    listening: socket.socket,
+    shared: Shared,
     voice: Callable[[Config], Voice],
     orders: _Orders,
     channel: Channel[ToWorker],
@@ -142,7 +162,6 @@ async def _serve(
         return
     config = Config.of(json.loads(start.settings))
     heard = voice(config)
-    shared = Shared(sock=listening, number=start.number, workers=start.workers)
     try:
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(_logging_to(channel))

@@ -20,6 +20,7 @@ from int3rceptor.link.messages import (
     crew_decoder,
 )
 from int3rceptor.link.plugin_asks import PluginTold
+from int3rceptor.net.loads import Place
 
 MOST_DEATHS = 8
 """Deaths in a row before a worker is given up: a minute and a half of trying. What
@@ -42,6 +43,7 @@ class WorkerProcess:
         handed: Sequence[int],
         start: Start,
         *,
+        place: Place,
         take: Callable[["WorkerProcess", FromWorker], None],
         on_end: Callable[["WorkerProcess", str], bool],
     ) -> None:
@@ -49,6 +51,7 @@ class WorkerProcess:
         self.serving: Serving | None = None
         self.asking = PluginAsking(self._send)
         self._start = start
+        self._place = place
         self._take_on = take
         self._is_watched = False
         self.failure = ""
@@ -133,6 +136,7 @@ class WorkerProcess:
 
     def _settle(self) -> None:
         """The process is gone: its sums are of the past, its gauges are nothing."""
+        self._place.leave()
         self._before = {
             name: value for name, value in self.counters.items() if name not in GAUGES
         }

@@ -124,10 +124,12 @@ class PluginStates:
         return (self._directory or Path()) / f"{name}{SUFFIX}"
 
     def _write(self, name: str, state: KeyValues) -> None:
-        if self._directory is None:
+        if self._root is None or self._directory is None:
             return
         data = msgspec.msgpack.encode(_File(1, state.snapshot()))
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # In steps: of the folders above one the mode would be anyone's.
+        for folder in (self._root, self._directory):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._path(name)
         new = path.with_name(f"{path.name}.new")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)

@@ -33,9 +33,9 @@ MAX_ALPN_ENTRIES = 4096
 ACCEPT_BATCH = 64
 """Connections accepted in one turn of the loop: a burst must not starve the others."""
 
-SHARED_ACCEPT_BATCH = 1
-"""The same where several processes accept from one socket: between two turns another
-one, that has less to do, may take the next."""
+YIELD_S = 0.001
+"""How long a process that serves more clients than another leaves it the next one. It
+is taken then by whoever comes first: the other may be busy, or stuck."""
 
 RESOLVER_THREADS = 8
 """getaddrinfo calls at once. A slow name server then delays names, not exchanges."""

@@ -5,6 +5,8 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
+from functools import partial
+from typing import Protocol
 
 from int3rceptor.model.flow import ClientInfo
 from int3rceptor.net.inbound import Inbound, SocketInbound, StreamInbound
@@ -12,7 +14,7 @@ from int3rceptor.net.listening import Address, own_address
 from int3rceptor.net.tasks import Tasks
 from int3rceptor.net.transport import TransportStream
 from int3rceptor.proxy.connection import Connection
-from int3rceptor.proxy.limits import ACCEPT_BATCH, SHARED_ACCEPT_BATCH
+from int3rceptor.proxy.limits import ACCEPT_BATCH, YIELD_S
 from int3rceptor.proxy.pages import page
 from int3rceptor.proxy.refusals import send_answer
 from int3rceptor.proxy.services import Services
@@ -25,19 +27,39 @@ FULL_PAUSE_S = 0.1
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
+class Place(Protocol):
+    """The place of this process among those that accept from the same socket."""
+
+    def set(self, clients: int) -> None:
+        """Say how many it serves."""
+        ...
+
+    def leave(self) -> None:
+        """Say that it accepts nobody any more."""
+        ...
+
+    def is_ahead(self) -> bool:
+        """Whether another should have the next client."""
+        ...
+
+
 class Listener:
     """The listening socket of one proxy and the connections that it accepted.
 
-    `is_shared`: other processes accept from the same socket.
+    Where other processes accept from the same socket, `place` is this one's.
     """
 
     def __init__(
-        self, services: Services, sock: socket.socket, *, is_shared: bool = False
+        self, services: Services, sock: socket.socket, place: Place | None = None
     ) -> None:
         self._services = services
         self._loop = services.loop
         self._sock = sock
-        self._batch = SHARED_ACCEPT_BATCH if is_shared else ACCEPT_BATCH
+        self._place = place
+        self._accepting = (
+            self._accept if place is None else partial(self._accept_in_turn, place)
+        )
+        self._clients = 0
         self._tasks = Tasks("client")
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
@@ -55,11 +77,12 @@ class Listener:
         what clients say first is then read instead of peeked at.
         """
         try:
-            self._loop.add_reader(self._sock, self._accept)
+            self._loop.add_reader(self._sock, self._accepting)
         except NotImplementedError:
             self._server = await self._loop.create_server(
                 lambda: _AcceptedStream(self._loop, self._accepted), sock=self._sock
             )
+        self._tell()
 
     async def stop(self, drain_s: float) -> None:
         """Accept no more; let exchanges end for `drain_s` seconds, then cut them."""
@@ -68,6 +91,8 @@ class Listener:
         else:
             self._loop.remove_reader(self._sock)
             self._sock.close()
+        if self._place is not None:
+            self._place.leave()
         for connection in list(self._connections):
             connection.drain()
         try:
@@ -77,28 +102,56 @@ class Listener:
             await self._tasks.close()
 
     def _accepted(self, stream: TransportStream, here: Address) -> None:
-        self._tasks.start(self._serve(StreamInbound(stream), here), "serve")
+        self._begin(StreamInbound(stream), here)
 
     def _accept(self) -> None:
-        for _ in range(self._batch):
-            try:
-                sock, _ = self._sock.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+        for _ in range(ACCEPT_BATCH):
+            if not self._accept_one():
                 return
-            except OSError as error:
-                if error.errno not in _OUT_OF_DESCRIPTORS:
-                    raise
-                self._rest(error)
-                return
-            try:
-                sock.setblocking(False)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                inbound = SocketInbound(self._loop, sock)
-                here = own_address(sock)
-            except OSError:
-                sock.close()  # reset before it was served
-                continue
-            self._tasks.start(self._serve(inbound, here), "serve")
+
+    def _accept_in_turn(self, place: Place) -> None:
+        """One client, unless another process should have it."""
+        if not place.is_ahead():
+            self._accept_one()
+            return
+        self._loop.remove_reader(self._sock)
+        self._loop.call_later(YIELD_S, self._accept_after_all)
+
+    def _accept_after_all(self) -> None:
+        self._wake()
+        if self._sock.fileno() >= 0:
+            self._accept_one()
+
+    def _accept_one(self) -> bool:
+        """Whether there was a client to accept."""
+        try:
+            sock, _ = self._sock.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return False
+        except OSError as error:
+            if error.errno not in _OUT_OF_DESCRIPTORS:
+                raise
+            self._rest(error)
+            return False
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            inbound = SocketInbound(self._loop, sock)
+            here = own_address(sock)
+        except OSError:
+            sock.close()  # reset before it was served
+            return True
+        self._begin(inbound, here)
+        return True
+
+    def _begin(self, inbound: Inbound, here: Address) -> None:
+        self._clients += 1
+        self._tell()
+        self._tasks.start(self._serve(inbound, here), "serve")
+
+    def _tell(self) -> None:
+        if self._place is not None:
+            self._place.set(self._clients)
 
     def _rest(self, error: OSError) -> None:
         """Without descriptors, accepting would spin: look again in a moment."""
@@ -108,9 +161,17 @@ class Listener:
 
     def _wake(self) -> None:
         if self._sock.fileno() >= 0:
-            self._loop.add_reader(self._sock, self._accept)
+            self._loop.add_reader(self._sock, self._accepting)
 
     async def _serve(self, inbound: Inbound, here: Address) -> None:
+        try:
+            await self._serve_or_refuse(inbound, here)
+        finally:
+            self._clients -= 1
+            if self._sock.fileno() >= 0:  # else it has left
+                self._tell()
+
+    async def _serve_or_refuse(self, inbound: Inbound, here: Address) -> None:
         limit = self._services.settings.limits.max_connections
         if len(self._connections) >= limit:
             log.warning("client %s:%d refused: %d are connected", *inbound.peer, limit)

@@ -72,8 +72,9 @@ async def test_flows_events_and_counters_of_all_come_together(tmp_path: Path) ->
                 return (await control.get("/metrics")).text.splitlines()
 
             async with asyncio.timeout(GONE_S):
-                while "int3rceptor_flows_ended_total 20" not in await told():
-                    await asyncio.sleep(0.1)  # noqa: ASYNC110  # it is told each second
+                # They are told each second.
+                while "int3rceptor_flows_ended_total 20" not in await told():  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
             metrics = await told()
             health = (await control.get("/api/health")).json()
             flows = (await control.get("/api/flows?limit=50")).json()["flows"]
@@ -179,8 +180,8 @@ async def test_files_and_a_hangup_reach_all_and_are_told_once(tmp_path: Path) ->
             proxy.process.send_signal(signal.SIGHUP)
             async with asyncio.timeout(GONE_S):
                 for client in clients:
-                    while (await ask(client, origin.netloc)).status != 403:
-                        await asyncio.sleep(0.05)  # noqa: ASYNC110  # files are read
+                    while (await ask(client, origin.netloc)).status != 403:  # noqa: ASYNC110
+                        await asyncio.sleep(0.05)
             rules.write_text("")
             put(proxy.data_dir / "plugins", "talker", sayer("heard"))
             for count, client in enumerate(clients, 1):

@@ -203,6 +203,11 @@ def test_a_journal_without_a_store_is_refused(config: Config) -> None:
         Proxy(replace(config, no_store=True), journal=True)
 
 
+def test_several_workers_are_refused(config: Config) -> None:
+    with pytest.raises(UsageError, match="workers is for the command line"):
+        Proxy(replace(config, workers=2))
+
+
 # --- the wrong way --------------------------------------------------------------------
 
 

@@ -159,3 +159,31 @@ async def test_changes_are_saved_while_it_runs(
             await asyncio.sleep(0.01)
     saving.cancel()
     await asyncio.gather(saving, return_exceptions=True)
+
+
+def test_each_worker_has_a_state_of_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "plugin-state"
+    workers = [PluginStates(folder, lambda: 1_000, worker=one) for one in (3, 2, 1)]
+    for number, states in enumerate(workers):
+        opened(states).set(b"k", b"%d" % number)
+        states.save()
+
+    assert (folder / "demo.state").is_file()  # where a proxy without workers has it
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((folder / "worker-3").stat().st_mode) == 0o700
+    for number, worker in enumerate((3, 2, 1)):
+        again = opened(PluginStates(folder, lambda: 1_000, worker=worker))
+        assert again.get(b"k") == b"%d" % number
+
+
+@pytest.mark.parametrize("worker", [1, 2])
+def test_a_deleted_plugin_leaves_no_state_of_any_worker(
+    tmp_path: Path, worker: int
+) -> None:
+    for one in (1, 2, 3):
+        states = PluginStates(tmp_path, lambda: 1_000, worker=one)
+        opened(states).set(b"k", b"v")
+        states.save()
+    PluginStates(tmp_path, lambda: 1_000, worker=worker).forget("demo")
+
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

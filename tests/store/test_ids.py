@@ -2,12 +2,15 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from int3rceptor.store.ids import BLOCK, IDS_FILE, Ids, make_durable
+from int3rceptor.store.ids import BLOCK, IDS_FILE, SHARED_BLOCK, Ids, make_durable
 from int3rceptor.store.locks import try_lock
 from int3rceptor.store.trouble import RETRY_MAX_S, Trouble, new_notices
 from tests.support.patience import PATIENT_S
@@ -190,3 +193,74 @@ def test_durable_with_and_without_a_file(tmp_path: Path) -> None:
     make_durable(tmp_path)
 
     assert Taker(tmp_path).take(1) == [BLOCK + 1]
+
+
+def test_what_is_given_back_is_taken_again(tmp_path: Path) -> None:
+    one, other = Taker(tmp_path), Taker(tmp_path)
+    taken = []
+    for taker in (one, other, one, one, other):
+        taken += taker.take(2)
+        taker.ids.give_back()
+
+    assert taken == list(range(1, 11))
+
+
+def test_what_others_have_gone_beyond_is_not_given_back(tmp_path: Path) -> None:
+    one, other = Taker(tmp_path), Taker(tmp_path)
+    assert one.take(1) == [1]
+    assert other.take(1) == [BLOCK + 1]
+    one.ids.give_back()
+
+    assert one.take(1) == [2 * BLOCK + 1]
+    assert other.take(1) == [BLOCK + 2]
+
+
+def test_giving_back_twice_or_without_a_file_does_nothing(tmp_path: Path) -> None:
+    taker = Taker(tmp_path / "flows")
+    taker.ids.give_back()
+    assert not (tmp_path / "flows").exists()
+    taker.take(3)
+    taker.ids.give_back()
+    taker.ids.give_back()
+    (tmp_path / "flows" / IDS_FILE).unlink()
+    assert min(taker.take(1)) > 3
+
+
+def test_numbers_that_cannot_be_given_back_are_left_alone(tmp_path: Path) -> None:
+    taker = Taker(tmp_path)
+    taker.take(3)
+    with (tmp_path / IDS_FILE).open("rb") as held:
+        assert try_lock(held.fileno())
+        taker.ids.give_back()
+    (tmp_path / IDS_FILE).chmod(0o600)
+
+    assert taker.take(2) == [BLOCK + 1, BLOCK + 2]
+    assert not taker.notices
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.one_of(st.none(), st.integers(1, 70))),
+        max_size=30,
+    )
+)
+def test_no_number_is_handed_out_twice_whoever_gives_back(
+    steps: list[tuple[int, int | None]],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        notices = new_notices()
+        all_ = [
+            Ids(Path(folder), notices, Trouble(notices, Clock()), SHARED_BLOCK)
+            for _ in range(3)
+        ]
+        taken: list[list[int]] = [[], [], []]
+        for which, count in steps:
+            if count is None:
+                all_[which].give_back()
+            else:
+                taken[which] += [all_[which].next() for _ in range(count)]
+
+    together = [number for one in taken for number in one]
+    assert len(set(together)) == len(together)
+    assert all(one == sorted(one) for one in taken)
+    assert not notices

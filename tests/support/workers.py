@@ -62,7 +62,11 @@ def _workers(children: Sequence[psutil.Process]) -> Iterator[psutil.Process]:
 
 def _served(worker: psutil.Process) -> set[int]:
     """The ports of the clients that it has accepted."""
-    return {one.raddr.port for one in worker.net_connections("tcp") if one.raddr}
+    return {
+        one.raddr.port
+        for one in worker.net_connections("tcp")
+        if one.status == psutil.CONN_ESTABLISHED
+    }
 
 
 async def ask(client: H1Peer, netloc: str, path: str = "/") -> Message:
