@@ -125,13 +125,8 @@ async def running(
             running_rules(hooks, config.rules, config.data_dir / "rules")
         )
         own = (own_address(sock), *refused)
-        places = Places(
-            data_dir=config.data_dir,
-            named=config.plugin,
-            worker=1 if shared is None else shared.number,
-        )
         upkeep, plugin_notes = await _plugins(
-            config, places, hooks, plugin_lines, own, stack
+            config, _places(config, shared), hooks, plugin_lines, own, stack
         )
         notes += [*([rules.summary()] if rules.loaded else []), *plugin_notes]
         origins = _origins(config, contexts, own, stack)
@@ -142,9 +137,7 @@ async def running(
             hooks=hooks,
             origins=origins,
             exchanges=Exchanges(hooks, origins, onboarding, keeper),
-            contexts=ServerContexts(
-                Minter(authority), minimum_version=TLS_VERSIONS[config.tls.min_version]
-            ),
+            contexts=_server_contexts(config, authority),
         )
         place = None if shared is None else shared.place
         listener = ClientListener(services, sock, place)
@@ -207,6 +200,17 @@ def _origin_contexts(config: Config) -> OriginContexts:
             is_verifying=not config.insecure_upstream,
         )
     )
+
+
+def _server_contexts(config: Config, authority: Authority) -> ServerContexts:
+    return ServerContexts(
+        Minter(authority), minimum_version=TLS_VERSIONS[config.tls.min_version]
+    )
+
+
+def _places(config: Config, shared: Shared | None) -> Places:
+    number = 1 if shared is None else shared.number
+    return Places(data_dir=config.data_dir, named=config.plugin, worker=number)
 
 
 def _ca_files(authority: Authority) -> CaFiles:

@@ -43,16 +43,11 @@ async def serve(
         if control is not None or carried.journal is not None:
             hub = Supervisor(
                 hello(config, carried.ready.listen, carried.ca),
-                None if control is None else control.sock,
+                control,
                 carried.watched,
                 on_ask=carried.answers.take,
                 stats=carried.stats,
-                on_ready=_nothing if control is None else control.announce,
             )
             after.push_async_callback(hub.stop)
             hub.start()
         await stop.wait()
-
-
-def _nothing() -> None:
-    """Without a control port nobody waits for the hub."""

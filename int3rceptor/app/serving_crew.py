@@ -14,7 +14,7 @@ from int3rceptor.app.signals import StopSignals, reload_at_hangup
 from int3rceptor.app.supervisor import Supervisor, hello
 from int3rceptor.config.model import Config
 from int3rceptor.errors import WorkerError
-from int3rceptor.link.messages import CaForms
+from int3rceptor.link.messages import CaForms, Serving
 from int3rceptor.net.allocator import keep_freed_memory
 from int3rceptor.net.listening import Address, bind, own_address
 from int3rceptor.net.loads import new_loads
@@ -67,22 +67,16 @@ async def serve_crew(
         reload_at_hangup(crew.reload, stop, stack)
         plugins = CrewPlugins(crew.serving)
         stack.push_async_callback(plugins.aclose)
-        ready = CrewReady(
-            listen=own_address(sock),
-            ca_path=Path(serving.ca_path),
-            ca_files=serving.ca,
-            notes=tuple(serving.notes),
-        )
+        ready = _ready(own_address(sock), serving)
         on_ready(ready)
         keep_freed_memory()
         if control is not None or not config.no_store:
             hub = Supervisor(
                 hello(config, ready.listen, ready.ca_files),
-                None if control is None else control.sock,
+                control,
                 crew,
                 on_ask=plugins.take,
                 stats=crew.stats,
-                on_ready=_nothing if control is None else control.announce,
             )
             after.push_async_callback(hub.stop)
             hub.start()
@@ -94,5 +88,10 @@ async def serve_crew(
             raise WorkerError(ALL_GONE)
 
 
-def _nothing() -> None:
-    """Without a control port nobody waits for the hub."""
+def _ready(listen: Address, serving: Serving) -> CrewReady:
+    return CrewReady(
+        listen=listen,
+        ca_path=Path(serving.ca_path),
+        ca_files=serving.ca,
+        notes=tuple(serving.notes),
+    )

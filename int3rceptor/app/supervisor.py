@@ -13,6 +13,7 @@ import msgspec
 
 from int3rceptor import __version__
 from int3rceptor.app.child import STOP_S, Child
+from int3rceptor.app.control_socket import Control
 from int3rceptor.config.model import Config
 from int3rceptor.link.channel import Channel, open_channel
 from int3rceptor.link.messages import (
@@ -50,29 +51,27 @@ class Watched(Protocol):
 class Supervisor:
     """One hub, alive from `start` to `stop`: one that dies is started again.
 
-    `control` is the control port's listening socket, if there is one: each hub gets it.
-    Flows come from `watched` while a hub watches, counters from `stats`; `on_ask`
-    takes what it asks about plugins, and how to answer; `on_ready` is called when the
-    first hub serves.
+    `control` is the control port, if there is one: each hub gets its socket, and it is
+    announced when the first hub serves. Flows come from `watched` while a hub watches,
+    counters from `stats`; `on_ask` takes what it asks about plugins, and how to answer.
     """
 
     def __init__(
         self,
         hello: Hello,
-        control: socket.socket | None,
+        control: Control | None,
         watched: Watched,
         *,
         on_ask: Callable[[PluginAsk, Callable[[PluginTold], None]], None],
         stats: Callable[[], Stats],
-        on_ready: Callable[[], None],
     ) -> None:
         self._hello = hello
         self._watched = watched
         self._on_ask = on_ask
         self._stats = stats
-        self._on_ready = on_ready
+        self._control = control
         self._is_known = False
-        handed = [] if control is None else [control.fileno()]
+        handed = [] if control is None else [control.sock.fileno()]
         self._child = Child("the hub", MODULE, handed, self._talk)
         self._channel: Channel[ToProxy] | None = None
         self._tasks = Tasks("hub")
@@ -124,9 +123,9 @@ class Supervisor:
             case Ready():
                 if self._is_known:
                     log.info("the hub serves again")
-                else:
-                    self._is_known = True
-                    self._on_ready()
+                elif self._control is not None:
+                    self._control.announce()
+                self._is_known = True
             case Watch(is_on=is_on):
                 channel = self._channel
                 self._watched.watcher = channel.offer if channel and is_on else None

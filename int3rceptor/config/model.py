@@ -92,13 +92,13 @@ class UpstreamConfig(Table):
     )
     max_connections: int = setting(
         1_000,
-        "Most origin connections at once.",
+        "Most origin connections at once, of each worker.",
         least=1,
         most=100_000,
     )
     max_connections_per_origin: int = setting(
         128,
-        "Most connections to one origin at once.",
+        "Most connections to one origin at once, of each worker.",
         least=1,
         most=10_000,
     )
@@ -113,7 +113,7 @@ class LimitsConfig(Table):
 
     max_connections: int = setting(
         1_000,
-        "Most client connections at once.",
+        "Most client connections at once, of each worker.",
         least=1,
         most=100_000,
     )

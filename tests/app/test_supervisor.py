@@ -4,15 +4,18 @@ import asyncio
 import contextlib
 import logging
 import operator
+import socket
 import sys
 import threading
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import psutil
 import pytest
 
 from int3rceptor.app import child as child_module
 from int3rceptor.app import supervisor as module
+from int3rceptor.app.control_socket import Control, ControlReady
 from int3rceptor.app.keeping import Watched
 from int3rceptor.app.supervisor import Supervisor
 from int3rceptor.link.messages import CaForms, Hello, Stats
@@ -21,6 +24,7 @@ from tests.support.patience import PATIENT_S
 from tests.support.streams import eventually
 
 CA = CaForms(pem=b"", der=b"", mobileconfig=b"", fingerprint="")
+CONTROL = ControlReady(address=("127.0.0.1", 1), token="t", token_path=Path("t"))
 HELLO = Hello(
     link_version=1, version="1.0", listen=("127.0.0.1", 1), ca=CA, settings=b"{}"
 )
@@ -41,16 +45,19 @@ class Watching:
     def __init__(self) -> None:
         self.ready = 0
         self.watched = Watched(None)
+        self.control = Control(
+            sock=socket.socket(), ready=CONTROL, on_ready=self._on_ready
+        )
         self.supervisor = Supervisor(
             HELLO,
-            None,
+            self.control,
             self.watched,
             on_ask=lambda ask, tell: tell(PluginTold(ask.number)),
             stats=lambda: Stats(counters={"begun": 1.0}),
-            on_ready=self._on_ready,
         )
 
-    def _on_ready(self) -> None:
+    def _on_ready(self, ready: ControlReady) -> None:
+        assert ready is CONTROL
         self.ready += 1
 
 
@@ -62,6 +69,7 @@ async def supervised() -> AsyncIterator[Watching]:
         yield watching
     finally:
         await watching.supervisor.stop()
+        watching.control.sock.close()
         assert hubs() == []
 
 

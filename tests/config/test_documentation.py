@@ -22,7 +22,6 @@ IN_WORDS = {
     "plugin": "a list of files",
     "rules": "a list of files",
     "upstream_ca": "a list of files",
-    "workers": "1",
     "tls.passthrough": "a list of globs",
     "control_port.allowed_hosts": "a list of globs",
     "plugins": "tables",
