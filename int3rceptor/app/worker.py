@@ -13,6 +13,8 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from int3rceptor import __version__
 from int3rceptor.app.carrying import Carrying, carrying
 from int3rceptor.app.keeping import PluginLines
@@ -28,6 +30,7 @@ from int3rceptor.link.messages import (
     Reload,
     Serving,
     Start,
+    Stats,
     Stop,
     ToWorker,
     Watch,
@@ -96,6 +99,8 @@ class _Orders:
         """Drain; without a wait when that is urgent, or there is nothing to drain."""
         is_first = not self.stop.is_set()
         self.stop.set()
+        if self.channel is None:  # it is only being opened
+            return
         if is_urgent or (is_first and self.carried is None):
             assert self._main is not None
             self._main.cancel()
@@ -125,6 +130,8 @@ async def work(
             contextlib.suppress(asyncio.CancelledError),  # it was urgent
             contextlib.ExitStack() as stack,
         ):
+            if orders.stop.is_set():
+                return
             tasks.start(_ended_with(channel, orders), "link")
             async with asyncio.timeout(START_S):
                 start = await orders.start
@@ -174,7 +181,7 @@ async def _serve(
             )
             carried = await stack.enter_async_context(plane)
             await _carry(carried, orders, channel, stack)
-        channel.send(carried.stats())  # what was written while it drained
+        channel.send(_stats(carried, channel))  # what was written while it drained
     except (Int3rceptorError, OSError) as error:
         channel.send(Failed(str(error)))
 
@@ -202,8 +209,14 @@ async def _carry(
 async def _tell_stats(carried: Carrying, channel: Channel[ToWorker]) -> None:
     while True:
         if not channel.is_behind:
-            channel.send(carried.stats())
+            channel.send(_stats(carried, channel))
         await asyncio.sleep(STATS_S)
+
+
+def _stats(carried: Carrying, channel: Channel[ToWorker]) -> Stats:
+    stats = carried.stats()
+    own = {"events_dropped": channel.dropped}
+    return msgspec.structs.replace(stats, counters={**stats.counters, **own})
 
 
 async def _give_back_numbers(carried: Carrying) -> None:

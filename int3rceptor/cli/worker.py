@@ -6,6 +6,7 @@ files by their numbers.
 
 import asyncio
 import contextlib
+import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -30,8 +31,9 @@ def main(arguments: Sequence[str]) -> None:
     heed_no_signal()
     link, listening = (socket.socket(fileno=int(number)) for number in arguments[:2])
     loads, turns, out, err = map(int, arguments[2:])
+    for number in arguments:
+        os.set_inheritable(int(number), False)
     for sock in (link, listening):
-        sock.set_inheritable(False)
         sock.setblocking(False)
     with contextlib.ExitStack() as stack:
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import random
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -299,3 +300,33 @@ def test_what_cannot_be_used_is_refused_once(
     assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
     assert ended.stderr.count("\n") == 1, ended.stderr
     assert said in ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_nothing_is_lost_or_doubled_whoever_is_killed_when(
+    tmp_path: Path,
+) -> None:
+    chance = random.Random(5)
+    whole: list[bytes] = []
+    async with AnsweringOrigin(fixed(response(b"kept" * 100))) as origin:
+        for life in range(3):
+            proxy = CrewProcess(tmp_path, "--quiet", planes=STORE_ALONE)
+            with without_judgement(proxy):
+                for turn in range(4):
+                    await asyncio.sleep(chance.uniform(0.0, 0.5))
+                    victims = [*proxy.workers(), proxy.wait_for_hub()]
+                    async with loaded(proxy, origin, f"{life}/{turn}") as load:
+                        await load.more(20)
+                        chance.choice(victims).kill()
+                        await asyncio.sleep(chance.uniform(0.0, 0.3))
+                    whole += load.whole
+                everyone = proxy.everyone()
+                proxy.process.kill()
+                await until(lambda: all(gone(one) for one in everyone), GONE_S)  # noqa: B023
+    with CrewProcess(tmp_path, planes=STORE_ALONE):
+        pass
+
+    kept = kept_targets(tmp_path / "data")
+    assert [target for target in whole if kept[target] != 1] == []
+    assert set(kept.values()) == {1}
