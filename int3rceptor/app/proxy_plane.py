@@ -64,7 +64,8 @@ class Ready:
     """What is known once the proxy accepts connections.
 
     `open_connections` counts those of clients, whenever it is asked. `reload` reads
-    rules and plugins again, now; what cannot be used is logged.
+    rules and plugins again, now; what cannot be used is logged. `cut` has the end wait
+    for no exchange.
     """
 
     listen: Address
@@ -74,6 +75,7 @@ class Ready:
     open_connections: Callable[[], int]
     plugins: PluginService
     reload: Callable[[], Coroutine[object, object, None]]
+    cut: Callable[[], None]
 
 
 def dispatcher_for(config: Config) -> Dispatcher:
@@ -152,6 +154,7 @@ async def running(
             open_connections=lambda: listener.open_connections,
             plugins=PluginService(upkeep),
             reload=partial(_reload, rules, upkeep),
+            cut=listener.cut,
         )
 
 

@@ -21,7 +21,8 @@ async def serve(
     listeners: Iterable[Listener] = (),
     plugin_lines: PluginLines | None = None,
 ) -> None:
-    """Run a proxy and its hub until SIGINT or SIGTERM, then drain and stop both.
+    """Run a proxy and its hub until SIGINT or SIGTERM, then drain and stop both; a
+    second signal drains no longer.
 
     `on_control` is called once the control port serves, unless it is off. ConfigError,
     AuthorityError or PluginError when it cannot start.
@@ -50,4 +51,5 @@ async def serve(
             )
             after.push_async_callback(hub.stop)
             hub.start()
+        stop.hurry = carried.ready.cut
         await stop.wait()

@@ -15,7 +15,7 @@ TERMINAL = "/dev/tty"
 
 
 class StopSignals:
-    """Set by the first signal to stop; the next ones call `hurry`."""
+    """Set by the first signal to stop; the second calls `hurry`."""
 
     def __init__(self) -> None:
         self._stop = asyncio.Event()
@@ -27,9 +27,11 @@ class StopSignals:
 
     def set(self) -> None:
         """Stop, or hurry."""
-        if self._stop.is_set():
-            self.hurry()
-        self._stop.set()
+        if not self._stop.is_set():
+            self._stop.set()
+            return
+        hurry, self.hurry = self.hurry, _nothing
+        hurry()
 
     async def wait(self) -> None:
         """Until it is to stop."""

@@ -71,6 +71,7 @@ class _Orders:
         self.is_watched = False
         self.channel: Channel[ToWorker] | None = None
         self.carried: Carrying | None = None
+        self.cut: Callable[[], None] | None = None
         self._work = Tasks("orders")
         self._main = asyncio.current_task()
 
@@ -96,17 +97,20 @@ class _Orders:
             self.carried.watched.watcher = watcher
 
     def end(self, *, is_urgent: bool = False) -> None:
-        """Drain; without a wait when that is urgent, or there is nothing to drain."""
+        """Drain; without a wait when that is urgent. Begin no more, before that."""
         is_first = not self.stop.is_set()
         self.stop.set()
         if self.channel is None:  # it is only being opened
             return
-        if is_urgent or (is_first and self.carried is None):
-            assert self._main is not None
-            self._main.cancel()
+        if self.cut is None:
+            if is_first:
+                assert self._main is not None
+                self._main.cancel()
+        elif is_urgent:
+            self.cut()
 
     async def aclose(self) -> None:
-        """Act no more, but on being in a hurry."""
+        """Act no more, but on an urgent end."""
         self.carried = None
         await self._work.close()
 
@@ -127,7 +131,7 @@ async def work(
     tasks = Tasks("worker")
     try:
         with (
-            contextlib.suppress(asyncio.CancelledError),  # it was urgent
+            contextlib.suppress(asyncio.CancelledError),  # it ended before it began
             contextlib.ExitStack() as stack,
         ):
             if orders.stop.is_set():
@@ -193,7 +197,7 @@ async def _carry(
     stack: contextlib.AsyncExitStack,
 ) -> None:
     """Serve until it is to stop."""
-    orders.carried = carried
+    orders.carried, orders.cut = carried, carried.ready.cut
     stack.push_async_callback(orders.aclose)
     orders.watch()
     tasks = Tasks("telling")

@@ -60,6 +60,7 @@ class Listener:
             self._accept if place is None else partial(self._accept_in_turn, place)
         )
         self._clients = 0
+        self._is_stopping = self._is_cut = False
         self._tasks = Tasks("client")
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
@@ -84,8 +85,16 @@ class Listener:
             )
         self._tell()
 
+    def cut(self) -> None:
+        """Let no exchange end by itself: now, if it is stopping, or when it does."""
+        self._is_cut = True
+        if self._is_stopping and self._tasks:
+            self._warn()
+            self._tasks.cancel()
+
     async def stop(self, drain_s: float) -> None:
         """Accept no more; let exchanges end for `drain_s` seconds, then cut them."""
+        self._is_stopping = True
         if self._server is not None:
             self._server.close()
         else:
@@ -96,10 +105,14 @@ class Listener:
         for connection in list(self._connections):
             connection.drain()
         try:
+            drain_s = 0.0 if self._is_cut else drain_s
             if self._tasks and not await self._tasks.wait(drain_s):
-                log.warning("cutting %d connections that did not end", len(self._tasks))
+                self._warn()
         finally:  # whoever waits for the drain may be cancelled
             await self._tasks.close()
+
+    def _warn(self) -> None:
+        log.warning("cutting %d connections that did not end", len(self._tasks))
 
     def _accepted(self, stream: TransportStream, here: Address) -> None:
         self._begin(StreamInbound(stream), here)

@@ -14,7 +14,7 @@ import pytest
 from int3rceptor import __version__
 from int3rceptor.app import worker as module
 from int3rceptor.app.worker import REPLACED, Voice, work
-from int3rceptor.config.model import Config
+from int3rceptor.config.model import Config, LimitsConfig
 from int3rceptor.link.channel import Channel, open_channel
 from int3rceptor.link.messages import (
     LINK_VERSION,
@@ -68,6 +68,7 @@ class Linked:
             workers=2,
             no_store=True,
             rules=[] if rules is None else [rules],
+            limits=LimitsConfig(drain_s=600.0),
         )
         settings = json.dumps(config.as_table()).encode()
         self.channel.send(Start(LINK_VERSION, version, settings, 2, 2, []))

@@ -33,6 +33,7 @@ READY = Ready(
     open_connections=lambda: 0,
     plugins=SERVICE,
     reload=lambda: asyncio.sleep(0),
+    cut=lambda: None,
 )
 
 

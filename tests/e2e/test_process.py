@@ -210,6 +210,29 @@ async def test_stop_lets_a_running_exchange_end(tmp_path: Path) -> None:
     assert (answer.text, rest, code) == ("after the signal", b"", 0)
 
 
+async def test_a_second_signal_waits_for_nobody(tmp_path: Path) -> None:
+    asked = asyncio.Event()
+
+    async def silent(peer: H1Peer) -> None:
+        await peer.read_request()
+        asked.set()
+        await peer.read_to_end()
+
+    config = "[limits]\ndrain_s = 600\n"
+    with without_judgement(ProxyProcess(tmp_path, config=config)) as proxy:
+        async with ScriptedOrigin(silent) as origin, raw(proxy) as client:
+            head = f"GET {origin.url}/ HTTP/1.1\r\nHost: {origin.netloc}\r\n\r\n"
+            await client.send(head.encode())
+            await asked.wait()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                proxy.process.send_signal(number)
+            assert await asyncio.to_thread(proxy.process.wait, PATIENT_S) == 0
+            assert not client.received
+
+    told = "int3rceptor: warning: cutting 1 connections that did not end"
+    assert proxy.stderr == [told]
+
+
 async def test_stop_drains_http2(tmp_path: Path, origin_tls: OriginTls) -> None:
     asked, stopping = asyncio.Event(), asyncio.Event()
 
