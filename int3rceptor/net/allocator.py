@@ -49,11 +49,14 @@ def keep_freed_memory() -> None:
 
 
 async def give_back_after_falls(count: Callable[[], int]) -> None:
-    """Give freed memory back to the system when many of what `count` tells are gone,
-    until cancelled. For the main program too."""
+    """Give freed memory back to the system, now and when many of what `count` tells are
+    gone, until cancelled. For the main program too."""
     trim = _function("malloc_trim")
+    if trim is None:
+        return
+    trim(0)  # what the start alone needed: half a megabyte
     most = 0
-    while trim:
+    while True:
         await asyncio.sleep(LOOK_S)
         most = max(most, now := count())
         if most - now >= FALL:
