@@ -15,7 +15,7 @@ from pathlib import Path
 from int3rceptor.config.model import Config
 from int3rceptor.control.token import load_or_create, path_of
 from int3rceptor.errors import ConfigError
-from int3rceptor.net.listening import Address, bind, own_address
+from int3rceptor.net.listening import Address, as_resolved, bind, own_address
 
 PREDECESSOR_S = 2.0
 """How long the port may still be in use: the hub of a proxy that was killed lets go of
@@ -97,7 +97,7 @@ def _resolve(host: str, port: int) -> list[str]:
     """What `host` stands for now: what was judged is what is bound."""
     try:
         found = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            as_resolved(host), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except (OSError, UnicodeError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or error

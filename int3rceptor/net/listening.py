@@ -11,6 +11,11 @@ BACKLOG = 1024
 Address = tuple[str, int]
 
 
+def as_resolved(host: str) -> bytes | str:
+    """What a resolver is asked for: a text would load the tables of IDNA, 0.4 MB."""
+    return host.encode("ascii") if host.isascii() else host
+
+
 def bind(host: str, port: int, flag: str = "--listen") -> socket.socket:
     """A listening, non-blocking socket; ConfigError when the address cannot be had.
 
@@ -18,7 +23,7 @@ def bind(host: str, port: int, flag: str = "--listen") -> socket.socket:
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            as_resolved(host), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         sock = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:

@@ -108,7 +108,7 @@ def test_a_start_with_a_plugin_loads_what_the_plugin_uses_alone(
 ) -> None:
     # Each of these weighs 0.2 to 2 MB, and is loaded when somebody needs it.
     unused = {
-        "email.message", "fastapi", "html.entities", "http.client",
+        "email.message", "encodings.idna", "fastapi", "html.entities", "http.client",
         "int3rceptor.plugins.authoring", "int3rceptor.plugins.fetching",
         "int3rceptor.plugins.wasi.functions", "int3rceptor.plugins.wasi.state",
         "int3rceptor.rules.parsing", "mimetypes", "plistlib", "pydantic", "rich",
