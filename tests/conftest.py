@@ -56,18 +56,35 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("no_cover")
 
 
+held: list[str] = []
+"""What tells a process to measure itself, while none shall."""
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Processes that a test starts count for coverage if it is marked so: it doubles
     their time too, and most do what the tests in one process do."""
-    config = None
-    if "measured" not in item.keywords:
-        config = os.environ.pop(MEASURE_PROCESSES, None)
+    if "measured" in item.keywords or MEASURE_PROCESSES not in os.environ:
+        return (yield)
+    held.append(os.environ.pop(MEASURE_PROCESSES))
     try:
         return (yield)
     finally:
-        if config is not None:
-            os.environ[MEASURE_PROCESSES] = config
+        os.environ[MEASURE_PROCESSES] = held.pop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object],
+) -> Generator[None, object, object]:
+    """Those that all tests share count always."""
+    if fixturedef.scope != "session" or not held:
+        return (yield)
+    os.environ[MEASURE_PROCESSES] = held[-1]
+    try:
+        return (yield)
+    finally:
+        del os.environ[MEASURE_PROCESSES]
 
 
 @pytest.hookimpl(wrapper=True)

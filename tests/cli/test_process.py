@@ -21,7 +21,7 @@ from tests.support.process import (
     without_judgement,
 )
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.measured]
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGGER = ROOT / "guest-plugins" / "example-logger" / "example_logger.wasm"

@@ -11,6 +11,9 @@ import pytest
 from tests.support.clients import connect_head, h2_client, raw, secure, tunnel
 from tests.support.process import BOTH_PLANES, ProxyProcess
 
+pytestmark = pytest.mark.measured
+
+
 LOOPBACK = "127.0.0.1"
 NOT_FOUND, LOOP_DETECTED = 404, 508
 

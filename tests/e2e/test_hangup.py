@@ -7,11 +7,15 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.conftest import StartProxy
 from tests.support.guests import put, stamper
 from tests.support.patience import PATIENT_S
 from tests.support.process import ProxyProcess, environment
 from tests.support.tools import require
+
+pytestmark = pytest.mark.measured
 
 
 def test_it_reads_plugins_and_rules_again_and_goes_on(

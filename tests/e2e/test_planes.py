@@ -29,6 +29,9 @@ from tests.support.process import (
     without_judgement,
 )
 
+pytestmark = pytest.mark.measured
+
+
 KILLS = 50
 
 SLACK_BYTES = 1e6

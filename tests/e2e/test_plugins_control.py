@@ -14,6 +14,9 @@ from tests.support.origins import AnsweringOrigin, echo
 from tests.support.patience import PATIENT_S
 from tests.support.process import BOTH_PLANES, ProxyProcess, run_once
 
+pytestmark = pytest.mark.measured
+
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "guest-plugins"
 LOGGER = EXAMPLES / "example-logger/example_logger.wasm"

@@ -20,6 +20,8 @@ from tests.support.origins import AnsweringOrigin, ScriptedOrigin, fixed
 from tests.support.patience import PATIENT_S
 from tests.support.process import ProxyProcess, run_once, without_judgement
 
+pytestmark = pytest.mark.measured
+
 
 def refused(tmp_path: Path, *arguments: str | Path, word: str) -> str:
     """A start that must fail with one clear line; that line."""

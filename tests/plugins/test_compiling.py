@@ -18,6 +18,9 @@ from int3rceptor.plugins.engine import MAX_EXPORTS, compile_module
 from int3rceptor.plugins.manifest import MAX_MODULE_BYTES
 from tests.support.wasm import EMPTY, empty_functions
 
+pytestmark = pytest.mark.measured
+
+
 EXPORTS = "".join(f'(func (export "f{n}"))' for n in range(MAX_EXPORTS + 1)).encode()
 TEXT = b'(module (func (export "on_request") (result i32) (i32.const 0)))'
 
