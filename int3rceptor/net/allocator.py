@@ -25,8 +25,8 @@ FALL = 256
 over the heap, where glibc lets go of nothing by itself, 30 KB for each. To look for it
 takes some 20 µs for each."""
 
-LOOK_S = 10.0
-"""How often connections are counted: memory may wait that long."""
+LOOK_S = 1.0
+"""How often connections are counted: a thousand take longer to come."""
 
 # malloc.h
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
