@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import PATIENT_S
 from tests.support.process import (
     ProxyProcess,
     environment,
@@ -290,7 +291,7 @@ def test_closed_standard_streams_are_no_obstacle(tmp_path: Path) -> None:
 
 
 def wait_for_port(port: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENT_S
     while time.monotonic() < deadline:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
