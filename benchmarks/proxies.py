@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.measure import BenchmarkError, pause, spawn, stop
+from benchmarks.measure import BenchmarkError, pause, settle, spawn, stop, usage
 from benchmarks.origin import ADDRESS, HOST, Origin, free_port, wait_for_port
 from benchmarks.peers import PEERS, Place
 from benchmarks.plugin_calls import THREE_CALLS
@@ -80,7 +80,10 @@ PLAIN_FIT = Fit()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
-    """A running proxy, or the origin itself (`pid` None) for comparison."""
+    """A running proxy, or the origin itself (`pid` None) for comparison.
+
+    `fresh_rss_bytes` is the size of INT3RCEPTOR's first process before any request.
+    """
 
     name: str
     via: tuple[str, int] | None
@@ -88,6 +91,7 @@ class System:
     pid: int | None
     folder: Path
     takes_connect: bool = True
+    fresh_rss_bytes: int = 0
 
     @property
     def log(self) -> Path:
@@ -124,12 +128,15 @@ def _running_ours(name: str, setup: Setup, folder: Path, fit: Fit) -> Iterator[S
     process = _started(name, command, setup, folder)
     try:
         port = _wait_for_ready_line(process, log)
+        if OURS[name].has_store:
+            settle(process.pid)
         yield System(
             name=name,
             via=(ADDRESS, port),
             ca_pem=folder / "ca.pem",
             pid=process.pid,
             folder=folder,
+            fresh_rss_bytes=usage(process.pid).own_rss_bytes,
         )
     finally:
         code = stop(process)

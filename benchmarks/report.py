@@ -45,6 +45,7 @@ class Row:
     origin_busy: float
     rss_start_bytes: int
     own_rss_start_bytes: int
+    fresh_rss_bytes: int
     own_rss_end_bytes: int
     rss_end_bytes: int
     own_drift: float
@@ -128,6 +129,7 @@ def _row(samples: list[Sample], peer: list[Sample]) -> Row:
         origin_busy=_middle(samples, lambda each: each.share(each.origin_cpu_s)),
         rss_start_bytes=first.rss_bytes[0],
         own_rss_start_bytes=first.own_rss_bytes[0],
+        fresh_rss_bytes=first.fresh_rss_bytes,
         own_rss_end_bytes=last.own_rss_bytes[-1],
         rss_end_bytes=last.rss_bytes[-1],
         own_drift=max((sample.own_drift for sample in samples), key=abs),

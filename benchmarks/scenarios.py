@@ -129,7 +129,8 @@ class Sample:
 
     CPU and memory are of the whole process tree; `own_*` of its first process alone,
     which for INT3RCEPTOR is the one that carries the traffic. Each `*_rss_bytes` begins
-    with the size before the load. `units` is what costs are divided by: requests, GiB
+    with the size before the load; `fresh_rss_bytes` is that of our first process
+    before any request. `units` is what costs are divided by: requests, GiB
     of bodies, connections held open. `sent` counts every request, the warm-up's too.
     `spoken` is the HTTP version that the origin saw, where it was asked.
     """
@@ -148,6 +149,7 @@ class Sample:
     own_peak_growth_bytes: int
     sent: int
     spoken: str = ""
+    fresh_rss_bytes: int = 0
 
     def per_unit(self, cost: float) -> float:
         """`cost` of the sample, for one unit."""
@@ -347,6 +349,7 @@ class Meter:
             peak_growth_bytes=end.peak_rss_bytes - start.rss_bytes,
             own_peak_growth_bytes=end.own_peak_rss_bytes - start.own_rss_bytes,
             sent=before + total.requests + total.errors,
+            fresh_rss_bytes=self._system.fresh_rss_bytes,
         )
 
     def _settle(self) -> None:

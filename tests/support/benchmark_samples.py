@@ -39,4 +39,5 @@ def sample(
         peak_growth_bytes=2 * growth_mib * MIB,
         own_peak_growth_bytes=growth_mib * MIB,
         sent=132,
+        fresh_rss_bytes=rss[0],
     )

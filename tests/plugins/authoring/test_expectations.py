@@ -279,7 +279,7 @@ def test_messages_are_judged(tmp_path: Path, heard: list[MessageRun]) -> None:
     [[expect]]
     message = 1
     log = ["hello"]
-    sends = { more = "hel" }
+    sends = { more = "ell" }
     """
     assert judged(tmp_path, text, heard[:2]) == []
     (run,) = heard[0].runs
@@ -335,5 +335,5 @@ def test_what_a_hook_sends_is_judged_too(tmp_path: Path) -> None:
     path.with_suffix(".toml").write_text('permissions = ["topics.send:news"]')
     (ran,) = flows(path)
     assert ran.runs[0].changes == ("sent news, 5 bytes: hello",)
-    text = '[[expect]]\nsends = { news = "hel" }'
+    text = '[[expect]]\nsends = { news = "ell" }'
     assert failures(tmp_path, text, [ran]) == []
