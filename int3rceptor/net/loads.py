@@ -6,7 +6,6 @@ for a moment: the system wakes all of them, and one would often take a whole bur
 
 import contextlib
 import mmap
-import tempfile
 from collections.abc import Iterator
 
 ABSENT = 2**32 - 1
@@ -61,6 +60,8 @@ class Place:
 @contextlib.contextmanager
 def new_loads(workers: int) -> Iterator[Loads]:
     """The counts of so many processes, all absent, in a new file without a name."""
+    import tempfile  # for the process that starts the others alone
+
     with tempfile.TemporaryFile() as file:
         file.truncate(workers * _BYTES)
         with contextlib.closing(Loads(file.fileno(), workers)) as loads:

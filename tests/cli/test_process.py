@@ -113,7 +113,7 @@ def test_a_start_with_a_plugin_loads_what_the_plugin_uses_alone(
         "int3rceptor.plugins.authoring", "int3rceptor.plugins.fetching",
         "int3rceptor.plugins.wasi.functions", "int3rceptor.plugins.wasi.state",
         "int3rceptor.rules.parsing", "mimetypes", "plistlib", "pydantic", "rich",
-        "sqlite3", "typer",
+        "sqlite3", "tempfile", "typer",
     }  # fmt: skip
     variables = {**UNMEASURED, "PYTHONPROFILEIMPORTTIME": "1"}
     with ProxyProcess(tmp_path, "--plugin", LOGGER, variables=variables) as proxy:
