@@ -46,6 +46,10 @@ MAX_GROWTH_BYTES = 96 * 1024 * 1024
 """What the proxy may grow by while all of them act: sixty instances whose memories are
 16 MiB at most, most of which is never touched."""
 
+MAX_UNTOLD = 5
+"""Of what they print, 14 MB, a busy machine does not show some hundred lines, and says
+so; a few of ours may be among them."""
+
 MORE_THREADS = 8 + 1 + 6
 """What plugins leave: threads for slow calls and the clock of their limits, which wait
 for the next plugin; and the event loop's own, which read files."""
@@ -75,6 +79,16 @@ async def told(proxy: ProxyProcess, pattern: str, within_s: float = 30.0) -> Non
 
 def has_said(proxy: ProxyProcess, pattern: str) -> bool:
     return any(re.search(pattern, line) for line in proxy.stderr)
+
+
+def untold(proxy: ProxyProcess) -> list[str]:
+    """Those that should be in quarantine, and whose line is not there."""
+    return [
+        name
+        for name in faulty()
+        if not name.startswith("chunk_")
+        and not has_said(proxy, rf"plugin {name} is in quarantine")
+    ]
 
 
 async def h1_asks(proxy: ProxyProcess, netloc: str, mark: str) -> None:
@@ -142,9 +156,8 @@ async def test_all_at_once_hurt_nobody_else(
         await bystanders(proxy, nginx)
 
         assert process.memory_info().rss - before < MAX_GROWTH_BYTES
-        for name in faulty():
-            if not name.startswith("chunk_"):
-                await told(proxy, rf"plugin {name} is in quarantine")
+        may_lack = MAX_UNTOLD if has_said(proxy, "lines not shown") else 0
+        await until(lambda: len(untold(proxy)) <= may_lack)
         good = serving - {*faulty(), "everything_ungranted"}  # that one may look
         assert not [name for name in good if has_said(proxy, f"{name} is in quarant")]
 
