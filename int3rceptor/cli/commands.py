@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from int3rceptor import __version__
-from int3rceptor.cli import ca, flows, plugins, settings
+from int3rceptor.cli import ca, flow_commands, plugins, settings
 from int3rceptor.cli.flags import takes_settings
 from int3rceptor.cli.given import Given, start
 
@@ -16,7 +16,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(ca.commands, name="ca")
-app.add_typer(flows.commands, name="flows")
+app.add_typer(flow_commands.commands, name="flows")
 app.add_typer(plugins.commands, name="plugins")
 app.add_typer(settings.commands, name="config")
 

@@ -12,6 +12,7 @@ from typing import Annotated, Concatenate, ParamSpec
 import typer
 
 from int3rceptor.cli.given import METAVARS, Given, given_of, spelling_of
+from int3rceptor.cli.typed import told
 from int3rceptor.config.model import keys
 
 WHERE_FILES_ARE = ("data_dir",)
@@ -42,9 +43,7 @@ def takes_settings(
             taken = {one.name: values.pop(one.name) for one in options}
             command(given_of(taken), *positional, **values)
 
-        # Typer reads these two to learn what the command takes.
-        with_settings.__dict__["__signature__"] = inspect.Signature(parameters)
-        with_settings.__annotations__ = {one.name: one.annotation for one in parameters}
+        told(with_settings, parameters)
         return with_settings
 
     return decorate

@@ -12,9 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
 from platformdirs import user_data_path
 
+from int3rceptor.cli.parameters import Option
 from int3rceptor.config.values import absolute_path
 from int3rceptor.errors import ConfigError
 
@@ -29,67 +29,66 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 DataDir = Annotated[
     str | None,
-    typer.Option(
-        "--data-dir",
+    Option(
+        spellings=("--data-dir",),
         metavar="DIR",
         help="Where the proxy keeps its files; as it was given to the proxy.",
-        show_default=False,
     ),
 ]
 Settings = Annotated[
     str | None,
-    typer.Option(
-        "--config",
+    Option(
+        spellings=("--config",),
         metavar="FILE",
         help="Settings file that names the data directory.",
-        show_default=False,
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+AsJson = Annotated[bool, Option(spellings=("--json",), help="One JSON object a line.")]
 Host = Annotated[
     str | None,
-    typer.Option(
-        "--host",
+    Option(
+        spellings=("--host",),
         metavar="GLOB",
         help="Host, with an optional port: `*.example.com`, `[::1]:8443`.",
-        rich_help_panel=_PANEL,
+        panel=_PANEL,
     ),
 ]
 Method = Annotated[
     str | None,
-    typer.Option("--method", metavar="NAME", help="Method.", rich_help_panel=_PANEL),
+    Option(spellings=("--method",), metavar="NAME", help="Method.", panel=_PANEL),
 ]
 Status = Annotated[
     str | None,
-    typer.Option(
-        "--status", metavar="404|4xx", help="Status, or class.", rich_help_panel=_PANEL
+    Option(
+        spellings=("--status",),
+        metavar="404|4xx",
+        help="Status, or class.",
+        panel=_PANEL,
     ),
 ]
 Since = Annotated[
     str | None,
-    typer.Option(
-        "--since",
+    Option(
+        spellings=("--since",),
         metavar="5m|TIME",
         help="Not older: 30s, 5m, 2h, 1d, 1w, or a date and time (ISO 8601).",
-        rich_help_panel=_PANEL,
+        panel=_PANEL,
     ),
 ]
 Text = Annotated[
     str | None,
-    typer.Option(
-        "--text",
+    Option(
+        spellings=("--text",),
         metavar="WORDS",
         help="These words in a row in URL, heads or a textual body.",
-        rich_help_panel=_PANEL,
+        panel=_PANEL,
     ),
 ]
 Tag = Annotated[
-    str | None,
-    typer.Option("--tag", metavar="NAME", help="Tag.", rich_help_panel=_PANEL),
+    str | None, Option(spellings=("--tag",), metavar="NAME", help="Tag.", panel=_PANEL)
 ]
 Marked = Annotated[
-    bool,
-    typer.Option("--marked", help="Marked flows only.", rich_help_panel=_PANEL),
+    bool, Option(spellings=("--marked",), help="Marked flows only.", panel=_PANEL)
 ]
 
 

@@ -7,14 +7,12 @@ count must not wait for tables.
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-
-import typer
 
 from int3rceptor.cli.flow_options import (
     AsJson,
@@ -30,6 +28,7 @@ from int3rceptor.cli.flow_options import (
     chosen_flows,
     flows_dir,
 )
+from int3rceptor.cli.parameters import Argument, Command, Option
 from int3rceptor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,23 +45,8 @@ MAX_LISTED = 10_000
 MAX_ID = 2**53 - 1
 """Above it ids would not be whole numbers in every JSON reader."""
 
-commands = typer.Typer(help="List, show, follow and delete the flows that were kept.")
-
-
-def alone() -> typer.Typer:
-    """A program that has these commands only, loaded in a fraction of the time."""
-    program = typer.Typer(
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    program.callback()(lambda: None)
-    program.add_typer(commands, name="flows")
-    return program
-
-
 FlowId = Annotated[
-    int, typer.Argument(metavar="ID", min=1, max=MAX_ID, help="A flow's number.")
+    int, Argument(metavar="ID", least=1, most=MAX_ID, help="A flow's number.")
 ]
 
 
@@ -73,19 +57,24 @@ class Side(Enum):
     RESPONSE = "response"
 
 
-@commands.command("list")
 def list_flows(
     limit: Annotated[
         int,
-        typer.Option("--limit", metavar="N", min=1, max=MAX_LISTED, help="At most."),
+        Option(
+            spellings=("--limit",),
+            metavar="N",
+            least=1,
+            most=MAX_LISTED,
+            help="At most.",
+        ),
     ] = 50,
     before: Annotated[
         int | None,
-        typer.Option(
-            "--before",
+        Option(
+            spellings=("--before",),
             metavar="ID",
-            min=1,
-            max=MAX_ID,
+            least=1,
+            most=MAX_ID,
             help="Older ones: the last ID of a list gives the next page.",
         ),
     ] = None,
@@ -126,21 +115,31 @@ def list_flows(
             _explain_nothing(reader, directory)
 
 
-@commands.command()
 def show(
     flow_id: FlowId,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Who changed what: received, steps, sent.")
+        bool,
+        Option(
+            spellings=("--explain",), help="Who changed what: received, steps, sent."
+        ),
     ] = False,
     raw: Annotated[
-        bool, typer.Option("--raw", help="Byte for byte as sent on, nothing decoded.")
+        bool,
+        Option(spellings=("--raw",), help="Byte for byte as sent on, nothing decoded."),
     ] = False,
     body: Annotated[
-        Side | None, typer.Option("--body", help="That body alone, decoded.")
+        Side | None, Option(spellings=("--body",), help="That body alone, decoded.")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="FILE", help="Write to FILE."),
+        Option(
+            spellings=(
+                "--out",
+                "-o",
+            ),
+            metavar="FILE",
+            help="Write to FILE.",
+        ),
     ] = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
@@ -170,7 +169,6 @@ def show(
                 _print(line)
 
 
-@commands.command()
 def tail(
     host: Host = None,
     method: Method = None,
@@ -195,7 +193,6 @@ def tail(
         return  # how one ends it
 
 
-@commands.command()
 def count(
     host: Host = None,
     method: Method = None,
@@ -216,17 +213,16 @@ def count(
         _print(str(reader.count(wanted)))
 
 
-@commands.command()
 def delete(
     flow_ids: Annotated[
         list[int] | None,
-        typer.Argument(metavar="[ID]...", min=1, max=MAX_ID, help="Flows' numbers."),
+        Argument(metavar="[ID]...", least=1, most=MAX_ID, help="Flows' numbers."),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="All flows that are not marked.")
+        bool, Option(spellings=("--all",), help="All flows that are not marked.")
     ] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Yes, delete what the filters match.")
+        bool, Option(spellings=("--yes",), help="Yes, delete what the filters match.")
     ] = False,
     host: Host = None,
     method: Method = None,
@@ -252,14 +248,14 @@ def delete(
         with _reader_of(directory) as reader:
             found = reader.count(which)
         raise ConfigError(f"this would delete {_flows(found)}; add --yes to do it")
-    typer.echo(f"deleted {_flows(edits.delete(directory, which))}")
+    with _reader_may_leave():
+        _print(f"deleted {_flows(edits.delete(directory, which))}")
 
 
-@commands.command()
 def mark(
     flow_id: FlowId,
     remove: Annotated[
-        bool, typer.Option("--remove", help="Take the mark away.")
+        bool, Option(spellings=("--remove",), help="Take the mark away.")
     ] = False,
     data_dir: DataDir = None,
     config: Settings = None,
@@ -270,7 +266,24 @@ def mark(
     directory = flows_dir(data_dir, config)
     if not edits.mark(directory, flow_id, not remove):
         raise ConfigError(f"no flow {flow_id} is kept in {directory}")
-    typer.echo(f"flow {flow_id} is {'no longer ' if remove else ''}marked")
+    with _reader_may_leave():
+        _print(f"flow {flow_id} is {'no longer ' if remove else ''}marked")
+
+
+COMMANDS: Mapping[str, Command] = {
+    "list": Command(list_flows),
+    "show": Command(show),
+    "tail": Command(tail),
+    "count": Command(count),
+    "delete": Command(delete),
+    "mark": Command(mark),
+}
+
+
+def run_if_plain(words: Sequence[str]) -> bool:
+    """Run `flows WORDS`; False if Typer must read them."""
+    command = COMMANDS.get(words[0]) if words else None
+    return command is not None and command.run_if_plain(words[1:])
 
 
 def _which(
@@ -294,7 +307,7 @@ def _follow(directory: Path, wanted: "FlowFilter", *, as_json: bool) -> None:
 
     with Follower(directory, wanted) as follower:
         if sys.stderr.isatty():
-            typer.echo(f"waiting for flows in {directory}; Ctrl-C ends", err=True)
+            _say(f"waiting for flows in {directory}; Ctrl-C ends")
         while True:
             for row in follower.poll():
                 _print(json_line(row_shape(row)) if as_json else line(row))
@@ -304,12 +317,11 @@ def _follow(directory: Path, wanted: "FlowFilter", *, as_json: bool) -> None:
 
 def _explain_nothing(reader: "StoreReader", directory: Path) -> None:
     if reader.count():
-        typer.echo("no flow fits", err=True)
+        _say("no flow fits")
         return
-    typer.echo(
+    _say(
         f"nothing is kept yet in {directory}: no exchange has finished, the proxy runs"
-        " with another --data-dir, or with --no-store",
-        err=True,
+        " with another --data-dir, or with --no-store"
     )
 
 
@@ -319,6 +331,10 @@ def _flows(number: int) -> str:
 
 def _print(line: str) -> None:
     sys.stdout.write(line + "\n")
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
 
 
 @contextmanager

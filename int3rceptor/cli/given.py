@@ -1,8 +1,8 @@
 """The flags that set settings, in one table; what one command line gave; the start.
 
 Most command lines start the proxy and hold nothing but such flags. They are read here,
-without Typer: it brings pydantic along, 9 MB and a quarter of the start, into a process
-that runs for weeks.
+without Typer: it would be a quarter of the start, and 9 MB in a process that runs for
+weeks.
 """
 
 import os
@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from int3rceptor.cli.plain import NO_FLAG, NotPlainError, pairs
 from int3rceptor.config.model import keys
 from int3rceptor.config.sources import Flag, Loaded, load
 
@@ -68,32 +69,26 @@ def given_of(values: Mapping[str, object]) -> Given:
 def plain_start(arguments: Sequence[str]) -> Given | None:
     """The flags of a command line that starts the proxy and is plain to read.
 
-    None for every other one, be it for another command or wrong: Typer reads those,
-    and says what is wrong with them.
+    None for every other one, be it for another command or wrong.
     """
     lists = {key.path for key in keys() if key.is_list}
     names = {spelling_of(name): name for name in (*METAVARS, "config")}
-    rest = list(arguments)
-    if rest[:1] == ["run"]:
-        del rest[0]
+    takes_value = {
+        spelling: bool(METAVARS.get(name, "FILE")) for spelling, name in names.items()
+    }
     values: dict[str, object] = {"config": None}
-    while rest:
-        spelling, equals, value = rest.pop(0).partition("=")
-        name = names.get(spelling)
-        if name is None:
-            return None
-        if not METAVARS.get(name, "FILE"):
-            if equals:
+    words = arguments[1:] if arguments[:1] == ["run"] else arguments
+    try:
+        for spelling, value in pairs(words, takes_value):
+            if spelling == NO_FLAG:
                 return None
-            values[name] = True
-            continue
-        if not equals:
-            if not rest or rest[0].startswith("-"):
-                return None
-            value = rest.pop(0)
-        before = values.get(name)
-        earlier = before if isinstance(before, list) else []
-        values[name] = [*earlier, value] if name in lists else value
+            name = names[spelling]
+            before = values.get(name)
+            earlier = before if isinstance(before, list) else []
+            given = value if takes_value[spelling] else True
+            values[name] = [*earlier, given] if name in lists else given
+    except NotPlainError:
+        return None
     return given_of(values)
 
 

@@ -10,7 +10,6 @@ import traceback
 from collections.abc import Sequence
 
 from int3rceptor.cli.escaping import printable
-from int3rceptor.cli.given import plain_start, start
 from int3rceptor.cli.logs import PACKAGE, TRACEBACK_HINT
 from int3rceptor.errors import Int3rceptorError
 
@@ -34,13 +33,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    given = plain_start(arguments)
-    if given is not None:
-        start(given)
+    if _run_if_plain(arguments):
         return 0
     from int3rceptor.cli.parsing import run
 
     return run(arguments)
+
+
+def _run_if_plain(arguments: list[str]) -> bool:
+    """Run it if it is plain to read, by what it needs alone; whether it was."""
+    if arguments[:1] == ["flows"]:
+        from int3rceptor.cli.flows import run_if_plain
+
+        return run_if_plain(arguments[1:])
+    from int3rceptor.cli.given import plain_start, start
+
+    given = plain_start(arguments)
+    if given is not None:
+        start(given)
+    return given is not None
 
 
 def _report_internal(error: Exception, *, has_traceback: bool) -> None:

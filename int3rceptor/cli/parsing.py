@@ -20,14 +20,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _program(arguments: Sequence[str]) -> typer.Typer:
-    """The commands that this command line may need.
-
-    `flows` by itself: it answers in less time than the others take to load.
-    """
+    """The commands that this command line may need; all others take as long again."""
     if arguments[:1] == ["flows"]:
-        from int3rceptor.cli import flows
+        from int3rceptor.cli import flow_commands
 
-        return flows.alone()
+        return flow_commands.alone()
     from int3rceptor.cli.commands import app
 
     return app

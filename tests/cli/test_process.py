@@ -104,6 +104,25 @@ def test_starts_without_the_plugin_engine_and_its_like(tmp_path: Path) -> None:
     assert ended.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("words", [("list",), ("show", "1"), ("count", "--host", "a")])
+def test_a_plain_question_loads_what_answers_it_alone(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    # Each of these takes longer to load than the answer.
+    unused = {"typer", "pydantic", "rich", "int3rceptor.config.model", "asyncio"}
+    ended = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "int3rceptor", "flows", *words],
+        capture_output=True,
+        text=True,
+        env={**environment(tmp_path), **UNMEASURED},
+        check=False,
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
+
+    assert "int3rceptor.store.queries" in loaded
+    assert loaded & unused == set()
+
+
 def test_a_start_with_a_plugin_loads_what_the_plugin_uses_alone(
     tmp_path: Path,
 ) -> None:
