@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from benchmarks.peers import GOPROXY, RELAY, SQUID, SSLSPLIT
-from benchmarks.proxies import INT3RCEPTOR, NO_PLUGIN, STAMP
+from benchmarks.proxies import INT3RCEPTOR, NO_PLUGIN, STAMP, WORKERS
 from benchmarks.report import Row, Target
-from benchmarks.scenarios import KIB, MIB
+from benchmarks.sizes import KIB, MIB
 
 MB = 1000**2
 Rows = Mapping[str, Row]
@@ -79,6 +79,18 @@ def _plugin_s(rows: Rows) -> float | None:
     if NO_PLUGIN not in rows or STAMP not in rows:
         return None
     return rows[STAMP].own_cpu_lowest_s - rows[NO_PLUGIN].own_cpu_lowest_s
+
+
+def _two_workers(rows: Rows) -> float | None:
+    """How many times one worker's rate two would have, each with a core to itself.
+
+    Told by the CPU of a request, of all processes: on the cores of this run there is
+    no room for both beside the load and the origin.
+    """
+    if INT3RCEPTOR not in rows or WORKERS not in rows:
+        return None
+    both = rows[WORKERS].cpu_per_unit_s
+    return 2 * rows[INT3RCEPTOR].cpu_per_unit_s / both if both else None
 
 
 def _cpu(
@@ -230,6 +242,15 @@ GOALS = (
         read=lambda rows: None if (took := _plugin_s(rows)) is None else took * 1e6,
         limit=12,
         shown="{:.1f} µs",
+    ),
+    Promise(
+        scenarios=("workers",),
+        level="goal",
+        wanted="two workers >= 1.7 x one, by the CPU of a request",
+        read=_two_workers,
+        limit=1.7,
+        shown="{:.2f} x",
+        is_minimum=True,
     ),
 )
 

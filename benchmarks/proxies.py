@@ -28,6 +28,7 @@ READY_LINE = re.compile(r"listening on (\S+):(\d+)")
 DIRECT, INT3RCEPTOR = "direct", "int3rceptor"
 NO_STORE, BARE = "int3rceptor-no-store", "int3rceptor-bare"
 NO_PLUGIN, STAMP = "int3rceptor-no-plugin", "int3rceptor-stamp"
+WORKERS = "int3rceptor-2-workers"
 STAMP_PLUGIN = "stamp.wat"
 
 
@@ -37,6 +38,7 @@ class Variant:
 
     has_store: bool
     plugin: Literal["logger", "stamp", ""]
+    workers: int = 1
 
 
 OURS = {
@@ -45,6 +47,7 @@ OURS = {
     STAMP: Variant(has_store=True, plugin="stamp"),
     NO_STORE: Variant(has_store=False, plugin="logger"),
     BARE: Variant(has_store=False, plugin=""),
+    WORKERS: Variant(has_store=True, plugin="logger", workers=2),
 }
 SYSTEMS = (DIRECT, *PEERS, *OURS)
 
@@ -196,6 +199,8 @@ def int3rceptor_command(
         command += ["--control", f"{ADDRESS}:0"]
     else:
         command += ["--control", "off", "--no-store"]
+    if variant.workers > 1:
+        command += ["--workers", str(variant.workers)]
     if variant.plugin == "logger":
         command += ["--plugin", str(setup.plugin)]
     elif variant.plugin == "stamp":

@@ -11,7 +11,8 @@ from statistics import median
 from typing import Literal
 
 from benchmarks.peers import MITMDUMP
-from benchmarks.scenarios import Sample, Sizes
+from benchmarks.sampling import Sample
+from benchmarks.sizes import Sizes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

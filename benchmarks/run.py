@@ -29,7 +29,9 @@ from benchmarks.proxies import (
     running,
 )
 from benchmarks.report import Absence, Report, Row, Target, rows
-from benchmarks.scenarios import SCENARIOS, SIZES, Sample, Scenario, Sizes
+from benchmarks.sampling import Sample
+from benchmarks.scenarios import SCENARIOS, Scenario
+from benchmarks.sizes import SIZES, Sizes
 from benchmarks.stage import RESULTS, client_of, stage
 from benchmarks.tables import text_table
 from benchmarks.validate import (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from benchmarks.clients import Client, Result, Seen
-from benchmarks.measure import BenchmarkError, Usage, reset_peak, settle, usage
+from benchmarks.measure import BenchmarkError
 from benchmarks.peers import (
     GOPROXY,
     MITMDUMP,
@@ -22,148 +22,21 @@ from benchmarks.proxies import (
     DIRECT,
     INT3RCEPTOR,
     NO_PLUGIN,
-    OURS,
     STAMP,
+    WORKERS,
     Fit,
     System,
 )
+from benchmarks.sampling import Meter, Sample
+from benchmarks.sizes import FIRST_AT_ONCE, Sizes
 
-KIB, MIB = 1024, 1024**2
 WARM_UP_REQUESTS = 320
 MEMORY_PARTS = 10  # how often memory is looked at; the first part is warm-up
-NEW_AT_ONCE, FIRST_AT_ONCE = 16, 8
-NOTHING = Usage(
-    cpu_s=0.0,
-    own_cpu_s=0.0,
-    rss_bytes=0,
-    own_rss_bytes=0,
-    peak_rss_bytes=0,
-    own_peak_rss_bytes=0,
-)
+NEW_AT_ONCE = 16
 Kind = Literal[
     "requests", "new", "first", "latency", "memory", "download", "upload", "idle"
 ]
 Version = Literal["plain", "h1", "h2"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sizes:
-    """How much load; only a run that `is_judged` is long enough to judge by."""
-
-    name: str
-    is_judged: bool
-    repetitions: int
-    requests: int
-    connections: int
-    first_contacts: int
-    memory_requests: int
-    idle_connections: int
-    peak_requests: int
-    paced_s: float
-    bulk_bytes: int
-
-    @property
-    def hosts(self) -> int:
-        """How many first contacts one system sees: those of each warm-up too."""
-        return self.repetitions * (self.first_contacts + FIRST_AT_ONCE)
-
-
-FULL = Sizes(
-    name="full",
-    is_judged=True,
-    repetitions=5,
-    requests=6_000,
-    connections=400,
-    first_contacts=120,
-    memory_requests=300_000,
-    idle_connections=1_000,
-    peak_requests=3_000,
-    paced_s=8.0,
-    bulk_bytes=100 * MIB,
-)
-SHORT = Sizes(
-    name="short",
-    is_judged=True,
-    repetitions=5,
-    requests=3_000,
-    connections=200,
-    first_contacts=60,
-    memory_requests=60_000,
-    idle_connections=1_000,
-    peak_requests=1_500,
-    paced_s=5.0,
-    bulk_bytes=100 * MIB,
-)
-QUICK = Sizes(
-    name="quick",
-    is_judged=False,
-    repetitions=1,
-    requests=800,
-    connections=60,
-    first_contacts=24,
-    memory_requests=8_000,
-    idle_connections=100,
-    peak_requests=400,
-    paced_s=2.0,
-    bulk_bytes=32 * MIB,
-)
-SMOKE = Sizes(
-    name="smoke",
-    is_judged=False,
-    repetitions=1,
-    requests=40,
-    connections=8,
-    first_contacts=8,
-    memory_requests=200,
-    idle_connections=8,
-    peak_requests=40,
-    paced_s=0.5,
-    bulk_bytes=4 * MIB,
-)
-SIZES = {sizes.name: sizes for sizes in (FULL, SHORT, QUICK, SMOKE)}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """One run of one scenario on one system.
-
-    CPU and memory are of the whole process tree; `own_*` of its first process alone,
-    which for INT3RCEPTOR is the one that carries the traffic. Each `*_rss_bytes` begins
-    with the size before the load; `fresh_rss_bytes` is that of our first process
-    before any request. `units` is what costs are divided by: requests, GiB
-    of bodies, connections held open. `sent` counts every request, the warm-up's too.
-    `spoken` is the HTTP version that the origin saw, where it was asked.
-    """
-
-    system: str
-    scenario: str
-    result: Result
-    units: float
-    cpu_s: float
-    own_cpu_s: float
-    busy_cpu_s: float
-    origin_cpu_s: float
-    rss_bytes: tuple[int, ...]
-    own_rss_bytes: tuple[int, ...]
-    peak_growth_bytes: int
-    own_peak_growth_bytes: int
-    sent: int
-    spoken: str = ""
-    fresh_rss_bytes: int = 0
-
-    def per_unit(self, cost: float) -> float:
-        """`cost` of the sample, for one unit."""
-        return cost / self.units if self.units else 0.0
-
-    def share(self, cpu_s: float) -> float:
-        """`cpu_s` as a share of a core while the load ran."""
-        return cpu_s / self.result.elapsed_s if self.result.elapsed_s else 0.0
-
-    @property
-    def own_drift(self) -> float:
-        """Change of the first process's size from after the first part to the end."""
-        first, last = self.own_rss_bytes[1], self.own_rss_bytes[-1]
-        return last / first - 1 if first else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +101,7 @@ class Scenario:
         self, system: System, client: Client, total: int, parts: int
     ) -> Sample:
         each, warm_up = total // parts, min(WARM_UP_REQUESTS, total)
-        meter = Meter(system, self, client.origin.pid)
+        meter = Meter(system, self.name, client.origin.pid)
         if self.version == "plain":
             spoken, before = "", warm_up
         else:
@@ -254,7 +127,7 @@ class Scenario:
 
     def _latency(self, system: System, client: Client, sizes: Sizes) -> Sample:
         """Half of what this system can do just now, asked for by the clock."""
-        meter = Meter(system, self, client.origin.pid)
+        meter = Meter(system, self.name, client.origin.pid)
         share = PEERS[system.name].share if system.name in PEERS else 1.0
         with client.h1_load(self.connections) as h1:
             _require_good(h1.run(WARM_UP_REQUESTS), system)
@@ -272,7 +145,7 @@ class Scenario:
         count = sizes.first_contacts if is_first else sizes.connections
         at_once = FIRST_AT_ONCE if is_first else NEW_AT_ONCE
         first_host = turn * (count + at_once) if is_first else None
-        meter = Meter(system, self, client.origin.pid)
+        meter = Meter(system, self.name, client.origin.pid)
         with client.new_load(at_once, first_host) as load:
             _require_good(load.run(at_once), system)
             return meter.sample(lambda: load.run(count), before=at_once)
@@ -282,7 +155,7 @@ class Scenario:
         count = sizes.idle_connections * self.times
         with client.h1_load(self.connections) as warm_up:
             _require_good(warm_up.run(WARM_UP_REQUESTS), system)
-        meter = Meter(system, self, client.origin.pid)
+        meter = Meter(system, self.name, client.origin.pid)
         meter.start()
         with client.h1_load(count) as load:
             return meter.sample(load.run_each, before=WARM_UP_REQUESTS)
@@ -290,75 +163,9 @@ class Scenario:
     def _bulk(self, system: System, client: Client, sizes: Sizes) -> Sample:
         client.warm_up(self.version)
         transfer = client.download if self.kind == "download" else client.upload
-        meter = Meter(system, self, client.origin.pid)
+        meter = Meter(system, self.name, client.origin.pid)
         gib = sizes.bulk_bytes / 1024**3
         return meter.sample(lambda: transfer(self.version), before=1, units=gib)
-
-
-class Meter:
-    """Reads a system before, within and after its load."""
-
-    def __init__(self, system: System, scenario: Scenario, origin_pid: int) -> None:
-        self._system = system
-        self._scenario = scenario
-        self._origin_pid = origin_pid
-        self._before: Usage | None = None
-
-    def start(self) -> None:
-        """Read the size before the load; earlier where connecting is part of it."""
-        self._settle()  # neither a start nor a warm-up is part of the load
-        if self._system.pid is not None:
-            reset_peak(self._system.pid)
-        self._before = self._read()
-
-    def sample(
-        self,
-        load: Callable[[], Result],
-        *,
-        parts: int = 1,
-        before: int,
-        units: float | None = None,
-    ) -> Sample:
-        """What `load`, done `parts` times, cost; by default per request.
-
-        `before` is how many requests the warm-up sent.
-        """
-        if self._before is None:
-            self.start()
-        start = self._before or NOTHING
-        origin_start = usage(self._origin_pid).cpu_s
-        results, usages = [], [start]
-        for _ in range(parts):
-            results.append(load())
-            usages.append(self._read())
-        busy_cpu_s = usages[-1].cpu_s - start.cpu_s
-        origin_cpu_s = usage(self._origin_pid).cpu_s - origin_start
-        self._settle()
-        end, total = self._read(), _sum(results)
-        return Sample(
-            system=self._system.name,
-            scenario=self._scenario.name,
-            result=total,
-            units=total.requests if units is None else units,
-            cpu_s=end.cpu_s - start.cpu_s,
-            own_cpu_s=end.own_cpu_s - start.own_cpu_s,
-            busy_cpu_s=busy_cpu_s,
-            origin_cpu_s=origin_cpu_s,
-            rss_bytes=tuple(each.rss_bytes for each in usages),
-            own_rss_bytes=tuple(each.own_rss_bytes for each in usages),
-            peak_growth_bytes=end.peak_rss_bytes - start.rss_bytes,
-            own_peak_growth_bytes=end.own_peak_rss_bytes - start.own_rss_bytes,
-            sent=before + total.requests + total.errors,
-            fresh_rss_bytes=self._system.fresh_rss_bytes,
-        )
-
-    def _settle(self) -> None:
-        variant = OURS.get(self._system.name)
-        if self._system.pid is not None and variant and variant.has_store:
-            settle(self._system.pid)
-
-    def _read(self) -> Usage:
-        return NOTHING if self._system.pid is None else usage(self._system.pid)
 
 
 def _require_good(warm_up: Result, system: System) -> None:
@@ -370,18 +177,6 @@ def _require_good(warm_up: Result, system: System) -> None:
 def _require_stamp(system: System, seen: Seen) -> None:
     if system.name == STAMP and not seen.stamp:
         raise BenchmarkError("the origin saw no stamp: the plugin did not run")
-
-
-def _sum(results: list[Result]) -> Result:
-    if len(results) == 1:
-        return results[0]
-    return Result(  # percentiles of parts do not add up to percentiles
-        requests=sum(result.requests for result in results),
-        errors=sum(result.errors for result in results),
-        elapsed_s=sum(result.elapsed_s for result in results),
-        load_cpu_s=sum(result.load_cpu_s for result in results),
-        error_texts=tuple(text for each in results for text in each.error_texts),
-    )
 
 
 RACE = (DIRECT, RELAY, MITMDUMP, PROXY_PY, SQUID, GOPROXY, MOCKTTP, INT3RCEPTOR)
@@ -474,6 +269,13 @@ SCENARIOS = (
         "requests",
         "h1",
         (NO_PLUGIN, STAMP),
+    ),
+    _scenario(
+        "workers",
+        "two worker processes, beside one",
+        "requests",
+        "h1",
+        (INT3RCEPTOR, WORKERS),
     ),
     _scenario(
         "new",

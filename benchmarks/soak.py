@@ -18,7 +18,8 @@ from benchmarks.clients import Result, require_tools
 from benchmarks.curve import Line, svg
 from benchmarks.measure import BenchmarkError, Usage, settle, usage
 from benchmarks.proxies import EXAMPLE_LOGGER, INT3RCEPTOR, REPOSITORY, System, running
-from benchmarks.scenarios import MIB, SCENARIOS
+from benchmarks.scenarios import SCENARIOS
+from benchmarks.sizes import MIB
 from benchmarks.stage import RESULTS, client_of, stage
 from benchmarks.validate import prove_kept, prove_plugin_ran
 

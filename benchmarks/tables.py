@@ -6,7 +6,8 @@ from typing import Literal
 
 from benchmarks.proxies import OURS
 from benchmarks.report import Row
-from benchmarks.scenarios import KIB, MIB, Kind
+from benchmarks.scenarios import Kind
+from benchmarks.sizes import KIB, MIB
 
 Cell = Callable[[Row], str]
 

@@ -18,7 +18,8 @@ from benchmarks.proxies import (
     int3rceptor_command,
 )
 from benchmarks.run import Round, chosen
-from benchmarks.scenarios import SCENARIOS, SMOKE, Scenario
+from benchmarks.scenarios import SCENARIOS, Scenario
+from benchmarks.sizes import SMOKE
 
 
 def place(folder: Path, *options: str) -> Place:

@@ -2,7 +2,8 @@ import pytest
 
 from benchmarks.promises import FLOORS, GOALS, targets
 from benchmarks.report import Target, rows
-from benchmarks.scenarios import SCENARIOS, Sample
+from benchmarks.sampling import Sample
+from benchmarks.scenarios import SCENARIOS
 from tests.support.benchmark_samples import sample
 
 
@@ -104,10 +105,21 @@ def test_a_plugin_is_what_it_costs_on_top_of_none() -> None:
     assert (target.measured, target.is_met) == ("11.0 µs", True)
 
 
+@pytest.mark.parametrize(("cpu_s", "met"), [(1.17, True), (1.18, False)])
+def test_two_workers_are_worth_what_the_cpu_of_a_request_leaves(
+    cpu_s: float, met: bool
+) -> None:
+    (target,) = judged(
+        "workers", sample("int3rceptor", 1.0), sample("int3rceptor-2-workers", cpu_s)
+    )
+    assert target.is_met == met
+
+
 def test_without_a_peer_or_without_us_nothing_is_claimed() -> None:
     assert judged("h1", sample("int3rceptor", 1.0)) == []
     assert judged("memory-h1", sample("mitmdump", 1.0)) == []
     assert judged("plugin", sample("int3rceptor-stamp", 1.0)) == []
+    assert judged("workers", sample("int3rceptor", 1.0)) == []
 
 
 def test_every_promise_is_of_a_scenario_that_exists() -> None:

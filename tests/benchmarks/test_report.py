@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.promises import targets
 from benchmarks.report import Absence, Report, from_json, rows
-from benchmarks.scenarios import SMOKE
+from benchmarks.sizes import SMOKE
 from tests.support.benchmark_samples import sample
 
 

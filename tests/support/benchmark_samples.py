@@ -1,7 +1,7 @@
 """Samples of a benchmark as a run would have taken them, with round figures."""
 
 from benchmarks.clients import Result
-from benchmarks.scenarios import Sample
+from benchmarks.sampling import Sample
 
 MIB = 1024**2
 
