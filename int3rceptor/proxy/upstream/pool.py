@@ -58,8 +58,6 @@ class _Entry:
     shared: list[H2Origin] = field(default_factory=list)
     waiters: deque[_Waiter] = field(default_factory=deque)
     open: int = 0
-    has_bound: bool = False
-    """Whether any connection was ever bound to an owner."""
     is_dialing_h2: bool = False
     is_h2_only: bool = False
     """Whether it refused HTTP/1.1: then everyone shares."""
@@ -93,6 +91,8 @@ class Pool:
         self._dial = dial
         self._limits = limits
         self._entries: dict[Origin, _Entry] = {}
+        # Those with a connection that was ever bound to an owner.
+        self._with_bound: set[_Entry] = set()
         self._alpn: OrderedDict[Origin, tuple[str, float]] = OrderedDict()
         self._open = 0
         self._waiting = 0
@@ -136,7 +136,7 @@ class Pool:
 
     def bound(self, connection: H1Origin) -> None:
         """An HTTP/1.1 connection serves one owner from now on."""
-        self._entries[connection.origin].has_bound = True
+        self._with_bound.add(self._entries[connection.origin])
 
     def has_room(self, connection: H2Origin) -> None:
         """An HTTP/2 stream ended, so another can begin; or all did, so that the
@@ -163,7 +163,7 @@ class Pool:
 
     def drop_owner(self, owner: object) -> None:
         """A client connection ended: what was bound to it must not serve another."""
-        for entry in list(self._entries.values()):
+        for entry in list(self._with_bound):
             for connection in [one for one in entry.idle if one.owner is owner]:
                 connection.close()
 
@@ -178,6 +178,7 @@ class Pool:
             # Whoever holds an entry has a place in it, or waits in it.
             if not entry.open and not entry.waiters:
                 del self._entries[entry.origin]
+                self._with_bound.discard(entry)
 
     async def aclose(self) -> None:
         """Close every connection listed; taken ones close with their exchange."""
@@ -201,7 +202,7 @@ class Pool:
             return next((one for one in entry.shared if one.reserve()), None)
         idle = entry.idle
         while idle:
-            i = _choice(idle, owner) if entry.has_bound else len(idle) - 1
+            i = _choice(idle, owner) if entry in self._with_bound else len(idle) - 1
             if i < 0:
                 break
             connection = idle.pop(i)
