@@ -4,8 +4,8 @@ Everything here is synchronous and called on the event loop, which makes each lo
 its own single flight. Knows nothing of connections, policy or HTTP.
 
 The standard library has no asyncio parameter for resuming TLS sessions. Both loops
-call `context.wrap_bio(...)` for each connection, so `OriginContext` is a cheap context
-per origin that passes the call on to one base context (system trust costs 50 ms and
+call `context.wrap_bio(...)` for each connection, so `OriginContext` stands in for one
+of each origin, and passes the call on to one base context (system trust costs 50 ms and
 1 MB to load) together with a remembered session and the protocols to offer.
 """
 
@@ -36,7 +36,7 @@ LEAF_ROTATION_S = 24 * 3600.0
 # One is enough to resume with; each more is work and bytes for both sides.
 SERVER_TICKETS = 1
 
-# 14 KiB each plus the sessions below; losing one costs one full handshake.
+# Small but for the sessions below; losing one costs one full handshake.
 MAX_ORIGIN_CONTEXTS = 256
 
 # So many connections to an origin can resume at once; each session is 6 KiB.
@@ -159,6 +159,14 @@ class OriginSslObject(DirectSslObject):
         except ssl.SSLCertVerificationError as error:
             raise _with_chain(error, self._unverified_chain()) from error
 
+    def getpeercert(self, binary_form: bool = False) -> bytes | None:  # type: ignore[override]
+        """The certificate as bytes; None for its fields, which nobody here reads.
+
+        Event loops ask for them after each handshake, and keep them: 60 µs, more for
+        a certificate with many names.
+        """
+        return super().getpeercert(True) if binary_form else None
+
     def _unverified_chain(self) -> tuple[bytes, ...]:
         """Give what the origin sent, DER, leaf first; empty if it cannot be known."""
         # Public from 3.13 on, where it gives DER; before, a method of the inner object
@@ -188,27 +196,41 @@ def _with_chain(
     return known
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Session:
+@dataclass(slots=True, kw_only=True)
+class _Resumable:
+    """A connection that was verified, or its session once it has ended."""
+
     server_hostname: str
-    session: ssl.SSLSession
     verified_at: float
+    source: ssl.SSLObject | ssl.SSLSession
+
+    def session(self) -> ssl.SSLSession | None:
+        """The session, if another connection can begin with it.
+
+        Each look at a connection's copies it, the certificate inside, byte by byte:
+        200 µs. So it is taken when it is wanted, or when the connection ends.
+        """
+        source = self.source
+        if isinstance(source, ssl.SSLSession):
+            return source
+        session = source.session
+        if session is None or session.has_ticket:
+            return session
+        is_by_id = source.version() != "TLSv1.3" and session.id
+        return session if is_by_id else None
 
 
-class OriginContext(ssl.SSLContext):
-    """The context for connections to one origin; resumes its sessions.
+class OriginContext:
+    """What connections to one origin offer, and the sessions that they resume.
 
-    It carries no settings itself: only `wrap_bio` may be used on it, which is what
-    both event loops do. Anything else trusts nobody and fails.
+    Event loops take it for an ssl.SSLContext: `wrap_bio` is all that they ask of one. A
+    real one would cost 260 µs and 13 KB for each origin, and hold no settings.
     """
 
-    def __init__(
-        self, _protocol: int, *, base: ssl.SSLContext, alpn: tuple[str, ...]
-    ) -> None:
-        super().__init__()
+    def __init__(self, base: ssl.SSLContext, alpn: tuple[str, ...]) -> None:
         self._base = base
         self._alpn = list(alpn)
-        self._sessions: deque[_Session] = deque(maxlen=MAX_SESSIONS_PER_ORIGIN)
+        self._resumable: deque[_Resumable] = deque(maxlen=MAX_SESSIONS_PER_ORIGIN)
 
     def wrap_bio(
         self,
@@ -218,9 +240,10 @@ class OriginContext(ssl.SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
-        remembered = None if session else self._take(server_hostname)
-        if remembered is not None:
-            session = remembered.session
+        """A connection of the base, with what is this origin's own."""
+        verified_at = None
+        if session is None:
+            session, verified_at = self._take(server_hostname)
         # A connection takes over what the base offers when it is made, and only then.
         self._base.set_alpn_protocols(self._alpn)
         wrapped = self._base.wrap_bio(
@@ -228,45 +251,57 @@ class OriginContext(ssl.SSLContext):
         )
         if isinstance(wrapped, OriginSslObject):
             wrapped.owner = self
-            if remembered is not None:
-                wrapped.verified_at = remembered.verified_at
+            wrapped.verified_at = verified_at
         return wrapped
 
-    def _take(self, server_hostname: str | bytes | None) -> _Session | None:
-        """Take a session out: used once each (RFC 8446, appendix C.4).
-
-        So a session that an origin chokes on cannot fail a second connection.
-        """
+    def _take(
+        self, server_hostname: str | bytes | None
+    ) -> tuple[ssl.SSLSession | None, float | None]:
+        """Take a session out, and when it was verified: used once each (RFC 8446,
+        appendix C.4), so that one an origin chokes on fails no second connection."""
         oldest = _now() - MAX_SESSION_AGE_S
-        while self._sessions:
-            found = self._sessions.pop()
+        while self._resumable:
+            found = self._resumable.pop()
             # The name was verified when the session began and is not verified again.
-            if found.server_hostname == server_hostname and found.verified_at > oldest:
-                return found
-        return None
+            if found.server_hostname != server_hostname or found.verified_at <= oldest:
+                continue
+            if (session := found.session()) is not None:
+                return session, found.verified_at
+        return None, None
 
     def remember(self, ssl_object: ssl.SSLObject) -> None:
-        """Keep the session of a connection made through this context for the next one.
+        """Let a connection made through this context be resumed by the next one.
 
         Call it after the first response: in TLS 1.3 the origin sends its tickets after
-        the handshake. Does nothing where there is nothing to resume.
+        the handshake. Call `ended` when the connection has ended.
         """
         if not isinstance(ssl_object, OriginSslObject) or ssl_object.owner is not self:
             return
-        session = ssl_object.session
-        host = ssl_object.server_hostname
-        if session is None or host is None:
-            return
-        if not session.has_ticket and (
-            ssl_object.version() == "TLSv1.3" or not session.id
-        ):
+        if ssl_object.server_hostname is None:
             return
         verified_at = _now()
         if ssl_object.session_reused and ssl_object.verified_at is not None:
             verified_at = ssl_object.verified_at
-        self._sessions.append(
-            _Session(server_hostname=host, session=session, verified_at=verified_at)
+        self._resumable.append(
+            _Resumable(
+                server_hostname=ssl_object.server_hostname,
+                verified_at=verified_at,
+                source=ssl_object,
+            )
         )
+
+    def ended(self, ssl_object: ssl.SSLObject) -> None:
+        """Keep no more of a connection than its session, if it is remembered: a tenth
+        of the memory."""
+        for one in self._resumable:
+            if one.source is not ssl_object:
+                continue
+            session = one.session()
+            if session is None:
+                self._resumable.remove(one)
+            else:
+                one.source = session
+            return
 
 
 class OriginContexts:
@@ -283,7 +318,7 @@ class OriginContexts:
         base = _build_origin_base(verification)
 
         def build(origin_key: str, alpn: tuple[str, ...]) -> OriginContext:
-            return OriginContext(ssl.PROTOCOL_TLS_CLIENT, base=base, alpn=alpn)
+            return OriginContext(base, alpn)
 
         self._contexts = functools.lru_cache(max_contexts)(build)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from int3rceptor.errors import (
     CertificateRejected,
     ConnectError,
     OriginClosed,
+    OriginError,
     OriginProtocolError,
     OriginTimeout,
     ProxyLoop,
@@ -20,6 +22,7 @@ from int3rceptor.errors import (
 from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers, RawHeaders
 from int3rceptor.model.message import Request
+from int3rceptor.proxy.upstream import dial
 from int3rceptor.proxy.upstream.answer import Answer, Origin
 from int3rceptor.proxy.upstream.dial import Dialer
 from int3rceptor.proxy.upstream.origins import Origins
@@ -182,6 +185,38 @@ async def test_a_body_that_has_gone_is_not_sent_twice(origins: Origins) -> None:
             await send(origins, put)
 
 
+async def test_a_connection_beside_another_resumes_its_session(
+    origin_tls: OriginTls, origins: Origins
+) -> None:
+    async def never_end(peer: H1Peer) -> None:
+        await peer.read_request()
+        await peer.send(response()[:-1])
+        await peer.read_to_end()
+
+    async with ScriptedOrigin(never_end, tls=origin_tls.server()) as origin:
+        got = [await send(origins, ask(origin.port, scheme="https")) for _ in "abc"]
+        resumed = [one.info.tls and one.info.tls.is_resumed for one in got]
+        for one in got:
+            await one.aclose()
+
+    assert resumed == [False, True, True]
+
+
+async def test_a_connection_after_another_resumes_its_session(
+    origin_tls: OriginTls, origins: Origins
+) -> None:
+    resumed = []
+    async with ScriptedOrigin(OnceEach(), tls=origin_tls.server()) as origin:
+        for _ in range(3):
+            got = await send(origins, ask(origin.port, scheme="https"))
+            resumed.append(got.info.tls and got.info.tls.is_resumed)
+            await whole(got)
+            await origins.pool.aclose()
+            await origin.wait_ended()
+
+    assert resumed == [False, True, True]
+
+
 async def test_nothing_listens(origins: Origins) -> None:
     port = closed_port()
 
@@ -189,6 +224,26 @@ async def test_nothing_listens(origins: Origins) -> None:
         await send(origins, ask(port))
     assert raised.value.advice
     assert origins.pool.open_connections == 0
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+async def test_an_address_is_not_looked_up(
+    origins: Origins, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    flags = []
+
+    def watched(host: str, port: int, flag: int = 0) -> list[dial.AddrInfo]:
+        flags.append(flag)
+        return real(host, port, flag)
+
+    real = dial._getaddrinfo
+    monkeypatch.setattr(dial, "_getaddrinfo", watched)
+    request = ask(closed_port())
+    request.host = address
+
+    with pytest.raises(OriginError, match="cannot connect"):
+        await send(origins, request)
+    assert flags == [socket.AI_NUMERICHOST]
 
 
 async def test_a_name_that_does_not_resolve(origins: Origins) -> None:

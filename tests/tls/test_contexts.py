@@ -1,8 +1,10 @@
 import asyncio
+import gc
 import ssl
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -233,6 +235,58 @@ async def test_the_second_connection_resumes(
     server.maximum_version = version
     async with serve(server) as port:
         assert [await visit(port, context) for _ in range(4)] == [False] + [True] * 3
+
+
+async def test_what_has_ended_is_kept_as_its_session_alone(
+    origin_tls: OriginTls,
+) -> None:
+    context = origin_contexts(origin_tls).get("one", ())
+    async with serve(origin_tls.server()) as port:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=context, server_hostname="localhost"
+        )
+        writer.write(b"x")
+        await reader.read(1)
+        connection = writer.get_extra_info("ssl_object")
+        context.remember(connection)
+        writer.close()
+        await writer.wait_closed()
+
+        context.ended(connection)
+        gone = weakref.ref(connection)
+        del connection, reader, writer
+        gc.collect()
+        assert gone() is None
+        assert await visit(port, context)
+
+
+def test_what_cannot_be_resumed_is_let_go(origin_tls: OriginTls) -> None:
+    context = origin_contexts(origin_tls).get("one", ())
+    server = origin_tls.server()
+    server.num_tickets = 0  # TLS 1.3 has nothing else to resume with
+    _, connection = shake_hands(server, context, "localhost")
+    _, stranger = shake_hands(server, context, "localhost")
+    context.remember(connection)
+    context.ended(stranger)
+    context.ended(connection)
+    gone = weakref.ref(connection)
+    del connection
+    gc.collect()
+
+    assert gone() is None
+    assert not shake_hands(server, context, "localhost")[1].session_reused
+
+
+def test_no_event_loop_is_told_the_fields_of_a_certificate(
+    origin_tls: OriginTls,
+) -> None:
+    context = origin_contexts(origin_tls).get("one", ())
+    _, asking = shake_hands(origin_tls.server(), context, "localhost")
+
+    der = asking.getpeercert(True)
+    assert asking.getpeercert() is None
+    assert der is not None
+    assert x509.load_der_x509_certificate(der).issuer.rfc4514_string()
 
 
 async def test_sessions_belong_to_one_origin_and_name(origin_tls: OriginTls) -> None:

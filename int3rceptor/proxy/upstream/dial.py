@@ -5,6 +5,7 @@ with everything else, and one slow name server must not hold it up.
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 import ssl
@@ -75,9 +76,8 @@ class Dialer:
 
     def remember(self, stream: ByteStream) -> None:
         """Keep the TLS session of a connection that has answered, for the next one."""
-        if isinstance(stream, _OriginStream) and stream.context is not None:
-            assert stream.ssl_object is not None
-            stream.context.remember(stream.ssl_object)
+        if isinstance(stream, _OriginStream):
+            stream.remember()
 
     def close(self) -> None:
         """Let the resolver threads end."""
@@ -92,13 +92,12 @@ class Dialer:
     async def _handshake(
         self, sock: socket.socket, origin: Origin, offered: tuple[str, ...]
     ) -> ByteStream:
-        stream = _OriginStream(self._loop)
-        stream.context = self._context(origin, offered)
+        stream = _OriginStream(self._loop, self._context(origin, offered))
         try:
             await self._loop.create_connection(
                 lambda: stream,
                 sock=sock,
-                ssl=stream.context,
+                ssl=cast("ssl.SSLContext", stream.context),
                 server_hostname=origin.sni or origin.host,
                 ssl_handshake_timeout=self._settings.tls_timeout_s,
                 ssl_shutdown_timeout=TLS_SHUTDOWN_S,
@@ -148,6 +147,8 @@ class Dialer:
         return sock
 
     async def _resolve(self, host: str, port: int) -> list[AddrInfo]:
+        with contextlib.suppress(socket.gaierror, UnicodeError):
+            return _getaddrinfo(host, port, socket.AI_NUMERICHOST)  # asks nobody
         try:
             found = await self._loop.run_in_executor(
                 self._resolver, _getaddrinfo, host, port
@@ -167,17 +168,32 @@ def _reason(error: OSError) -> str:
     return os.strerror(error.errno).lower() if error.errno else str(error)
 
 
-def _getaddrinfo(host: str, port: int) -> list[AddrInfo]:
+def _getaddrinfo(host: str, port: int, flags: int = 0) -> list[AddrInfo]:
     # typeshed also knows of answers for families that a stream socket has not.
     return cast(
-        "list[AddrInfo]", socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        "list[AddrInfo]",
+        socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags),
     )
 
 
 class _OriginStream(TransportStream):
     """A stream that knows which context its TLS session belongs to."""
 
-    context: OriginContext | None = None
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, context: OriginContext | None = None
+    ) -> None:
+        super().__init__(loop)
+        self.context = context
+
+    def remember(self) -> None:
+        """Let the next connection resume this one's session."""
+        if self.context is not None and self.ssl_object is not None:
+            self.context.remember(self.ssl_object)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.context is not None and self.ssl_object is not None:
+            self.context.ended(self.ssl_object)
 
 
 def tls_info(ssl_object: ssl.SSLObject | None, sni: str | None) -> TlsInfo | None:

@@ -14,8 +14,9 @@ from int3rceptor.proxy.upstream.h2_client import H2Origin
 from int3rceptor.proxy.upstream.pool import Connection, Pool, PoolLimits
 from int3rceptor.wire.fields import wants_upgrade
 
-EXPIRY_CHECK_S = 5.0
-"""How often idle connections are looked through: they expire after tens of seconds."""
+EXPIRY_CHECK_S = 1.0
+"""How often idle connections are looked through: those that came together end together,
+and each takes its time to close."""
 
 
 class Origins:
