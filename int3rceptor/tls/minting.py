@@ -29,10 +29,10 @@ MAX_COMMON_NAME_CHARS = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeafCertificate:
-    """A leaf and the key that goes with it, as PEM. The root is not in the chain:
-    a client that trusts it has it (RFC 8446, section 4.4.2)."""
+    """A leaf and the key that goes with it. The root is not in the chain: a client that
+    trusts it has it (RFC 8446, section 4.4.2)."""
 
-    certificate_pem: bytes
+    certificate_der: bytes
     key_pem: bytes = field(repr=False)
     not_after: datetime.datetime
 
@@ -83,7 +83,7 @@ class Minter:
             )
         )
         return LeafCertificate(
-            certificate_pem=certificate.public_bytes(serialization.Encoding.PEM),
+            certificate_der=certificate.public_bytes(serialization.Encoding.DER),
             key_pem=self._key_pem,
             not_after=certificate.not_valid_after_utc,
         )

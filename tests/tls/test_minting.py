@@ -1,4 +1,5 @@
 import datetime
+import ssl
 import subprocess
 from ipaddress import ip_address
 from pathlib import Path
@@ -39,7 +40,7 @@ def minter(authority: Authority) -> Minter:
 
 
 def leaf_for(minter: Minter, host: str) -> x509.Certificate:
-    return x509.load_pem_x509_certificate(minter.mint(host).certificate_pem)
+    return x509.load_der_x509_certificate(minter.mint(host).certificate_der)
 
 
 def alternative_names(
@@ -182,7 +183,9 @@ def leaf_files(any_authority: Authority, tmp_path: Path) -> dict[str, Path]:
     files = {}
     for index, host in enumerate(HOSTS):
         files[host] = tmp_path / f"leaf{index}.pem"
-        files[host].write_bytes(minter.mint(host).certificate_pem)
+        files[host].write_text(
+            ssl.DER_cert_to_PEM_cert(minter.mint(host).certificate_der)
+        )
     return files
 
 
