@@ -38,6 +38,7 @@ from int3rceptor.proxy.interception import intercept
 from int3rceptor.proxy.onboarding import OWN_HOST
 from int3rceptor.proxy.passthrough import is_passed_through
 from int3rceptor.proxy.recognise import (
+    Seen,
     peek_client_hello,
     recognise,
     take_connect_head,
@@ -120,14 +121,14 @@ class Connection:
 
     async def _begin(self, inbound: Inbound) -> Next:
         limits = self._limits
-        speech = await recognise(inbound, limits, limits.client_idle_s)
+        speech, data = await recognise(inbound, limits, limits.client_idle_s)
         session = Session(client=self._client)
         match speech:
             case Speech.TLS:
-                hello = await peek_client_hello(inbound, limits)
+                hello = await peek_client_hello(inbound, limits, data)
                 return self._intercept(inbound, session, hello)
             case Speech.CONNECT:
-                head = await take_connect_head(inbound, limits)
+                head = await take_connect_head(inbound, limits, data)
                 return self._connect(head, inbound)
             case Speech.HTTP1 | Speech.HTTP2:
                 stream = await inbound.to_stream()
@@ -242,17 +243,18 @@ class Connection:
         session = Session(client=self._client, target=(host, port))
         session.admit(host, port, flow.upstream)
         try:
-            speech = await recognise(inbound, limits, limits.silent_client_ms / 1000)
+            seen = await recognise(inbound, limits, limits.silent_client_ms / 1000)
         except StreamTimeout:
             return self._wait_for_either(inbound, flow, session)
-        return await self._go_on(inbound, flow, session, speech)
+        return await self._go_on(inbound, flow, session, seen)
 
     async def _go_on(
-        self, inbound: Inbound, flow: Flow, session: Session, speech: Speech
+        self, inbound: Inbound, flow: Flow, session: Session, seen: Seen
     ) -> Next:
+        speech = seen.speech
         match speech:
             case Speech.TLS:
-                hello = await peek_client_hello(inbound, self._limits)
+                hello = await peek_client_hello(inbound, self._limits, seen.data)
                 names = (hello.sni, flow.request.host)
                 patterns = self._services.settings.tls.passthrough
                 if is_passed_through(patterns, names, flow.request.port):
@@ -282,7 +284,7 @@ class Connection:
         except Int3rceptorError:
             origin.abort()
             raise
-        if isinstance(first, Speech):
+        if isinstance(first, Seen):
             origin.abort()
             return await self._go_on(inbound, flow, session, first)
         origin.unread(first)

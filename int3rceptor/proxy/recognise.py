@@ -1,6 +1,7 @@
 """What a client's first bytes are, looked at without taking them."""
 
 import time
+from typing import NamedTuple
 
 from int3rceptor.config.model import LimitsConfig
 from int3rceptor.errors import ClientProtocolError, StreamLost, StreamTimeout
@@ -12,10 +13,17 @@ from int3rceptor.wire.h1_framing import judge_request
 from int3rceptor.wire.sniff import Speech, sniff
 
 
+class Seen(NamedTuple):
+    """What comes first, and the bytes that said so, which are still there."""
+
+    speech: Speech
+    data: bytes
+
+
 async def recognise(
     inbound: Inbound, limits: LimitsConfig, first_byte_s: float
-) -> Speech:
-    """What comes first; UNDECIDED when it ends, or stops, before that is clear.
+) -> Seen:
+    """Look at the first bytes; UNDECIDED when it ends, or stops, before that is clear.
 
     StreamTimeout when no byte comes within `first_byte_s` seconds.
     """
@@ -29,16 +37,17 @@ async def recognise(
         if len(more) <= len(data):
             break
         data = more
-    return speech
+    return Seen(speech, data)
 
 
-async def take_connect_head(inbound: Inbound, limits: LimitsConfig) -> RequestHead:
+async def take_connect_head(
+    inbound: Inbound, limits: LimitsConfig, data: bytes
+) -> RequestHead:
     """Take the head of a CONNECT, and not a byte more: the kernel must still hold the
-    ClientHello behind it for the event loop's TLS.
+    ClientHello behind it for the event loop's TLS. `data` was seen of it.
 
     ClientProtocolError when it is malformed, too long, or does not come in time.
     """
-    data = b""
     deadline = time.monotonic() + limits.head_timeout_s
     while (end := data.find(b"\r\n\r\n", _first_line(data))) < 0:
         if len(data) > MAX_CONNECT_HEAD_BYTES:
@@ -58,13 +67,15 @@ async def take_connect_head(inbound: Inbound, limits: LimitsConfig) -> RequestHe
     return head
 
 
-async def peek_client_hello(inbound: Inbound, limits: LimitsConfig) -> ClientHello:
-    """The whole ClientHello, still there for the TLS that answers it.
+async def peek_client_hello(
+    inbound: Inbound, limits: LimitsConfig, data: bytes
+) -> ClientHello:
+    """The whole ClientHello, still there for the TLS that answers it; `data` was seen
+    of it.
 
     ClientProtocolError when it is none, StreamLost or StreamTimeout when it breaks off.
     """
     deadline = time.monotonic() + limits.head_timeout_s
-    data = await inbound.peek(1, _left_s(deadline))
     while isinstance(hello := parse_client_hello(data), NeedMore):
         data = await inbound.peek(hello.at_least, _left_s(deadline))
         if len(data) < hello.at_least:

@@ -1,4 +1,4 @@
-"""Reads a TLS ClientHello from its raw bytes: SNI, ALPN and versions.
+"""Reads a TLS ClientHello from its raw bytes: SNI and ALPN.
 
 Bytes in, values out: knows no socket, no ssl module and no policy. It judges only the
 structure; whether the handshake can succeed is for the TLS library to say.
@@ -26,10 +26,11 @@ _CLIENT_HELLO = 1
 
 _EXTENSION_SNI = 0  # RFC 6066, section 3
 _EXTENSION_ALPN = 16  # RFC 7301
-_EXTENSION_VERSIONS = 43  # RFC 8446, section 4.2.1
 _SNI_HOST_NAME = 0
 
+_BEFORE_SESSION_ID_BYTES = _MESSAGE_HEADER_BYTES + 2 + 32  # version and random
 _EXTENSION_HEADER = struct.Struct(">HH")
+_EXTENSION_HEADER_BYTES = _EXTENSION_HEADER.size
 
 _PAST_ITS_END = "a field of the ClientHello runs past its end"
 
@@ -54,14 +55,12 @@ class ClientHello:
     """What a client says before a certificate is chosen.
 
     `sni` is a valid lower-case A-label DNS name or None (absent, an IP literal,
-    garbage). `alpn` and `versions` are in the client's order, without GREASE values
-    (RFC 8701); before TLS 1.3 `versions` is the highest one alone. `raw_len` is the
-    length of the hello on the wire, record headers included.
+    garbage). `alpn` is in the client's order, without GREASE values (RFC 8701).
+    `raw_len` is the length of the hello on the wire, record headers included.
     """
 
     sni: str | None
     alpn: tuple[bytes, ...]
-    versions: tuple[int, ...]
     raw_len: int
 
 
@@ -80,7 +79,7 @@ def parse_client_hello(data: bytes) -> ClientHello | NeedMore:
     if isinstance(joined, NeedMore):
         return joined
     message, raw_len = joined
-    return _read_message(_Reader(message[_MESSAGE_HEADER_BYTES:]), raw_len)
+    return _read_message(message, raw_len)
 
 
 def _join_records(data: bytes) -> tuple[bytes, int] | NeedMore:
@@ -157,77 +156,70 @@ def _wire_size(message_bytes: int) -> int:
     return message_bytes + records * _RECORD_HEADER_BYTES
 
 
-class _Reader:
-    """Takes fields off the front of a byte string; never reads past its end."""
+def _read_message(message: bytes, raw_len: int) -> ClientHello:
+    """RFC 8446, section 4.1.2; RFC 5246, section 7.4.1.2.
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._position = 0
-
-    def __bool__(self) -> bool:
-        return self._position < len(self._data)
-
-    def take(self, count: int) -> bytes:
-        end = self._position + count
-        if end > len(self._data):
-            raise BadClientHello(_PAST_ITS_END)
-        taken = self._data[self._position : end]
-        self._position = end
-        return taken
-
-    def number(self, width: int) -> int:
-        return int.from_bytes(self.take(width), "big")
-
-    def vector(self, width: int, what: str) -> "_Reader":
-        """Take a vector whose length is `width` bytes; an empty one is malformed."""
-        content = self.take(self.number(width))
-        if not content:
-            raise BadClientHello(f"the ClientHello has an empty {what}")
-        return _Reader(content)
-
-    def rest(self) -> bytes:
-        return self.take(len(self._data) - self._position)
-
-    def end(self, what: str) -> None:
-        if self:
-            raise BadClientHello(f"bytes follow the {what} of the ClientHello")
-
-
-def _read_message(reader: _Reader, raw_len: int) -> ClientHello:
-    """RFC 8446, section 4.1.2; RFC 5246, section 7.4.1.2."""
-    legacy_version = reader.number(2)
-    reader.take(32)
-    if len(reader.take(reader.number(1))) > 32:
+    By positions and not by a reader that moves: each new connection pays for this.
+    """
+    session_id, position = _field(message, _BEFORE_SESSION_ID_BYTES, 1)
+    if len(session_id) > 32:
         raise BadClientHello("the session id of the ClientHello is over 32 bytes")
-    _judge_even(reader.vector(2, "cipher suite list").rest())
-    reader.vector(1, "compression list")
-    extensions = _read_extensions(reader)
-    versions: tuple[int, ...] = (legacy_version,)
-    if _EXTENSION_VERSIONS in extensions:
-        versions = _read_versions(_Reader(extensions[_EXTENSION_VERSIONS]))
+    ciphers, position = _vector(message, position, 2, "cipher suite list")
+    if len(ciphers) % 2:
+        raise BadClientHello(_PAST_ITS_END)
+    _, position = _vector(message, position, 1, "compression list")
+    extensions = _read_extensions(message, position)
     sni = extensions.get(_EXTENSION_SNI)
     alpn = extensions.get(_EXTENSION_ALPN)
     return ClientHello(
-        sni=None if sni is None else _read_sni(_Reader(sni)),
-        alpn=() if alpn is None else _read_alpn(_Reader(alpn)),
-        versions=versions,
+        sni=None if sni is None else _read_sni(sni),
+        alpn=() if alpn is None else _read_alpn(alpn),
         raw_len=raw_len,
     )
 
 
-def _read_extensions(reader: _Reader) -> dict[int, bytes]:
-    if not reader:
+def _field(data: bytes, position: int, width: int) -> tuple[bytes, int]:
+    """What follows its own length, which is `width` bytes; and where it ends."""
+    start = position + width
+    end = start + int.from_bytes(data[position:start], "big")
+    if end > len(data):
+        raise BadClientHello(_PAST_ITS_END)
+    return data[start:end], end
+
+
+def _vector(data: bytes, position: int, width: int, what: str) -> tuple[bytes, int]:
+    """As `_field`, where an empty one is malformed."""
+    content, end = _field(data, position, width)
+    if not content:
+        raise BadClientHello(f"the ClientHello has an empty {what}")
+    return content, end
+
+
+def _only_vector(extension: bytes, width: int, what: str, whole: str) -> bytes:
+    """The vector that is all of an extension."""
+    content, end = _vector(extension, 0, width, what)
+    _judge_end(extension, end, whole)
+    return content
+
+
+def _judge_end(data: bytes, end: int, what: str) -> None:
+    if end < len(data):
+        raise BadClientHello(f"bytes follow the {what} of the ClientHello")
+
+
+def _read_extensions(message: bytes, position: int) -> dict[int, bytes]:
+    if position == len(message):
         return {}  # TLS 1.2 and older may leave the whole block out.
-    block = reader.take(reader.number(2))
-    reader.end("extensions")
+    block, end = _field(message, position, 2)
+    _judge_end(message, end, "extensions")
     extensions: dict[int, bytes] = {}
     start, end = 0, len(block)
+    unpack = _EXTENSION_HEADER.unpack_from
     while start < end:
-        # There may be dozens, and each new connection pays for them: no reader here.
-        if start + _EXTENSION_HEADER.size > end:
+        if start + _EXTENSION_HEADER_BYTES > end:
             raise BadClientHello(_PAST_ITS_END)
-        kind, size = _EXTENSION_HEADER.unpack_from(block, start)
-        start += _EXTENSION_HEADER.size
+        kind, size = unpack(block, start)
+        start += _EXTENSION_HEADER_BYTES
         if kind in extensions:
             # RFC 8446, section 4.2. Two SNIs could show two readers two hosts.
             raise BadClientHello(f"the ClientHello has extension {kind} twice")
@@ -238,13 +230,14 @@ def _read_extensions(reader: _Reader) -> dict[int, bytes]:
     return extensions
 
 
-def _read_sni(reader: _Reader) -> str | None:
-    names = reader.vector(2, "server name list")
-    reader.end("server name extension")
-    host: bytes | None = None
-    while names:
-        kind = names.number(1)
-        name = names.vector(2, "server name").rest()
+def _read_sni(extension: bytes) -> str | None:
+    names = _only_vector(
+        extension, 2, "server name list", whole="server name extension"
+    )
+    position, host = 0, None
+    while position < len(names):
+        kind = names[position]
+        name, position = _vector(names, position + 1, 2, "server name")
         if kind != _SNI_HOST_NAME:
             continue
         if host is not None:
@@ -257,34 +250,15 @@ def _read_sni(reader: _Reader) -> str | None:
     return text if is_dns_name(text) else None
 
 
-def _read_alpn(reader: _Reader) -> tuple[bytes, ...]:
-    names = reader.vector(2, "ALPN list")
-    reader.end("ALPN extension")
+def _read_alpn(extension: bytes) -> tuple[bytes, ...]:
+    names = _only_vector(extension, 2, "ALPN list", whole="ALPN extension")
+    position = 0
     found: list[bytes] = []
-    while names:
-        name = names.vector(1, "ALPN name").rest()
+    while position < len(names):
+        name, position = _vector(names, position, 1, "ALPN name")
         if len(name) != 2 or not _is_grease(int.from_bytes(name, "big")):
             found.append(name)
     return tuple(found)
-
-
-def _read_versions(reader: _Reader) -> tuple[int, ...]:
-    offered = _read_numbers(reader.vector(1, "version list"))
-    reader.end("version extension")
-    return tuple(version for version in offered if not _is_grease(version))
-
-
-def _read_numbers(reader: _Reader) -> tuple[int, ...]:
-    content = reader.rest()
-    _judge_even(content)
-    numbers: tuple[int, ...] = struct.unpack(f">{len(content) // 2}H", content)
-    return numbers
-
-
-def _judge_even(numbers: bytes) -> None:
-    """A list of numbers of two bytes each must not end inside one."""
-    if len(numbers) % 2:
-        raise BadClientHello(_PAST_ITS_END)
 
 
 def _is_grease(value: int) -> bool:
