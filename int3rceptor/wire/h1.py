@@ -13,7 +13,7 @@ from int3rceptor.errors import (
 )
 from int3rceptor.model.headers import RawHeaders, to_bytes
 from int3rceptor.model.message import Informational, Request, Response
-from int3rceptor.wire.events import Event, RequestHead, ResponseHead
+from int3rceptor.wire.events import Event, ResponseHead
 from int3rceptor.wire.h1_connection import CLOSED, NEED_DATA, H1Connection, Signal
 from int3rceptor.wire.h1_framing import (
     Framing,
@@ -24,6 +24,7 @@ from int3rceptor.wire.h1_framing import (
 )
 from int3rceptor.wire.h1_plain import DONE, FAILED, IDLE
 from int3rceptor.wire.h1_serialise import (
+    NOTHING,
     Sending,
     asks_upgrade,
     informational_head,
@@ -41,6 +42,9 @@ MAX_LEADING_EMPTY_LINES = 4
 MAX_INFORMATIONAL = 32
 """1xx responses to one request: progress reports are few, a flood is an attack."""
 
+_HTTP_1_0 = b"%b / HTTP/1.0\r\nHost: a\r\n%b\r\n"
+_HTTP_1_1 = b"%b / HTTP/1.1\r\nHost: a\r\n%b\r\n"
+
 
 class H1Server(H1Connection):
     """The client-facing side of one connection; `scheme` is what its requests imply."""
@@ -51,8 +55,7 @@ class H1Server(H1Connection):
     def __init__(self, scheme: str = "http") -> None:
         super().__init__(h11.SERVER)
         self._scheme = scheme
-        self._empty_lines = 0
-        self._request: RequestHead | None = None
+        self._is_http10 = False
 
     @property
     def must_close(self) -> bool:
@@ -61,11 +64,11 @@ class H1Server(H1Connection):
         True as well when the response is at its end and the request is not: its rest
         would have to be read and thrown away.
         """
-        return self._must_close or (self._is_sent and not self._is_read)
+        return self._must_close or self._ends == (True, False)
 
     def informational(self, informational: Informational) -> bytes:
         """A 1xx response other than 101; nothing for a client of HTTP/1.0."""
-        if self._request is None or self._request.version == "HTTP/1.0":
+        if not self._method or self._is_http10:
             return b""  # RFC 9110, 15.2
         head = informational_head(informational)
         self._tell(
@@ -79,26 +82,21 @@ class H1Server(H1Connection):
         Before any request, or after a refused one, this is the answer to a fault: the
         connection closes after it.
         """
-        method, is_http10 = "", False
-        if self._request is not None:
-            method = self._request.method
-            is_http10 = self._request.version == "HTTP/1.0"
-        else:
-            self._must_close = True
-        sending = response_framing(response, method, is_http10=is_http10)
+        method, status = self._method, response.status
+        sending = response_framing(response, method, is_http10=self._is_http10)
         self._sending = sending
-        self._sends_body = may_have_body(method, response.status)
-        if close or (self._sends_body and sending == Sending()):
+        self._sends_body = sends_body = may_have_body(method, status)
+        if close or not method or (sends_body and sending is NOTHING):
             self._must_close = True
-        is_tunnel = method == "CONNECT" and response.status < 300
+        is_tunnel = method == "CONNECT" and status < 300
         close = self._must_close and not is_tunnel
         head = response_head(response, sending, close=close)
         response.sent = head[:-4]
-        length = sending.length if self._sends_body else 0
-        if self._engine is None and length is not None and response.status >= 200:
+        length = sending.length if sends_body else 0
+        if self._engine is None and length is not None and status >= 200:
             self._begin(length)
         else:
-            self._tell_head(response.status, sending, close=close)
+            self._tell_head(status, sending, close=close)
         return head
 
     def _tell_head(self, status: int, sending: Sending, *, close: bool) -> None:
@@ -111,23 +109,17 @@ class H1Server(H1Connection):
             self._pause_for_ever()
 
     def _retell(self, engine: h11.Connection) -> None:
-        if self._request is None or self._theirs.stage is IDLE:
+        if not self._method or self._theirs.stage is IDLE:
             return
         length = b"Content-Length: %d\r\n" % self._theirs.rest
-        engine.receive_data(_canonical_request(self._request, length))
+        engine.receive_data(self._canonical_request(length))
         engine.next_event()
         if self._theirs.stage is DONE:
             engine.next_event()
 
-    def _restart(self) -> None:
-        super()._restart()
-        self._request = None
-        self._empty_lines = 0
-
     def _read_head(self) -> Event | Signal:
-        if not (self._piece or self._buffer):
-            return CLOSED if self._is_eof else NEED_DATA
-        self._skip_empty_lines()
+        if (self._piece or self._buffer)[:1] == b"\r":
+            self._skip_empty_lines()
         raw = self._take_head()
         if raw is None:
             if not self._is_eof:
@@ -136,25 +128,31 @@ class H1Server(H1Connection):
                 raise self._cut_short("in the middle of a request head")
             return CLOSED
         head, framing = judge_request(raw, self._scheme)
-        self._request = head
+        self._method = head.method
+        self._is_http10 = head.version == "HTTP/1.0"
         # RFC 9112, 9.3: a proxy keeps no persistent connection with HTTP/1.0 clients.
-        if head.version == "HTTP/1.0" or b"close" in framing.options:
+        if self._is_http10 or b"close" in framing.options:
             self._must_close = True
         if self._ours.stage is not IDLE:
             raise ClientProtocolError("HTTP/1.1 state: a request after the response")
         is_plain = not (framing.is_chunked or framing.is_upgrade)
         if self._engine is not None or not is_plain or head.method == "CONNECT":
             fields = _canonical_fields(framing, close=self._must_close)
-            self._tell_engine(
-                _canonical_request(head, fields, is_upgrade=framing.is_upgrade)
-            )
+            if framing.is_upgrade:
+                fields += b"Upgrade: a\r\n"
+            self._tell_engine(self._canonical_request(fields))
         self._expect_body(head, framing)
         return head
 
+    def _canonical_request(self, fields: bytes) -> bytes:
+        """What h11 is told: the method and what frames, in the simplest form."""
+        form = _HTTP_1_0 if self._is_http10 else _HTTP_1_1
+        return form % (to_bytes(self._method), fields)
+
     def _skip_empty_lines(self) -> None:
         while self._piece.startswith(b"\r\n") or self._buffer.startswith(b"\r\n"):
-            self._empty_lines += 1
-            if self._empty_lines > MAX_LEADING_EMPTY_LINES:
+            self._tolerated += 1
+            if self._tolerated > MAX_LEADING_EMPTY_LINES:
                 raise ClientProtocolError("too many empty lines before a request")
             del self._joined()[:2]
             self._judged = 0
@@ -171,15 +169,13 @@ class H1Client(H1Connection):
 
     def __init__(self) -> None:
         super().__init__(h11.CLIENT)
-        self._method = ""
         self._asks_upgrade = False
-        self._informational = 0
 
     @property
     def is_reusable(self) -> bool:
         """Whether the connection can carry another exchange, after `next_cycle` if
         one has just ended. Bytes that nobody asked for make it unusable."""
-        if self._is_eof or self._has_bytes:
+        if self._is_eof or self._piece or self._buffer:
             return False
         is_idle = self._engine is None and self._ours.stage is IDLE
         return (is_idle and not self._must_close) or self._is_whole
@@ -190,10 +186,10 @@ class H1Client(H1Connection):
         head = request_head(request, sending, absolute_form=absolute_form)
         request.sent = head[:-4]
         self._sending = sending
-        self._sends_body = sending != Sending()
-        self._method = request.method
+        self._sends_body = sending is not NOTHING
+        self._method = method = request.method
         self._asks_upgrade = asks_upgrade(request)
-        may_switch = self._asks_upgrade or request.method == "CONNECT"
+        may_switch = self._asks_upgrade or method == "CONNECT"
         if self._engine is not None or sending.is_chunked or may_switch:
             fields = _framing_fields(sending)
             if self._asks_upgrade:
@@ -219,11 +215,6 @@ class H1Client(H1Connection):
         elif self._ours.stage is FAILED:
             engine.send_failed()
 
-    def _restart(self) -> None:
-        super()._restart()
-        self._method = ""
-        self._informational = 0
-
     def _read_head(self) -> Event | Signal:
         if not self._method:
             if self._has_bytes:
@@ -241,7 +232,7 @@ class H1Client(H1Connection):
             return head
         if _must_close_after(head, framing):
             self._must_close = True
-        is_counted = not head.has_body or head.length is not None
+        is_counted = head.length is not None or not head.has_body
         if self._engine is not None or not is_counted:
             fields = _canonical_fields(framing, close=self._must_close)
             # Always HTTP/1.1: whether an HTTP/1.0 origin keeps alive is decided here,
@@ -254,8 +245,8 @@ class H1Client(H1Connection):
         return head
 
     def _read_informational(self, head: ResponseHead) -> None:
-        self._informational += 1
-        if self._informational > MAX_INFORMATIONAL:
+        self._tolerated += 1
+        if self._tolerated > MAX_INFORMATIONAL:
             raise OriginProtocolError(f"more than {MAX_INFORMATIONAL} 1xx responses")
         if head.status == 101:
             self._judge_switch()
@@ -289,18 +280,6 @@ def _must_close_after(head: ResponseHead, framing: Framing) -> bool:
     if head.status == 204 and (framing.is_chunked or framing.length):
         return True  # forbidden (RFC 9112, 6.1); the body may well follow
     return head.has_body and not framing.is_chunked and framing.length is None
-
-
-def _canonical_request(
-    head: RequestHead, fields: bytes, *, is_upgrade: bool = False
-) -> bytes:
-    """What h11 is told: the method and what frames, in the simplest form."""
-    return b"%b / %b\r\nHost: a\r\n%b%b\r\n" % (
-        head.method.encode("ascii"),
-        head.version.encode("ascii"),
-        fields,
-        b"Upgrade: a\r\n" if is_upgrade else b"",
-    )
 
 
 def _canonical_fields(framing: Framing, *, close: bool) -> bytes:

@@ -21,8 +21,8 @@ from int3rceptor.wire.h1_framing import (
     judge_partial_head,
     refusal,
 )
-from int3rceptor.wire.h1_plain import DONE, FAILED, IDLE, Counted
-from int3rceptor.wire.h1_serialise import Sending, last_chunk
+from int3rceptor.wire.h1_plain import BODY, DONE, FAILED, IDLE, Counted
+from int3rceptor.wire.h1_serialise import NOTHING, last_chunk
 
 MAX_CUT_BYTES = 16 * 1024
 """What may follow a head in one read and is copied when that is cut off: a small body.
@@ -75,7 +75,9 @@ class H1Connection(ABC):
         self._guard: ChunkGuard | None = None
         self._failure: ProtocolError | OriginError | None = None
         self._must_close = False
-        self._sending = Sending()
+        self._method = ""  # of the exchange's request, "" while there is none
+        self._tolerated = 0
+        self._sending = NOTHING
         self._sends_body = False
 
     def receive(self, data: bytes) -> None:
@@ -112,7 +114,9 @@ class H1Connection(ABC):
             raise self._failure
         try:
             if self._reading is _HEAD:
-                return self._read_head()
+                if self._piece or self._buffer or self._is_eof:
+                    return self._read_head()
+                return NEED_DATA
             if self._reading is _PAUSED:
                 return PAUSED
             return self._read_body()
@@ -133,6 +137,8 @@ class H1Connection(ABC):
         """Forget the exchange that has ended."""
         self._reading = _HEAD
         self._sends_body = False
+        self._method = ""
+        self._tolerated = 0
         self._engine = None
         self._ours.stage = self._theirs.stage = IDLE
 
@@ -198,7 +204,8 @@ class H1Connection(ABC):
         length = framing.length if head.has_body else 0
         if length is not None:
             self._reading = _LENGTH
-            self._theirs.begin(length)
+            theirs = self._theirs
+            theirs.stage, theirs.rest = BODY, length
         elif framing.is_chunked:
             self._reading = _CHUNKED
             self._guard = ChunkGuard(self.peer)
@@ -225,13 +232,17 @@ class H1Connection(ABC):
     def take_body(self, limit: int) -> bytes | None:
         """The whole body, if it ends by count, is here and not above `limit` bytes:
         then the message is at its end. Else None, and `next_event` tells of it."""
-        rest = self._theirs.rest
+        theirs, piece = self._theirs, self._piece
+        rest = theirs.rest
         if self._engine is not None or self._reading is not _LENGTH:
             return None
-        if rest > limit or len(self._piece or self._buffer) < rest:
+        if rest > limit or len(piece or self._buffer) < rest:
             return None
-        body = self._take_counted() if rest else b""
-        self._theirs.stage = DONE
+        if len(piece) == rest:
+            body, self._piece, theirs.rest = piece, b"", 0
+        else:
+            body = self._take_counted()
+        theirs.stage = DONE
         self._reading = _PAUSED
         return body
 
@@ -304,7 +315,9 @@ class H1Connection(ABC):
         """The bytes of a body that is here to its end, and that end."""
         ours = self._ours
         sent = content if self._sends_body else b""
-        if self._engine is None and ours.passes(len(sent)):
+        is_expected = ours.stage is BODY and ours.rest == len(sent)
+        if is_expected and self._engine is None:
+            ours.stage, ours.rest = DONE, 0
             return sent
         return b"".join([*self.data(content), self.end(trailers)])
 
@@ -334,36 +347,27 @@ class H1Connection(ABC):
     @property
     def ends_by_close(self) -> bool:
         """Whether the end of the connection alone tells where that body ends."""
-        return self._sends_body and self._sending == Sending()
+        return self._sends_body and self._sending is NOTHING
 
     @property
     def _is_whole(self) -> bool:
         """Both messages are at their end, and nothing forbids another exchange."""
-        if self._must_close:
-            return False
-        if self._engine is None:
-            return self._ours.stage is DONE and self._theirs.stage is DONE
-        return self._is_sent and self._is_read
+        return not self._must_close and self._ends == (True, True)
 
     @property
-    def _is_sent(self) -> bool:
-        """Whether our message is at its end."""
-        if self._engine is None:
-            return self._ours.stage is DONE
-        return self._engine.our_state is h11.DONE
-
-    @property
-    def _is_read(self) -> bool:
-        """Whether the peer's message is at its end."""
-        if self._engine is None:
-            return self._theirs.stage is DONE
-        return self._engine.their_state is h11.DONE
+    def _ends(self) -> tuple[bool, bool]:
+        """Whether our message is at its end, and whether the peer's is."""
+        engine = self._engine
+        if engine is None:
+            return self._ours.stage is DONE, self._theirs.stage is DONE
+        return engine.our_state is h11.DONE, engine.their_state is h11.DONE
 
     def _begin(self, length: int) -> None:
         """Our message has a plain head, in an exchange that is plain so far."""
-        if self._ours.stage is not IDLE:
-            raise self._unsendable(f"the message is {self._ours.stage.value} already")
-        self._ours.begin(length)
+        ours = self._ours
+        if ours.stage is not IDLE:
+            raise self._unsendable(f"the message is {ours.stage.value} already")
+        ours.stage, ours.rest = BODY, length
 
     def _tell(self, event: h11.Event) -> list[bytes]:
         """Let h11 follow what we send; its bytes are used for data only."""

@@ -5,12 +5,14 @@ are smuggled. It knows nothing of connections, buffers or h11.
 """
 
 import re
+from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from int3rceptor.errors import ClientProtocolError, OriginProtocolError, ProtocolError
-from int3rceptor.model.headers import Headers, RawHeaders
+from int3rceptor.model.headers import Headers, RawHeaders, to_text
+from int3rceptor.wire.authority import MAX_PORT, parse_authority
 from int3rceptor.wire.events import RequestHead, ResponseHead
 from int3rceptor.wire.fields import comma_tokens, is_upgrade
 from int3rceptor.wire.h1_lines import (
@@ -56,7 +58,8 @@ class Peer(Enum):
 _CLIENT, _ORIGIN = Peer
 
 
-class Framing(NamedTuple):
+@dataclass(slots=True, frozen=True)  # read more often than made
+class Framing:
     """How a message's body ends, and what Connection says (lower-case options).
 
     Neither chunked nor a length: no body in a request, until close in a response.
@@ -68,12 +71,15 @@ class Framing(NamedTuple):
     is_upgrade: bool
 
 
-class _Block(NamedTuple):
-    """What the fields of a head say. `host` of requests only."""
+@dataclass(slots=True, frozen=True)
+class _Block:
+    """What the fields of a head say. `host` of requests only; `authority` is what it
+    reads as, and None where that has to be judged with the target."""
 
     raw: RawHeaders
     steering: frozenset[bytes]
     host: bytes | None
+    authority: str | None
     framing: Framing
 
 
@@ -93,6 +99,7 @@ _CONTROL = re.compile(
 _VERSIONS = {b"HTTP/1.%d" % minor: "HTTP/1.1" for minor in range(1, 10)} | {
     b"HTTP/1.0": "HTTP/1.0"
 }
+_SLASH = ord("/")
 _NO_OPTIONS: frozenset[bytes] = frozenset()
 _NO_BODY = Framing(None, False, _NO_OPTIONS, False)
 
@@ -135,22 +142,29 @@ def judge_request(head: bytes, scheme: str) -> tuple[RequestHead, Framing]:
         raise refusal(
             _CLIENT, f"{number[:20].decode()} is not spoken here in clear text", 505
         )
-    raw, steering, host, framing = _judge_block(head, line.end(), version, _CLIENT)
+    fields = head[line.end() :]
+    block = _requests.get((version, fields)) or _judge_block(fields, version, _CLIENT)
+    framing = block.framing
     has_body = framing.is_chunked or bool(framing.length)
-    if has_body and method == b"CONNECT":
+    is_connect = method == b"CONNECT"
+    if has_body and is_connect:
         # RFC 9110, 9.3.6: no defined meaning; the bytes after it are the tunnel's.
         raise ClientProtocolError("a CONNECT request with a body")
-    path, authority, scheme = judge_target(method, target, host, scheme)
+    is_absolute = False
+    authority = block.authority
+    if authority is None or is_connect or target[0] != _SLASH:
+        is_absolute = not is_connect and target[:1] not in (b"/", b"*")
+        target, authority, scheme = judge_target(method, target, block.host, scheme)
     request = RequestHead(
         method.decode("ascii"),
-        path,
+        target,
         authority,
         scheme,
         version,
-        Headers.judged(raw, steering),
+        Headers.judged(block.raw, block.steering),
         has_body,
         framing.length,
-        method != b"CONNECT" and target[:1] not in (b"/", b"*"),
+        is_absolute,
         head[:-4],
     )
     return request, framing
@@ -163,12 +177,14 @@ def judge_response(head: bytes, method: str) -> tuple[ResponseHead, Framing]:
     """
     end = head.find(b"\r\n") + 2
     version, status, reason = _judge_status_line(head[:end])
-    raw, steering, _, framing = _judge_block(head, end, version, _ORIGIN)
+    fields = head[end:]
+    block = _responses.get((version, fields)) or _judge_block(fields, version, _ORIGIN)
+    framing = block.framing
     response = ResponseHead(
         status,
         reason,
         version,
-        Headers.judged(raw, steering),
+        Headers.judged(block.raw, block.steering),
         may_have_body(method, status) and framing.length != 0,
         framing.length,
         head[:-4],
@@ -198,7 +214,7 @@ def may_have_body(method: str, status: int) -> bool:
 
 def judge_trailers(block: bytes, peer: Peer) -> Headers | None:
     """Judge a trailer section, its empty line included; None when it is empty."""
-    lines = judge_fields(block, 0, peer, is_trailer=True)
+    lines = judge_fields(block, peer, is_trailer=True)
     for line in lines:
         if line.key in FORBIDDEN_TRAILERS:
             name = line.field[0][:40].decode()
@@ -233,40 +249,37 @@ def judge_bytes(data: bytearray, start: int, end: int, peer: Peer) -> None:
         raise refusal(peer, f"{what} in line {number}")
 
 
-def judge_fields(
-    block: bytes, start: int, peer: Peer, *, is_trailer: bool = False
-) -> list[Line]:
-    """The fields from `start` to the end of `block`, which is an empty line."""
-    if len(block) - start <= 2:
+def judge_fields(block: bytes, peer: Peer, *, is_trailer: bool = False) -> list[Line]:
+    """The fields of `block`, which ends in an empty line."""
+    if len(block) <= 2:
         return []
-    lines = block[start:-4].split(b"\r\n")
+    lines = block[:-4].split(b"\r\n")
     limit = MAX_TRAILERS if is_trailer else MAX_FIELDS
     if len(lines) > limit:
         raise refusal(peer, f"more than {limit} header fields", 431)
     try:
         return list(map(received, lines))
     except BadLine:
-        _refuse_fields(block, start, peer, "trailers" if is_trailer else "head")
+        _refuse_fields(lines, peer, "trailers" if is_trailer else "head")
 
 
-def _judge_block(head: bytes, start: int, version: str, peer: Peer) -> _Block:
+def _judge_block(fields: bytes, version: str, peer: Peer) -> _Block:
     """Judge all fields of a head; the same bytes of the same version say the same."""
+    lines = judge_fields(fields, peer)
+    found: dict[bytes, list[bytes]] = {}
+    for line in lines:
+        if line.is_steering:
+            found.setdefault(line.key, []).append(line.field[1])
+    host = _judge_host(found, version) if peer is _CLIENT else None
+    block = _Block(
+        [line.field for line in lines],
+        frozenset(found),
+        host,
+        _read_host(host),
+        _judge_framing(found, version, peer),
+    )
     known = _requests if peer is _CLIENT else _responses
-    key = version, head[start:]
-    block = known.get(key)
-    if block is None:
-        lines = judge_fields(head, start, peer)
-        found: dict[bytes, list[bytes]] = {}
-        for line in lines:
-            if line.is_steering:
-                found.setdefault(line.key, []).append(line.field[1])
-        block = _Block(
-            [line.field for line in lines],
-            frozenset(found),
-            _judge_host(found, version) if peer is _CLIENT else None,
-            _judge_framing(found, version, peer),
-        )
-        known.remember(key, block, lines, len(key[1]))
+    known.remember((version, fields), block, lines, len(fields))
     return block
 
 
@@ -280,6 +293,16 @@ def _judge_host(found: dict[bytes, list[bytes]], version: str) -> bytes | None:
     if len(hosts) > 1:
         raise ClientProtocolError(f"{len(hosts)} Host fields; one is allowed")
     return hosts[0]
+
+
+def _read_host(host: bytes | None) -> str | None:
+    if not host:
+        return ""
+    try:
+        parse_authority(host, MAX_PORT)
+    except ClientProtocolError:
+        return None  # refused, but only if the target does not say where to go
+    return to_text(host)
 
 
 def _judge_framing(
@@ -341,9 +364,9 @@ def _refuse_start_line(head: bytes, peer: Peer) -> NoReturn:
     raise refusal(peer, f"the start line is not {form!r}: {line[:80]!r}")
 
 
-def _refuse_fields(block: bytes, start: int, peer: Peer, section: str) -> NoReturn:
-    first = 1 if start == 0 else 2
-    for number, line in enumerate(block[start:-4].split(b"\r\n"), first):
+def _refuse_fields(lines: list[bytes], peer: Peer, section: str) -> NoReturn:
+    first = 2 if section == "head" else 1  # a head's first line is the start line
+    for number, line in enumerate(lines, first):
         if problem := _field_problem(line):
             raise refusal(peer, f"{problem} in line {number} of the {section}")
     raise refusal(peer, f"malformed fields in the {section}")

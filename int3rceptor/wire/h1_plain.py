@@ -29,19 +29,6 @@ class Counted:
         self.stage = IDLE
         self.rest = 0
 
-    def begin(self, length: int) -> None:
-        """The head has passed."""
-        self.stage = BODY
-        self.rest = length
-
-    def passes(self, size: int) -> bool:
-        """Have `size` bytes of body and the end pass, if no more and no less is due."""
-        if self.stage is not BODY or size != self.rest:
-            return False
-        self.rest = 0
-        self.stage = DONE
-        return True
-
     def take(self, size: int) -> str:
         """Count a piece of body; what is wrong with it, or ""."""
         if self.stage is not BODY:

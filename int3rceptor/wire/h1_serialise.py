@@ -27,10 +27,14 @@ from int3rceptor.wire.fields import (
 )
 from int3rceptor.wire.h1_framing import (
     FORBIDDEN_TRAILERS,
+    MAX_KNOWN_STATUS_LINES,
     Peer,
     refusal,
 )
 from int3rceptor.wire.h1_lines import BadLine, KnownBlocks, Line, sendable
+
+MAX_KNOWN_LENGTHS = 1024
+"""Lengths whose Sending is kept: what is asked for again is mostly as long."""
 
 MAX_KNOWN_OPTIONS = 64
 """Sets of Connection options whose meaning is remembered: there are about three."""
@@ -62,7 +66,9 @@ _known: KnownBlocks[
 ] = KnownBlocks()
 """Fields as they were sent, by all that this depends on."""
 
-_NOTHING = Sending()
+_of_length = lru_cache(MAX_KNOWN_LENGTHS)(Sending)
+
+NOTHING = Sending()
 _CHUNKED = Sending(is_chunked=True)
 _AS_RECEIVED = Sending(keeps_length=True)
 
@@ -75,6 +81,7 @@ _NAMES = {
     b"te": b"TE",
     b"transfer-encoding": b"Transfer-Encoding",
 }
+_SAID_ANEW = frozenset((b"te", b"upgrade"))
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 _ALWAYS_DROPPED = HOP_BY_HOP | _FRAMING
 _REQUEST_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [^\x00-\x20\x7f]+ HTTP/1\.1")
@@ -88,95 +95,108 @@ def asks_upgrade(request: Request) -> bool:
 
 def request_framing(request: Request) -> Sending:
     """How a request's body is sent (the next hop is taken to speak HTTP/1.1)."""
-    body, headers = request.body, request.headers
-    if request.method == "CONNECT":
-        return _NOTHING
-    if _has_trailers(body, headers):
+    body, content, method = request.body, request.body.content, request.method
+    if method == "CONNECT":
+        return NOTHING
+    if _has_trailers(body, request.headers):
         return _CHUNKED
-    if body.content is None:
+    if content is None:
         return _CHUNKED if body.length is None else Sending(body.length)
-    if body.content or request.method in _METHODS_WITH_CONTENT:
-        return Sending(len(body.content))
-    return _NOTHING if _FRAMING.isdisjoint(headers.steering) else Sending(0)
+    if content or method in _METHODS_WITH_CONTENT:
+        return _of_length(len(content))
+    return NOTHING if _FRAMING.isdisjoint(request.headers.steering) else Sending(0)
 
 
 def response_framing(response: Response, method: str, *, is_http10: bool) -> Sending:
     """How a response's body is sent to a client that asked with `method`."""
-    status, body, headers = response.status, response.body, response.headers
+    status, body, content = response.status, response.body, response.body.content
     # RFC 9110, 8.6 and 9.3.6: neither field on 1xx, 204 and a CONNECT that succeeded.
     if status < 200 or status == 204 or (method == "CONNECT" and status < 300):
-        return _NOTHING
+        return NOTHING
     if status == 304 or method == "HEAD":
-        if method == "HEAD" and body.content and b"content-length" not in headers:
-            return Sending(len(body.content))
+        is_told = b"content-length" in response.headers
+        if method == "HEAD" and content and not is_told:
+            return _of_length(len(content))
         return _AS_RECEIVED
-    if not is_http10 and _has_trailers(body, headers):
+    if not is_http10 and _has_trailers(body, response.headers):
         return _CHUNKED
-    if body.content is not None:
-        return Sending(len(body.content))
+    if content is not None:
+        return _of_length(len(content))
     if body.length is not None:
         return Sending(body.length)
-    return _NOTHING if is_http10 else _CHUNKED
+    return NOTHING if is_http10 else _CHUNKED
 
 
 def request_head(request: Request, sending: Sending, *, absolute_form: bool) -> bytes:
     """The head of `request` for the next hop; `absolute_form` when that is a proxy."""
     headers = request.headers
-    steering = headers.steering
     authority = request.authority or format_authority(
         request.host, request.port, request.scheme
     )
-    own = {b"host": to_bytes(authority)}
+    own: Own = ((b"host", to_bytes(authority)),)
     options = _NO_OPTIONS
-    if b"upgrade" in steering and asks_upgrade(request):
-        options = _UPGRADE
-    if b"te" in steering and accepts_trailers(headers):
-        # RFC 9110, 10.1.4: TE is for one hop, so it is said again, and named.
-        own[b"te"] = b"trailers"
-        options = (*options, b"TE")
-    if request.version == "HTTP/2":
-        crumbs = headers.get_all_bytes(b"cookie")
-        if len(crumbs) > 1:
-            # RFC 9113, 8.2.3: crumbs become one field before they reach HTTP/1.
-            own[b"cookie"] = b"; ".join(crumbs)
+    if request.version == "HTTP/2" or not _SAID_ANEW.isdisjoint(headers.steering):
+        own, options = _said_anew(request, own)
     target = _target(request, authority) if absolute_form else request.target
     line = b"%b %b HTTP/1.1" % (to_bytes(request.method), target)
     if not _REQUEST_LINE.fullmatch(line):
         raise _unsendable(line, Peer.CLIENT)
     try:
-        return line + _next_hop_fields(headers, sending, tuple(own.items()), options)
+        return line + _next_hop_fields(headers, sending, own, options)
     except BadLine:
         raise _unsendable(line, Peer.CLIENT) from None
+
+
+def _said_anew(request: Request, own: Own) -> tuple[Own, Options]:
+    """What a request says to the next hop alone, beside `own`."""
+    headers = request.headers
+    options = _UPGRADE if asks_upgrade(request) else _NO_OPTIONS
+    if accepts_trailers(headers):
+        # RFC 9110, 10.1.4: TE is for one hop, so it is said again, and named.
+        own = (*own, (b"te", b"trailers"))
+        options = (*options, b"TE")
+    if request.version == "HTTP/2":
+        crumbs = headers.get_all_bytes(b"cookie")
+        if len(crumbs) > 1:
+            # RFC 9113, 8.2.3: crumbs become one field before they reach HTTP/1.
+            own = (*own, (b"cookie", b"; ".join(crumbs)))
+    return own, options
 
 
 def response_head(response: Response, sending: Sending, *, close: bool) -> bytes:
     """The head of `response` for the client; `close` says that the connection ends."""
     options = _CLOSE if close else _NO_OPTIONS
-    if response.status == 101 and wants_upgrade(response.headers):
+    status, reason, headers = response.status, response.reason, response.headers
+    if status == 101 and wants_upgrade(headers):
         options = _UPGRADE
-    reason = response.reason
     if not reason and not response.version.startswith("HTTP/1"):
-        reason = _REASONS.get(response.status, b"")
-    return _answer_head(response.status, reason, response.headers, sending, options)
+        reason = _REASONS.get(status, b"")
+    return _answer_head(status, reason, headers, sending, options)
 
 
 def informational_head(informational: Informational) -> bytes:
     """The head of a 1xx response other than 101."""
     status = informational.status
     reason = informational.reason or _REASONS.get(status, b"")
-    return _answer_head(status, reason, informational.headers, _NOTHING, _NO_OPTIONS)
+    return _answer_head(status, reason, informational.headers, NOTHING, _NO_OPTIONS)
 
 
 def _answer_head(
     status: int, reason: bytes, headers: Headers, sending: Sending, options: Options
 ) -> bytes:
-    line = b"HTTP/1.1 %d %b" % (status, reason)
-    if not _STATUS_LINE.fullmatch(line):
-        raise _unsendable(line, Peer.ORIGIN)
+    line = _status_line(status, reason)
     try:
         return line + _next_hop_fields(headers, sending, (), options)
     except BadLine:
         raise _unsendable(line, Peer.ORIGIN) from None
+
+
+@lru_cache(MAX_KNOWN_STATUS_LINES)
+def _status_line(status: int, reason: bytes) -> bytes:
+    line = b"HTTP/1.1 %d %b" % (status, reason)
+    if not _STATUS_LINE.fullmatch(line):
+        raise _unsendable(line, Peer.ORIGIN)
+    return line
 
 
 def last_chunk(trailers: Headers | None, author: Peer) -> bytes:
