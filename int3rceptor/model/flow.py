@@ -103,7 +103,7 @@ class RuleFacts:
     does: tuple[str, ...]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Times:
     """Seconds on the monotonic clock; 0.0 where the phase was not reached."""
 
@@ -137,7 +137,7 @@ class Participant:
     micros: int = 0
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)  # by name alone its making would take twice as long
 class Flow:
     """One exchange from accept to the last byte.
 
@@ -154,7 +154,7 @@ class Flow:
     client: ClientInfo
     request: Request
     kind: FlowKind = FlowKind.HTTP
-    id: int = field(default_factory=lambda: next(_serial))
+    id: int = field(default_factory=_serial.__next__)
     response: Response | None = None
     origin: OriginInfo | None = None
     upstream: Upstream | None = None

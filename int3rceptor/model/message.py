@@ -15,7 +15,7 @@ def format_authority(host: str, port: int, scheme: str) -> str:
     return name if DEFAULT_PORTS.get(scheme) == port else f"{name}:{port}"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Request:
     """One request.
 
@@ -87,7 +87,7 @@ class Request:
             self.headers[b"Host"] = self.authority
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Response:
     """One final response; `version` is the origin's ("" when the proxy made it).
 

@@ -27,8 +27,8 @@ from int3rceptor.proxy.onboarding import OWN_HOST
 from int3rceptor.proxy.refusals import linger
 from int3rceptor.proxy.requests import build_flow
 from int3rceptor.proxy.session import Session
-from int3rceptor.wire.events import Data, End, RequestHead
-from int3rceptor.wire.h1 import CLOSED, H1Server
+from int3rceptor.wire.events import Data, End, Event, RequestHead
+from int3rceptor.wire.h1 import NEED_DATA, H1Server, Signal
 
 log = logging.getLogger("int3rceptor.proxy")
 
@@ -94,7 +94,8 @@ class H1ServerConnection:
             await self._connect(head, self._stream)
             return False
         flow = self._flow = self._begin(head)
-        if self._is_sent_straight_to_us(head):
+        if self._session.target is None and not head.is_absolute:
+            # A path alone, outside of a tunnel, was meant for a web server: for us.
             flow.request.host = OWN_HOST
         upgraded = await self._exchanges.run(flow, self._session, self)
         if upgraded is not None:
@@ -126,10 +127,6 @@ class H1ServerConnection:
         body = Body(content, source=source, length=head.length)
         return build_flow(head, body, self._session)
 
-    def _is_sent_straight_to_us(self, head: RequestHead) -> bool:
-        """A path alone, outside of a tunnel, was meant for a web server: for us."""
-        return self._session.target is None and not head.is_absolute
-
     # The Responder of the exchange that runs
 
     def informational(self, head: Informational) -> None:
@@ -144,7 +141,9 @@ class H1ServerConnection:
         """Send the whole response."""
         self.has_started = True
         codec, stream, body = self._codec, self._stream, response.body
-        head = codec.head(response, close=is_last or self._must_give_up_request())
+        if not is_last and (self._is_draining or not self._is_request_whole):
+            is_last = self._must_give_up_request()
+        head = codec.head(response, close=is_last)
         if response.status == 101:
             stream.write(head)
         elif body.content is not None or body.length == 0 or not codec.sends_body:
@@ -195,28 +194,35 @@ class H1ServerConnection:
     # Reading
 
     async def _next_head(self) -> RequestHead | None:
-        wait_s = self._limits.client_idle_s
-        head_s = self._limits.head_timeout_s
-        deadline = 0.0
-        while True:
-            event = self._codec.next_event()
-            if isinstance(event, RequestHead):
-                return event
-            if event is CLOSED:
+        codec = self._codec
+        event = codec.next_event()
+        if event is NEED_DATA:
+            try:
+                codec.receive(await self._stream.read(self._limits.client_idle_s))
+            except StreamTimeout:
                 return None
+            event = codec.next_event()
+            if event is NEED_DATA:
+                event = await self._rest_of_head()
+        return event if isinstance(event, RequestHead) else None
+
+    async def _rest_of_head(self) -> Event | Signal:
+        # One deadline for the whole head: a byte now and then does not extend it.
+        head_s = self._limits.head_timeout_s
+        deadline = time.monotonic() + head_s
+        event: Event | Signal = NEED_DATA
+        while event is NEED_DATA:
+            wait_s = max(0.0, deadline - time.monotonic())
             try:
                 data = await self._stream.read(wait_s)
             except StreamTimeout:
-                if not deadline:
-                    return None
                 raise ClientProtocolError(
                     f"the rest of the request's head did not come within {head_s:g} s",
                     status=408,
                 ) from None
             self._codec.receive(data)
-            # One deadline for the whole head: a byte now and then does not extend it.
-            deadline = deadline or time.monotonic() + head_s
-            wait_s = max(0.0, deadline - time.monotonic())
+            event = self._codec.next_event()
+        return event
 
     def _take_end(self) -> None:
         event = self._codec.next_event()

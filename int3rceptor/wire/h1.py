@@ -180,6 +180,13 @@ class H1Client(H1Connection):
         is_idle = self._engine is None and self._ours.stage is IDLE
         return (is_idle and not self._must_close) or self._is_whole
 
+    def renew(self) -> bool:
+        """Make ready for the next exchange; False when there can be none."""
+        if self._is_eof or self._piece or self._buffer or not self._is_whole:
+            return False
+        self._restart()
+        return True
+
     def head(self, request: Request, *, absolute_form: bool = False) -> bytes:
         """The request's head; its body goes through `data` and `end`."""
         sending = request_framing(request)

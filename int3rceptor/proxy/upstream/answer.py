@@ -72,7 +72,8 @@ class _Reached(Protocol):
 def is_bound(request: Headers, response: Headers) -> bool:
     """Whether this exchange authenticates its connection, not itself: then that serves
     one client from now on (RFC 4559, 6)."""
-    if _CREDENTIALS.isdisjoint(request.steering | response.steering):
+    asked, answered = request.steering, response.steering
+    if _CREDENTIALS.isdisjoint(asked) and _CREDENTIALS.isdisjoint(answered):
         return False
     given = request.get_all("authorization")
     offered = response.get_all("www-authenticate")

@@ -54,7 +54,9 @@ class Origins:
         """
         wants_h2 = self._wants_h2(request, client_is_http2)
         for attempt in range(MAX_RETRIES):
-            connection = await self.pool.acquire(origin, wants_h2=wants_h2, owner=owner)
+            connection = self.pool.take(origin, wants_h2, owner) or (
+                await self.pool.acquire(origin, wants_h2=wants_h2, owner=owner)
+            )
             try:
                 answer = await connection.exchange(request, pass_on, owner)
             except OriginError as error:
@@ -101,16 +103,11 @@ class Origins:
         await self.pool.aclose()
 
     def _wants_h2(self, request: Request, client_is_http2: bool) -> bool:
-        # An upgrade (WebSocket) exists in HTTP/1.1 only (RFC 9113, 8.6).
-        if request.scheme != "https" or wants_upgrade(request.headers):
+        mode = self._settings.http2
+        if mode == "never" or (mode == "mirror" and not client_is_http2):
             return False
-        match self._settings.http2:
-            case "always":
-                return True
-            case "never":
-                return False
-            case "mirror":
-                return client_is_http2
+        # An upgrade (WebSocket) exists in HTTP/1.1 only (RFC 9113, 8.6).
+        return request.scheme == "https" and not wants_upgrade(request.headers)
 
     async def _dial(self, origin: Origin, may_use_h2: bool) -> Connection:
         if origin.scheme == "https":

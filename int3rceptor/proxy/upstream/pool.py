@@ -104,18 +104,29 @@ class Pool:
         alpn, learned = self._alpn.get(origin, (None, 0.0))
         return alpn if self._loop.time() - learned < ALPN_TRUST_S else None
 
+    def take(
+        self, origin: Origin, wants_h2: bool, owner: object | None
+    ) -> Connection | None:
+        """A connection with room for one exchange, if one is there and nobody waits."""
+        entry = self._entries.get(origin)
+        if entry is None or entry.waiters:
+            return None
+        if wants_h2 or entry.is_h2_only:
+            wants_h2 = self._may_share(entry, wants_h2)
+        return self._take(entry, wants_h2, owner)
+
     async def acquire(
         self, origin: Origin, *, wants_h2: bool, owner: object | None = None
     ) -> Connection:
         """A connection with room for one exchange; the errors of dialling, or
         PoolExhausted when none becomes free in time."""
+        connection = self.take(origin, wants_h2, owner)
+        if connection is not None:
+            return connection
         entry = self._entries.get(origin)
         if entry is None:
             entry = self._entries[origin] = _Entry(origin=origin)
         may_share = self._may_share(entry, wants_h2)
-        connection = None if entry.waiters else self._take(entry, may_share, owner)
-        if connection is not None:
-            return connection
         if not entry.waiters and self._may_dial(entry, may_share):
             self._reserve(entry, may_share)
         else:
@@ -132,7 +143,8 @@ class Pool:
             return
         connection.idle_since = self._loop.time()
         self._entries[connection.origin].idle.append(connection)
-        self._serve_all()
+        if self._waiting or self._is_serving:
+            self._serve_all()
 
     def bound(self, connection: H1Origin) -> None:
         """An HTTP/1.1 connection serves one owner from now on."""
