@@ -38,7 +38,7 @@ from int3rceptor.proxy.failures import failure_page, listener_failed_page
 from int3rceptor.proxy.onboarding import OWN_HOST, Onboarding
 from int3rceptor.proxy.session import Session
 from int3rceptor.proxy.tunnel import relay
-from int3rceptor.proxy.upstream.answer import Answer, Origin
+from int3rceptor.proxy.upstream.answer import Answer, origin_of
 from int3rceptor.proxy.upstream.origins import Origins
 
 log = logging.getLogger("int3rceptor.proxy")
@@ -135,7 +135,8 @@ class Exchanges:
         the record. Once for each flow."""
         if flow.times.ended:
             return
-        self._announce(flow)
+        if not flow.is_announced:
+            self._announce(flow)
         flow.times.ended = time.monotonic()
         relayed = flow.bytes_up, flow.bytes_down
         flow.bytes_up += flow.request.body.passed
@@ -172,7 +173,9 @@ class Exchanges:
             return None
         answer = await self._ask_origin(flow, session, client)
         try:
-            await self._hand_back(flow, client)
+            if self._hooks.is_heard(RESPONSE, flow):
+                await self._ask_about_answer(flow, client)
+            await self._respond(flow, client, flow.response or answer.response)
             await answer.settle()
         except BaseException:
             await answer.aclose()
@@ -204,9 +207,10 @@ class Exchanges:
         self, flow: Flow, session: Session, client: Responder
     ) -> Answer:
         request = flow.request
-        sni = session.sni if session.target == (request.host, request.port) else None
-        origin = Origin(request.scheme, request.host, request.port, sni)
-        if upstream := session.upstream(request.host, request.port):
+        host, port = place = request.host, request.port
+        sni = session.sni if session.target == place else None
+        origin = origin_of(request.scheme, host, port, sni)
+        if upstream := session.upstream(host, port):
             origin = origin._replace(via=upstream.address)
             if flow.upstream is None:  # else on_connect was asked of this flow itself
                 flow.upstream, author = upstream, upstream.author
@@ -228,15 +232,12 @@ class Exchanges:
             flow.informational.append(head)
         client.informational(head)
 
-    async def _hand_back(self, flow: Flow, client: Responder) -> None:
-        """on_response, then the answer's way to the client."""
-        if self._hooks.is_heard(RESPONSE, flow):
-            verdict = await self._hooks.dispatch(RESPONSE, flow)
-            if verdict is not None:
-                await self._apply(verdict, flow, client, is_answer=True)
-                raise _Replaced
-        assert flow.response is not None
-        await self._respond(flow, client, flow.response)
+    async def _ask_about_answer(self, flow: Flow, client: Responder) -> None:
+        """on_response; _Replaced when the client has another answer by then."""
+        verdict = await self._hooks.dispatch(RESPONSE, flow)
+        if verdict is not None:
+            await self._apply(verdict, flow, client, is_answer=True)
+            raise _Replaced
 
     async def _apply(
         self,

@@ -27,6 +27,9 @@ MAX_CONNECT_HEAD_BYTES = 64 * 1024
 PROBE_S = 1.0
 """How long a client's handshake may wait to learn whether its origin speaks HTTP/2."""
 
+MAX_KNOWN_ORIGINS = 1024
+"""Origins whose keys are kept ready: those of a busy minute."""
+
 MAX_ALPN_ENTRIES = 4096
 """Origins whose ALPN choice is remembered, 100 bytes each."""
 

@@ -64,7 +64,12 @@ class H1Server(H1Connection):
         True as well when the response is at its end and the request is not: its rest
         would have to be read and thrown away.
         """
-        return self._must_close or self._ends == (True, False)
+        engine = self._engine
+        if self._must_close:
+            return True
+        if engine is None:
+            return self._ours.stage is DONE and self._theirs.stage is not DONE
+        return engine.our_state is h11.DONE and engine.their_state is not h11.DONE
 
     def informational(self, informational: Informational) -> bytes:
         """A 1xx response other than 101; nothing for a client of HTTP/1.0."""
@@ -128,15 +133,15 @@ class H1Server(H1Connection):
                 raise self._cut_short("in the middle of a request head")
             return CLOSED
         head, framing = judge_request(raw, self._scheme)
-        self._method = head.method
-        self._is_http10 = head.version == "HTTP/1.0"
+        self._method = method = head.method
+        self._is_http10 = is_http10 = head.version == "HTTP/1.0"
         # RFC 9112, 9.3: a proxy keeps no persistent connection with HTTP/1.0 clients.
-        if self._is_http10 or b"close" in framing.options:
+        if is_http10 or b"close" in framing.options:
             self._must_close = True
         if self._ours.stage is not IDLE:
             raise ClientProtocolError("HTTP/1.1 state: a request after the response")
         is_plain = not (framing.is_chunked or framing.is_upgrade)
-        if self._engine is not None or not is_plain or head.method == "CONNECT":
+        if self._engine is not None or not is_plain or method == "CONNECT":
             fields = _canonical_fields(framing, close=self._must_close)
             if framing.is_upgrade:
                 fields += b"Upgrade: a\r\n"

@@ -53,6 +53,9 @@ class _Reading(Enum):
 _HEAD, _LENGTH, _CHUNKED, _UNTIL_CLOSE, _PAUSED = _Reading
 
 
+_BOTH_DONE = {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}
+
+
 class H1Connection(ABC):
     """Bytes in and events out, and back. `peer` is who sends to us; `author` is whose
     message we send, so who is to blame when it cannot be sent."""
@@ -232,14 +235,14 @@ class H1Connection(ABC):
     def take_body(self, limit: int) -> bytes | None:
         """The whole body, if it ends by count, is here and not above `limit` bytes:
         then the message is at its end. Else None, and `next_event` tells of it."""
-        theirs, piece = self._theirs, self._piece
+        theirs = self._theirs
         rest = theirs.rest
         if self._engine is not None or self._reading is not _LENGTH:
             return None
-        if rest > limit or len(piece or self._buffer) < rest:
+        if not rest:
+            body = b""
+        elif rest > limit or len(self._piece or self._buffer) < rest:
             return None
-        if len(piece) == rest:
-            body, self._piece, theirs.rest = piece, b"", 0
         else:
             body = self._take_counted()
         theirs.stage = DONE
@@ -259,13 +262,16 @@ class H1Connection(ABC):
 
     def _take_counted(self) -> bytes:
         """What has come of a body that ends by count."""
-        rest = self._theirs.rest
-        if self._piece:
-            data, self._piece = self._piece[:rest], self._piece[rest:]
-        else:
+        theirs, data = self._theirs, self._piece
+        rest = theirs.rest
+        if not data:
             data = bytes(memoryview(self._buffer)[:rest])
             del self._buffer[:rest]
-        self._theirs.rest = rest - len(data)
+        elif len(data) <= rest:
+            self._piece = b""
+        else:
+            data, self._piece = data[:rest], data[rest:]
+        theirs.rest = rest - len(data)
         return data
 
     def _trailers(self) -> Headers | None:
@@ -352,15 +358,11 @@ class H1Connection(ABC):
     @property
     def _is_whole(self) -> bool:
         """Both messages are at their end, and nothing forbids another exchange."""
-        return not self._must_close and self._ends == (True, True)
-
-    @property
-    def _ends(self) -> tuple[bool, bool]:
-        """Whether our message is at its end, and whether the peer's is."""
-        engine = self._engine
-        if engine is None:
-            return self._ours.stage is DONE, self._theirs.stage is DONE
-        return engine.our_state is h11.DONE, engine.their_state is h11.DONE
+        if self._must_close:
+            return False
+        if self._engine is None:
+            return self._ours.stage is DONE and self._theirs.stage is DONE
+        return self._engine.states == _BOTH_DONE
 
     def _begin(self, length: int) -> None:
         """Our message has a plain head, in an exchange that is plain so far."""

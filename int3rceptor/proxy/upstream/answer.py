@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from int3rceptor.errors import Int3rceptorError, OriginTimeout, StreamError
@@ -9,6 +10,7 @@ from int3rceptor.model.flow import OriginInfo
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Informational, Response, format_authority
 from int3rceptor.net.stream import ByteStream
+from int3rceptor.proxy.limits import MAX_KNOWN_ORIGINS
 from int3rceptor.tls.verification import explain
 
 PassOn = Callable[[Informational], None]
@@ -42,6 +44,10 @@ class Origin(NamedTuple):
 
     def __str__(self) -> str:
         return format_authority(self.host, self.port, self.scheme)
+
+
+origin_of = lru_cache(MAX_KNOWN_ORIGINS)(Origin)
+"""The origin of a scheme, host, port and SNI."""
 
 
 class Answer(Protocol):
