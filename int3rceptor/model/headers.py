@@ -51,28 +51,38 @@ class Headers:
     Setting replaces the first occurrence where it stands and drops the others.
     """
 
-    __slots__ = ("_seen", "_steering", "raw")
+    __slots__ = ("_facts", "_seen", "_steering", "raw")
 
     def __init__(self, raw: Iterable[tuple[bytes, bytes]] = ()) -> None:
         self.raw: RawHeaders = list(raw)
         self._seen: RawHeaders = []
         self._steering: frozenset[bytes] = frozenset()
+        self._facts: object = None
 
     @classmethod
-    def judged(cls, raw: RawHeaders, steering: frozenset[bytes]) -> "Headers":
-        """Fields of a parser that knows already which of STEERING are among them.
+    def judged(
+        cls, raw: RawHeaders, steering: frozenset[bytes], facts: object = None
+    ) -> "Headers":
+        """Fields of a parser that knows already which of STEERING are among them, and
+        may know more: `facts`.
 
         `raw` is copied, and must not be changed afterwards.
         """
         made = cls.__new__(cls)
         made.raw, made._seen, made._steering = raw.copy(), raw, steering
+        made._facts = facts
         return made
+
+    def facts(self) -> object:
+        """What their parser knows of them, as long as they are what it has read."""
+        return self._facts if self._seen == self.raw else None
 
     @property
     def steering(self) -> frozenset[bytes]:
         """Which of STEERING are here, by their lower-case names."""
         if self._seen != self.raw:  # two lists of the same tuples compare at once
             self._seen = self.raw.copy()
+            self._facts = None
             self._steering = STEERING.intersection([n.lower() for n, _ in self.raw])
         return self._steering
 

@@ -24,10 +24,13 @@ from int3rceptor.wire.h1_framing import (
 )
 from int3rceptor.wire.h1_plain import DONE, FAILED, IDLE
 from int3rceptor.wire.h1_serialise import (
+    COUNTED,
     NOTHING,
     Sending,
     asks_upgrade,
     informational_head,
+    plain_request_head,
+    plain_response_head,
     request_framing,
     request_head,
     response_framing,
@@ -42,6 +45,7 @@ MAX_LEADING_EMPTY_LINES = 4
 MAX_INFORMATIONAL = 32
 """1xx responses to one request: progress reports are few, a flood is an attack."""
 
+_PLAIN_METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _HTTP_1_0 = b"%b / HTTP/1.0\r\nHost: a\r\n%b\r\n"
 _HTTP_1_1 = b"%b / HTTP/1.1\r\nHost: a\r\n%b\r\n"
 
@@ -87,6 +91,18 @@ class H1Server(H1Connection):
         Before any request, or after a refused one, this is the answer to a fault: the
         connection closes after it.
         """
+        is_kept = not (close or self._must_close)
+        if is_kept and self._engine is None and self._method in _PLAIN_METHODS:
+            plain = plain_response_head(response)
+            if plain is not None:
+                head, length = plain
+                self._sending, self._sends_body = COUNTED, True
+                self._begin(length)
+                response.sent = head[:-4]
+                return head
+        return self._judged_head(response, close=close)
+
+    def _judged_head(self, response: Response, *, close: bool) -> bytes:
         method, status = self._method, response.status
         sending = response_framing(response, method, is_http10=self._is_http10)
         self._sending = sending
@@ -194,12 +210,20 @@ class H1Client(H1Connection):
 
     def head(self, request: Request, *, absolute_form: bool = False) -> bytes:
         """The request's head; its body goes through `data` and `end`."""
+        self._method = method = request.method
+        if self._engine is None and not absolute_form:
+            plain = plain_request_head(request)
+            if plain is not None:
+                self._sending, self._sends_body = NOTHING, False
+                self._asks_upgrade = False
+                self._begin(0)
+                request.sent = plain[:-4]
+                return plain
         sending = request_framing(request)
         head = request_head(request, sending, absolute_form=absolute_form)
         request.sent = head[:-4]
         self._sending = sending
         self._sends_body = sending is not NOTHING
-        self._method = method = request.method
         self._asks_upgrade = asks_upgrade(request)
         may_switch = self._asks_upgrade or method == "CONNECT"
         if self._engine is not None or sending.is_chunked or may_switch:

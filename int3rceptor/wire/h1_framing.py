@@ -71,20 +71,22 @@ class Framing:
     is_upgrade: bool
 
 
-@dataclass(slots=True, frozen=True)
-class _Block:
+@dataclass(slots=True)
+class Block:
     """What the fields of a head say. `host` of requests only; `authority` is what it
-    reads as, and None where that has to be judged with the target."""
+    reads as, and None where that has to be judged with the target. `next_hop` is for
+    the serialiser: how they go on when nothing but them decides it."""
 
     raw: RawHeaders
     steering: frozenset[bytes]
     host: bytes | None
     authority: str | None
     framing: Framing
+    next_hop: bytes | None = None
 
 
-_requests: KnownBlocks[tuple[str, bytes], _Block] = KnownBlocks()
-_responses: KnownBlocks[tuple[str, bytes], _Block] = KnownBlocks()
+_requests: KnownBlocks[tuple[str, bytes], Block] = KnownBlocks()
+_responses: KnownBlocks[tuple[str, bytes], Block] = KnownBlocks()
 """Blocks that were judged and found good, by the version and the bytes."""
 
 _REQUEST_LINE = re.compile(rb"(%s) ([^\x00-\x20\x7f]++) (HTTP/[0-9.]++)\r\n" % TOKEN)
@@ -161,7 +163,7 @@ def judge_request(head: bytes, scheme: str) -> tuple[RequestHead, Framing]:
         authority,
         scheme,
         version,
-        Headers.judged(block.raw, block.steering),
+        Headers.judged(block.raw, block.steering, block),
         has_body,
         framing.length,
         is_absolute,
@@ -184,7 +186,7 @@ def judge_response(head: bytes, method: str) -> tuple[ResponseHead, Framing]:
         status,
         reason,
         version,
-        Headers.judged(block.raw, block.steering),
+        Headers.judged(block.raw, block.steering, block),
         may_have_body(method, status) and framing.length != 0,
         framing.length,
         head[:-4],
@@ -263,7 +265,7 @@ def judge_fields(block: bytes, peer: Peer, *, is_trailer: bool = False) -> list[
         _refuse_fields(lines, peer, "trailers" if is_trailer else "head")
 
 
-def _judge_block(fields: bytes, version: str, peer: Peer) -> _Block:
+def _judge_block(fields: bytes, version: str, peer: Peer) -> Block:
     """Judge all fields of a head; the same bytes of the same version say the same."""
     lines = judge_fields(fields, peer)
     found: dict[bytes, list[bytes]] = {}
@@ -271,7 +273,7 @@ def _judge_block(fields: bytes, version: str, peer: Peer) -> _Block:
         if line.is_steering:
             found.setdefault(line.key, []).append(line.field[1])
     host = _judge_host(found, version) if peer is _CLIENT else None
-    block = _Block(
+    block = Block(
         [line.field for line in lines],
         frozenset(found),
         host,

@@ -28,6 +28,7 @@ from int3rceptor.wire.fields import (
 from int3rceptor.wire.h1_framing import (
     FORBIDDEN_TRAILERS,
     MAX_KNOWN_STATUS_LINES,
+    Block,
     Peer,
     refusal,
 )
@@ -69,6 +70,7 @@ _known: KnownBlocks[
 _of_length = lru_cache(MAX_KNOWN_LENGTHS)(Sending)
 
 NOTHING = Sending()
+COUNTED = Sending(0)
 _CHUNKED = Sending(is_chunked=True)
 _AS_RECEIVED = Sending(keeps_length=True)
 
@@ -81,6 +83,9 @@ _NAMES = {
     b"te": b"TE",
     b"transfer-encoding": b"Transfer-Encoding",
 }
+_METHODS_WITH_MORE = _METHODS_WITH_CONTENT | {"CONNECT"}
+_ASKS_FOR_MORE = frozenset((b"te", b"upgrade", b"content-length", b"transfer-encoding"))
+_WITHOUT_BODY = (204, 304)
 _SAID_ANEW = frozenset((b"te", b"upgrade"))
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 _ALWAYS_DROPPED = HOP_BY_HOP | _FRAMING
@@ -127,6 +132,24 @@ def response_framing(response: Response, method: str, *, is_http10: bool) -> Sen
     return NOTHING if is_http10 else _CHUNKED
 
 
+def plain_request_head(request: Request) -> bytes | None:
+    """The head of a request without a body that goes on with the fields it came with;
+    None for any other. It is what `request_head` says, known with the fields."""
+    known, body = request.headers.facts(), request.body
+    if not isinstance(known, Block) or body.content != b"" or body.trailers:
+        return None
+    if request.authority != known.authority or request.version == "HTTP/2":
+        return None
+    if not known.authority or request.method in _METHODS_WITH_MORE:
+        return None
+    if known.next_hop is None:
+        if not _ASKS_FOR_MORE.isdisjoint(known.steering):
+            return None
+        own = ((b"host", to_bytes(known.authority)),)
+        known.next_hop = _next_hop_fields(request.headers, NOTHING, own, _NO_OPTIONS)
+    return _request_line(request.method, request.target) + known.next_hop
+
+
 def request_head(request: Request, sending: Sending, *, absolute_form: bool) -> bytes:
     """The head of `request` for the next hop; `absolute_form` when that is a proxy."""
     headers = request.headers
@@ -138,13 +161,18 @@ def request_head(request: Request, sending: Sending, *, absolute_form: bool) -> 
     if request.version == "HTTP/2" or not _SAID_ANEW.isdisjoint(headers.steering):
         own, options = _said_anew(request, own)
     target = _target(request, authority) if absolute_form else request.target
-    line = b"%b %b HTTP/1.1" % (to_bytes(request.method), target)
-    if not _REQUEST_LINE.fullmatch(line):
-        raise _unsendable(line, Peer.CLIENT)
+    line = _request_line(request.method, target)
     try:
         return line + _next_hop_fields(headers, sending, own, options)
     except BadLine:
         raise _unsendable(line, Peer.CLIENT) from None
+
+
+def _request_line(method: str, target: bytes) -> bytes:
+    line = b"%b %b HTTP/1.1" % (to_bytes(method), target)
+    if not _REQUEST_LINE.fullmatch(line):
+        raise _unsendable(line, Peer.CLIENT)
+    return line
 
 
 def _said_anew(request: Request, own: Own) -> tuple[Own, Options]:
@@ -161,6 +189,26 @@ def _said_anew(request: Request, own: Own) -> tuple[Own, Options]:
             # RFC 9113, 8.2.3: crumbs become one field before they reach HTTP/1.
             own = (*own, (b"cookie", b"; ".join(crumbs)))
     return own, options
+
+
+def plain_response_head(response: Response) -> tuple[bytes, int] | None:
+    """The head of a response that goes on with the fields it came with, one of them its
+    length, which is the other value; None for any other. It is what `response_head`
+    says of an answer with a body that leaves the connection open."""
+    known, body, status = response.headers.facts(), response.body, response.status
+    if not isinstance(known, Block) or body.trailers or not response.reason:
+        return None
+    content, length = body.content, known.framing.length
+    if length is None or length != (body.length if content is None else len(content)):
+        return None
+    if status < 200 or status in _WITHOUT_BODY:
+        return None
+    if known.next_hop is None:
+        if b"trailer" in known.steering:
+            return None
+        sending = Sending(length)
+        known.next_hop = _next_hop_fields(response.headers, sending, (), _NO_OPTIONS)
+    return _status_line(status, response.reason) + known.next_hop, length
 
 
 def response_head(response: Response, sending: Sending, *, close: bool) -> bytes:
