@@ -117,8 +117,11 @@ class Pruner:
         is_too_large = used + free * PAGE_BYTES > self._max_bytes
         if not free or (free <= spare and not is_too_large):
             return False
-        # One page is freed for each row that is asked for.
-        connection.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+        # Not by execute, which asks for rows: there are none, and it frees one page.
+        connection.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
+        if free - VACUUM_PAGES <= spare:
+            # The file gets shorter when the log is written to its place.
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         return True
 
     def _is_too_large(self, connection: sqlite3.Connection) -> bool:
