@@ -3,10 +3,10 @@ for whoever watches, and the one who answers about plugins.
 """
 
 import contextlib
-import gc
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 
+from int3rceptor.app.collector import collect_seldom
 from int3rceptor.app.keeping import PluginLines, Watched, journal_of, keeper_of
 from int3rceptor.app.metrics import own_use
 from int3rceptor.app.plugin_answers import PluginAnswers
@@ -24,11 +24,6 @@ from int3rceptor.net.allocator import give_back_after_falls, keep_freed_memory
 from int3rceptor.net.listening import Address
 from int3rceptor.net.tasks import Tasks
 from int3rceptor.store.journal import Journal
-
-COLLECT_AFTER = 20_000
-"""New objects before the collector looks at them, in place of 700: hundreds of
-exchanges are under way at once, and looking at them again and again took 4 to 8 % of
-an HTTP/2 request."""
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -97,10 +92,7 @@ async def carrying(
         ready = await stack.enter_async_context(plane)
         answers = PluginAnswers(ready.plugins)
         stack.push_async_callback(answers.aclose)
-        # What was made so far lives as long as the process: the collector need not
-        # look at it again and again.
-        gc.freeze()
-        gc.set_threshold(COLLECT_AFTER)
+        collect_seldom()
         keep_freed_memory()
         memory = Tasks("memory")
         stack.push_async_callback(memory.close)

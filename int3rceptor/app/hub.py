@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from int3rceptor import __version__
 from int3rceptor.app.child import heed_no_signal
+from int3rceptor.app.collector import collect_seldom
 from int3rceptor.app.ingesting import ingesting
 from int3rceptor.app.keeping import FLOWS_FOLDER
 from int3rceptor.config.model import Config
@@ -162,6 +163,7 @@ async def _work(
 
             hub.control = ControlPlane(hello, config, index, hub.watch, hub.ask)
             works.append(serving.spawn(hub.control.serve(control), "server"))
+        collect_seldom()
         channel.send(Ready())
         done, _ = await asyncio.wait(works, return_when=asyncio.FIRST_COMPLETED)
         for task in done:

@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-import gc
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,13 +47,6 @@ def no_system_trust(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The machine's own roots play no part, and take 50 ms a time to load."""
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
-
-
-@pytest.fixture(autouse=True)
-def unfrozen() -> Iterator[None]:
-    """A proxy hides what it made from the collector; a test process goes on."""
-    yield
-    gc.unfreeze()
 
 
 def config(

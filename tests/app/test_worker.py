@@ -2,11 +2,10 @@
 
 import asyncio
 import contextlib
-import gc
 import json
 import logging
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -40,15 +39,6 @@ from tests.support.origins import AnsweringOrigin, ScriptedOrigin, fixed
 from tests.support.patience import PATIENT_S
 from tests.support.streams import eventually
 from tests.support.workers import ask
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    """A worker hides what it made from the collector; a test process goes on."""
-    thresholds = gc.get_threshold()
-    yield
-    gc.unfreeze()
-    gc.set_threshold(*thresholds)
 
 
 class Linked:
