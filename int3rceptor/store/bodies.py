@@ -9,15 +9,13 @@ b has the row id b * MAX_CHUNKS + n.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
-from hashlib import sha256
 from typing import NamedTuple
 
 from msgspec import DecodeError
 from msgspec.structs import replace
-from zstandard import ZstdCompressor, ZstdDecompressor, ZstdError
+from zstandard import ZstdDecompressor, ZstdError
 
-from int3rceptor.store.records import BodyRecord, FlowRecord, decode_flow, encode
+from int3rceptor.store.records import BodyRecord, FlowRecord, decode_flow
 from int3rceptor.store.schema import DamagedStoreError
 
 SIDES = ("request", "response")
@@ -27,16 +25,8 @@ CHUNK_BYTES = 256 * 1024
 """Large enough to compress well, small enough to read a range for."""
 MAX_CHUNKS = 1 << 16
 """Room for bodies of 16 GiB, far above the largest `max_body_bytes`."""
-MIN_BODY_BYTES = 512
-"""A smaller body stays in its record, where the heads help to compress it: two rows and
-an index entry would cost more than sharing it saves."""
-COMPRESSION_LEVEL = 3
-"""zstd's default: 5 µs for a KiB; higher levels save little on heads and JSON."""
 
 ALL_BYTES = MAX_CHUNKS * CHUNK_BYTES
-
-Pieces = Callable[[], Iterable[bytes]]
-"""Reads a body's bytes anew at each call: once for its hash, once to keep it."""
 
 
 class Settled(NamedTuple):
@@ -50,82 +40,6 @@ class Settled(NamedTuple):
 
 
 _SETTLED = f"SELECT {', '.join(Settled._fields)} FROM record WHERE id = ?"  # noqa: S608
-
-
-class Compressor:
-    """What writes the bodies of one connection. Not for several threads at once."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._compress = ZstdCompressor(level=COMPRESSION_LEVEL).compress
-
-    def settle(self, flow_id: int, record: FlowRecord) -> None:
-        """Keep a fresh flow for good, its pieces joined; the caller forgets the fresh.
-
-        Inside a transaction.
-        """
-        kept = []
-        originals = []
-        stripped = []
-        for side, name in enumerate(SIDES):
-            body: BodyRecord = getattr(record, f"{name}_body")
-            kept.append(self._keep_body(flow_id, side, body))
-            originals.append(self._keep_large(body.original))
-            stripped.append(_without_kept(body, kept[-1], originals[-1]))
-        data = self._compress(
-            encode(replace(record, request_body=stripped[0], response_body=stripped[1]))
-        )
-        self._connection.execute(
-            "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)",
-            (flow_id, *kept, *originals, data),
-        )
-        if record.request_body.ahead or record.response_body.ahead:
-            forget_pieces(self._connection, flow_id)
-
-    def _keep_body(self, flow_id: int, side: int, body: BodyRecord) -> int | None:
-        if not body.ahead:
-            return self._keep_large(body.content)
-        numbers = _piece_numbers(self._connection, flow_id, side)
-
-        def pieces() -> Iterator[bytes]:
-            for number in numbers:
-                yield _piece(self._connection, number)
-            yield body.content
-
-        return self._keep(pieces)
-
-    def _keep_large(self, content: bytes | None) -> int | None:
-        if content is None or len(content) < MIN_BODY_BYTES:
-            return None
-        return self._keep(lambda: (content,))
-
-    def _keep(self, pieces: Pieces) -> int:
-        """The row of `body` for these bytes, with one more that refers to it."""
-        digest = sha256()
-        size = 0
-        for piece in pieces():
-            digest.update(piece)
-            size += len(piece)
-        execute = self._connection.execute
-        # Not UPDATE ... RETURNING, which builds a table for its answer: 100 µs.
-        known = execute(
-            "SELECT id FROM body WHERE sha256 = ?", (digest.digest(),)
-        ).fetchone()
-        if known is not None:
-            execute("UPDATE body SET refs = refs + 1 WHERE id = ?", known)
-            found: int = known[0]
-            return found
-        body = execute(
-            "INSERT INTO body (refs, size, sha256) VALUES (1, ?, ?)",
-            (size, digest.digest()),
-        ).lastrowid
-        assert body is not None
-        for number, chunk in enumerate(_chunks(pieces())):
-            execute(
-                "INSERT INTO body_chunk VALUES (?, ?)",
-                (body * MAX_CHUNKS + number, self._compress(chunk)),
-            )
-        return body
 
 
 def release(connection: sqlite3.Connection, row: Settled) -> None:
@@ -218,16 +132,6 @@ def _fresh(connection: sqlite3.Connection, flow_id: int) -> FlowRecord | None:
     return None if row is None else _decode(row[0])
 
 
-def _without_kept(
-    body: BodyRecord, kept: int | None, original: int | None
-) -> BodyRecord:
-    return BodyRecord(
-        size=body.size,
-        content=body.content if kept is None else b"",
-        original=body.original if original is None else None,
-    )
-
-
 def _joined(
     connection: sqlite3.Connection,
     flow_id: int,
@@ -270,15 +174,15 @@ def _range_of_pieces(
         return body.content[start:stop]
     parts = []
     at = 0
-    for number in _piece_numbers(connection, flow_id, side):
+    for number in piece_numbers(connection, flow_id, side):
         if at >= stop:
             break
         (size,) = connection.execute(
             "SELECT length(data) FROM pending_piece WHERE n = ?", (number,)
         ).fetchone()
         if at + size > start:
-            piece = _piece(connection, number)
-            parts.append(piece[max(start - at, 0) : stop - at])
+            data = piece(connection, number)
+            parts.append(data[max(start - at, 0) : stop - at])
         at += size
     if at < stop:
         parts.append(body.content[max(start - at, 0) : stop - at])
@@ -301,9 +205,7 @@ def _range_of_chunks(
     return whole[start - first * CHUNK_BYTES : stop - first * CHUNK_BYTES]
 
 
-def _piece_numbers(
-    connection: sqlite3.Connection, flow_id: int, side: int
-) -> list[int]:
+def piece_numbers(connection: sqlite3.Connection, flow_id: int, side: int) -> list[int]:
     rows = connection.execute(
         "SELECT n FROM pending_piece WHERE flow = ? AND side = ? ORDER BY n",
         (flow_id, side),
@@ -311,22 +213,10 @@ def _piece_numbers(
     return [number for (number,) in rows]
 
 
-def _piece(connection: sqlite3.Connection, number: int) -> bytes:
+def piece(connection: sqlite3.Connection, number: int) -> bytes:
     row = connection.execute("SELECT data FROM pending_piece WHERE n = ?", (number,))
     data: bytes = row.fetchone()[0]
     return data
-
-
-def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes cut anew, each of CHUNK_BYTES but the last."""
-    rest = bytearray()
-    for piece in pieces:
-        rest += piece
-        while len(rest) >= CHUNK_BYTES:
-            yield bytes(rest[:CHUNK_BYTES])
-            del rest[:CHUNK_BYTES]
-    if rest:
-        yield bytes(rest)
 
 
 def _unpack_flow(data: bytes) -> FlowRecord:

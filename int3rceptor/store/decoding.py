@@ -5,10 +5,17 @@ For people and for search: what is kept stays as it passed.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from int3rceptor.errors import DecodeError
 from int3rceptor.model.codings import MAX_CODINGS, Decoder, codings_of, decoder_of
 
+MAX_KNOWN_TYPES = 256
+"""Content types that need not be taken apart again: there are few in use."""
+MAX_TYPE_CHARS = 1024
+"""Looked at of each: a charset stands in the first hundred."""
+
+_DEFAULT = "utf-8"
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([\w.:+-]+)""", re.IGNORECASE)
 _TEXT = re.compile(
     r"text/|application/(?:[\w.+-]*[+.-])?"
@@ -37,7 +44,7 @@ def decode_content(content: bytes, coding: str, limit_bytes: int) -> Decoded:
 
     Never raises: what could be decoded of a damaged or cut body is there.
     """
-    codings = codings_of(coding)
+    codings = codings_of(coding) if coding else ()
     if len(codings) > MAX_CODINGS:
         return _plain(content, limit_bytes, f"more than {MAX_CODINGS} codings")
     found = Decoded(data=content)
@@ -64,16 +71,24 @@ def text_of(data: bytes, content_type: str) -> str | None:
     By the declared charset, else UTF-8. What is declared to be text is text, whatever
     its bytes; all else only when it is valid and holds no NUL.
     """
-    declared = _CHARSET.search(content_type)
-    is_declared = _TEXT.match(content_type.strip()) is not None
-    charset = declared[1] if declared else "utf-8"
-    if charset.lower() in _NO_CHARSETS:
-        charset = "utf-8"
+    charset, is_declared = _declared(content_type[:MAX_TYPE_CHARS])
+    if charset == _DEFAULT and not is_declared and b"\0" in data:
+        return None
     try:
         text = data.decode(charset)
     except (LookupError, ValueError):
         return data.decode("utf-8", "backslashreplace") if is_declared else None
     return text if is_declared or "\0" not in text else None
+
+
+@lru_cache(maxsize=MAX_KNOWN_TYPES)
+def _declared(content_type: str) -> tuple[str, bool]:
+    """The charset, and whether the type is one of text."""
+    declared = _CHARSET.search(content_type)
+    charset = declared[1] if declared else _DEFAULT
+    if charset.lower() in _NO_CHARSETS:
+        charset = _DEFAULT
+    return charset, _TEXT.match(content_type.strip()) is not None
 
 
 def _plain(data: bytes, limit_bytes: int, problem: str) -> Decoded:

@@ -25,13 +25,19 @@ class Head:
         return b", ".join(found).decode("utf-8", "surrogateescape")
 
 
-def value_in(block: bytes, name: bytes) -> str:
-    """What `parse_head(block).value(name)` gives, without taking the block apart."""
+def values_in(block: bytes, *names: bytes) -> list[str]:
+    """What `parse_head(block).value(name)` gives for each of `names`, without taking
+    the block apart."""
     # A search for the plain bytes is ten times as quick as a pattern's.
     lowered = b"\n" + block.lower()
-    line = b"\n" + name + b":"
-    found = []
+    return [_value_in(block, lowered, b"\n" + name + b":") for name in names]
+
+
+def _value_in(block: bytes, lowered: bytes, line: bytes) -> str:
     at = lowered.find(line)
+    if at < 0:
+        return ""
+    found = []
     while at >= 0:
         start = at + len(line) - 1
         value = block[start:].partition(b"\n")[0].partition(b"\r")[0]

@@ -8,28 +8,23 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from int3rceptor.store import bodies, ids, search
+from int3rceptor.store import ids
 from int3rceptor.store.framing import Tail, read_records
 from int3rceptor.store.intake import Intake
 from int3rceptor.store.locks import try_lock
 from int3rceptor.store.pruning import Pruner, forget_hosts
-from int3rceptor.store.records import decode_flow
 from int3rceptor.store.schema import transaction
 from int3rceptor.store.segment import SUFFIX
-from int3rceptor.store.text_index import TextIndex, text_of_flow
+from int3rceptor.store.settling import Settler
+from int3rceptor.store.text_index import TextIndex
 
 BATCH_RECORDS = 1_000
 BATCH_BYTES = 1024 * 1024
 """What is taken in by one transaction: enough to pay for it, and some 50 ms at most. It
 is in memory several times over meanwhile."""
-
-SETTLE_FLOWS = 500
-SETTLE_S = 0.1
-"""What is settled by one transaction: others may want to write."""
 
 ORPHANS_EVERY_S = 60.0
 ORPHAN_PIECES = 100
@@ -43,10 +38,6 @@ MAX_DAMAGED = 8
 """Damaged segments kept for whoever wants to look at them."""
 
 _OFFSET = "INSERT OR REPLACE INTO progress VALUES (?, ?, ?)"
-_FRESH = (
-    "SELECT fresh.id, fresh.payload, record.id IS NULL"
-    " FROM fresh LEFT JOIN record ON record.id = fresh.id ORDER BY fresh.id LIMIT ?"
-)
 _ORPHANS = (
     "SELECT n FROM pending_piece WHERE segment = ? AND NOT EXISTS"
     " (SELECT 1 FROM fresh WHERE fresh.id = pending_piece.flow) LIMIT ?"
@@ -83,9 +74,9 @@ class Ingester:
         self._journal = directory / "journal"
         self._pruner = pruner
         self._tell = tell
-        self._intake = Intake(connection)
-        self._settle = bodies.Compressor(connection).settle
         self._text = TextIndex(connection)
+        self._settler = Settler(connection, self._text)
+        self._intake = Intake(connection, self._settler)
         self._offsets: dict[str, int] = {}
         self._done: set[str] = set()
         self._gone: list[str] = []
@@ -120,7 +111,7 @@ class Ingester:
         """Prune, settle, give back; whether there is more to do, at `deadline`."""
         for step in (
             self._prune,
-            self._settle_some,
+            self._settler.settle,
             self._drop_hosts,
             self._drop_orphans,
             lambda: self._pruner.vacuum(self.connection),
@@ -232,37 +223,6 @@ class Ingester:
         is_more = self._text.rebuild()
         self._pruner.allow_for(is_rebuilding=self._text.is_rebuilding)
         return is_more
-
-    def _settle_some(self) -> bool:
-        """Settle the oldest fresh flows; whether there are more."""
-        ends = time.monotonic() + SETTLE_S
-        done: list[tuple[int]] = []
-        settled = 0
-        with (
-            transaction(self.connection),
-            closing(self.connection.execute(_FRESH, (SETTLE_FLOWS,))) as rows,
-        ):
-            for flow_id, payload, is_new in rows:
-                if is_new:  # else the same flow came twice
-                    self._settle_one(flow_id, payload)
-                    settled += 1
-                done.append((flow_id,))
-                if time.monotonic() >= ends:
-                    break
-            rows.close()
-            self.connection.executemany("DELETE FROM fresh WHERE id = ?", done)
-            self._text.count(settled)
-        return bool(done)
-
-    def _settle_one(self, flow_id: int, payload: bytes) -> None:
-        """Settle a flow, and add its words."""
-        record = decode_flow(payload)
-        if record.request_body.ahead or record.response_body.ahead:
-            text = text_of_flow(self.connection, flow_id) or ""
-        else:
-            text = search.text_of(record)
-        self._text.add(flow_id, text)
-        self._settle(flow_id, record)
 
     def _drop_hosts(self) -> bool:
         """Drop names that lost their flows, after a pruning."""

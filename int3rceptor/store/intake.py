@@ -11,9 +11,15 @@ import msgspec
 from int3rceptor.store.bodies import SIDES
 from int3rceptor.store.framing import BODY, FLOW
 from int3rceptor.store.records import FlowRecord, decode_flow, decode_piece
+from int3rceptor.store.settling import Flow, Settler
 
 MAX_KNOWN_HOSTS = 10_000
 """Names whose numbers are held in memory; past it the memory begins anew."""
+
+AT_ONCE_BYTES = 4096
+"""Largest record that is settled as it is taken in: to write it down for later, and to
+read it again, costs as much as the settling. Of a larger one that is most of the work,
+up to milliseconds, so it can wait until there is time."""
 
 MAX_NUMBER = 2**63 - 1
 """Largest integer of SQLite."""
@@ -23,6 +29,9 @@ _FLOW = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _FRESH = "INSERT OR IGNORE INTO fresh VALUES (?, ?)"
+_KNOWN = (
+    "SELECT flow.id FROM json_each(?) AS asked CROSS JOIN flow ON flow.id = asked.value"
+)
 _PIECE = "INSERT INTO pending_piece (flow, side, segment, data) VALUES (?, ?, ?, ?)"
 _VOID = "DELETE FROM pending_piece WHERE flow = ? AND side = ?"
 
@@ -34,10 +43,11 @@ _as_json = msgspec.json.Encoder().encode
 class Intake:
     """Inserts the records of one connection. `flows` counts those taken in."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, settler: Settler) -> None:
         self.flows = 0
         self.unreadable = 0
         self._connection = connection
+        self._settler = settler
         self._hosts: dict[str, int] = {}
 
     def insert(self, segment: str, records: Iterable[tuple[int, bytes]]) -> None:
@@ -46,16 +56,16 @@ class Intake:
         A flow that is there already is left as it is. A payload that is no record (its
         checksum was right: another release wrote it) is counted in `unreadable`.
         """
-        flows: list[Row] = []
-        fresh: list[Row] = []
+        flows: dict[int, Flow] = {}
+        rows: list[Row] = []
         pieces: list[Row] = []
         void: list[Row] = []
         for kind, payload in records:
             try:
                 if kind == FLOW:
                     record = decode_flow(payload)
-                    flows.append(self._flow_row(record))
-                    fresh.append((record.id, payload))
+                    rows.append(self._flow_row(record))
+                    flows.setdefault(record.id, (record, payload))
                 elif kind == BODY:
                     piece = decode_piece(payload)
                     key = (piece.id, SIDES.index(piece.side))
@@ -72,9 +82,30 @@ class Intake:
         if pieces:
             self._connection.executemany(_PIECE, pieces)
         if flows:
-            self._connection.executemany(_FLOW, flows)
-            self._connection.executemany(_FRESH, fresh)
-            self.flows += len(flows)
+            self._keep(self._unknown(flows))
+            self._connection.executemany(_FLOW, rows)
+            self.flows += len(rows)
+
+    def _unknown(self, flows: dict[int, Flow]) -> list[Flow]:
+        """Those that are not in the store, by rising ids: tables and index grow at
+        their ends."""
+        numbers = _as_json(list(flows)).decode()
+        for (known,) in self._connection.execute(_KNOWN, (numbers,)):
+            del flows[known]
+        return [flows[number] for number in sorted(flows)]
+
+    def _keep(self, flows: list[Flow]) -> None:
+        """Settle what is soon done, and leave the rest for when there is time."""
+        now: list[Flow] = []
+        later: list[Row] = []
+        for record, payload in flows:
+            is_whole = not record.request_body.ahead and not record.response_body.ahead
+            if is_whole and len(payload) <= AT_ONCE_BYTES:
+                now.append((record, payload))
+            else:
+                later.append((record.id, payload))
+        self._settler.keep(now)
+        self._connection.executemany(_FRESH, later)
 
     def forget_hosts(self) -> None:
         """Names may have lost their numbers."""
@@ -109,7 +140,7 @@ class Intake:
             record.rule,
             _as_json(record.tags).decode() if record.tags else "",
             record.error,
-            record.target,
+            bytearray(record.target),  # of bytes sqlite3 asks what they are: 0.5 µs
         )
 
     def _number_of(self, name: str) -> int:

@@ -3,9 +3,10 @@
 It knows no journal, no record's inside and no query: only SQL's shapes.
 
 A flow is in `flow` from the transaction that took it out of the journal. What it holds
-is in one of two places: in `fresh` (the journal's bytes, as they were) until someone
-has had time to settle it, then in `record` (compressed, its bodies taken out into
-`body`, its words in `flow_text`). `bodies.load` reads both; nobody else needs to know.
+is settled in the same one if that is little work: in `record` (compressed, its bodies
+taken out into `body`, its words in `flow_text`). Else it is in `fresh` (the journal's
+bytes, as they were) until someone has had time to settle it. `bodies.load` reads both;
+nobody else needs to know.
 """
 
 import os

@@ -4,7 +4,7 @@ It knows a flow's record; neither tables nor where records are kept.
 """
 
 from int3rceptor.store import decoding
-from int3rceptor.store.heads import value_in
+from int3rceptor.store.heads import values_in
 from int3rceptor.store.records import BodyRecord, FlowRecord
 
 MAX_HEAD_BYTES = 16 * 1024
@@ -24,21 +24,16 @@ def text_of(record: FlowRecord) -> str:
     Of a body that went ahead only `content` is seen: join it first (bodies.load, with
     MAX_CODED_BYTES).
     """
-    request = _heads(record.request_received, record.request_sent)
-    response = _heads(record.response_received, record.response_sent)
     target = record.target.decode("utf-8", "replace")
-    return "\n".join(
-        part
-        for part in (
-            f"{record.method} {record.scheme}://{record.host}:{record.port}{target}",
-            record.error,
-            request,
-            _body_text(record.request_body, record.request_sent),
-            response,
-            _body_text(record.response_body, record.response_sent),
-        )
-        if part
-    )
+    parts = [
+        f"{record.method} {record.scheme}://{record.host}:{record.port}{target}",
+        record.error,
+        _heads(record.request_received, record.request_sent),
+        _body_text(record.request_body, record.request_sent),
+        _heads(record.response_received, record.response_sent),
+        _body_text(record.response_body, record.response_sent),
+    ]
+    return "\n".join(filter(None, parts))
 
 
 def match_expression(text: str) -> str:
@@ -49,28 +44,25 @@ def match_expression(text: str) -> str:
 
 def _heads(received: bytes, sent: bytes) -> str:
     """The lines of a head as it came, and those that were changed on the way."""
-    lines = received[:MAX_HEAD_BYTES].split(b"\r\n")
+    text = received[:MAX_HEAD_BYTES]
     if sent != received:
-        known = set(lines)
-        lines += [
-            line for line in sent[:MAX_HEAD_BYTES].split(b"\r\n") if line not in known
-        ]
-    return b"\n".join(lines).decode("utf-8", "replace")
+        known = set(text.split(b"\r\n"))
+        lines = sent[:MAX_HEAD_BYTES].split(b"\r\n")
+        if new := [line for line in lines if line not in known]:
+            text = b"\n".join((text, *new))
+    return text.decode("utf-8", "replace")
 
 
 def _body_text(body: BodyRecord, head: bytes) -> str:
     if not body.content:
         return ""
-    block = head[:MAX_HEAD_BYTES]
-    content_type = value_in(block, b"content-type")
+    content_type, coding = values_in(
+        head[:MAX_HEAD_BYTES], b"content-type", b"content-encoding"
+    )
     if content_type.lower().startswith(_SKIPPED):
         return ""
-    decoded = decoding.decode_content(
-        body.content[:MAX_CODED_BYTES],
-        value_in(block, b"content-encoding"),
-        MAX_BODY_BYTES,
-    )
-    data = decoded.data
+    coded = body.content[:MAX_CODED_BYTES]
+    data = decoding.decode_content(coded, coding, MAX_BODY_BYTES).data
     if len(data) < body.size:
         data = _without_torn_character(data)
     return decoding.text_of(data, content_type) or ""

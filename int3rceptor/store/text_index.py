@@ -7,6 +7,7 @@ that are left, in slices, and takes the place of the first in one transaction.
 """
 
 import sqlite3
+from collections.abc import Sequence
 
 from int3rceptor.store import bodies, search
 from int3rceptor.store.schema import TEXT_TABLE, DamagedStoreError, transaction
@@ -21,6 +22,7 @@ BATCH = 200
 
 _NEXT = "flow_text_next"
 _ADD = "INSERT INTO flow_text (rowid, text) VALUES (?, ?)"
+_COUNT = "UPDATE text_index SET added = added + ?"
 _ADD_NEXT = "INSERT INTO flow_text_next (rowid, text) VALUES (?, ?)"
 
 
@@ -39,16 +41,14 @@ class TextIndex:
         """Whether there are two tables now."""
         return self._rebuilt_to is not None
 
-    def add(self, flow_id: int, text: str) -> None:
-        """Make a settled flow findable. Inside a transaction that ends in `count`."""
-        execute = self._connection.execute
-        execute(_ADD, (flow_id, text))
-        if self._rebuilt_to is not None and flow_id <= self._rebuilt_to:
-            execute(_ADD_NEXT, (flow_id, text))
-
-    def count(self, added: int) -> None:
-        """Note how many were added, for all of a transaction at once."""
-        self._connection.execute("UPDATE text_index SET added = added + ?", (added,))
+    def add(self, texts: Sequence[tuple[int, str]]) -> None:
+        """Make settled flows findable: (id, text), by rising ids. In a transaction."""
+        executemany = self._connection.executemany
+        executemany(_ADD, texts)
+        if self._rebuilt_to is not None:
+            to = self._rebuilt_to
+            executemany(_ADD_NEXT, [one for one in texts if one[0] <= to])
+        self._connection.execute(_COUNT, (len(texts),))
 
     def rebuild(self) -> bool:
         """A slice of building it anew, if that is due; whether there is more to do."""

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from int3rceptor.store import bodies
+from int3rceptor.store import bodies, intake, settling
 from int3rceptor.store.framing import BODY, FLOW
-from int3rceptor.store.intake import Intake
 from int3rceptor.store.records import BodyPiece, BodyRecord, FlowRecord, encode
 from int3rceptor.store.schema import MIGRATIONS, DamagedStoreError, open_writer
+from int3rceptor.store.settling import Settler
+from int3rceptor.store.text_index import TextIndex
 from tests.support.journalled import body, flow
 
 
@@ -41,13 +42,19 @@ def insert(store: sqlite3.Connection, record: FlowRecord, *pieces: bytes) -> Non
         (BODY, encode(BodyPiece(id=record.id, side="response", data=piece)))
         for piece in pieces
     ]
-    Intake(store).insert("segment", [*records, (FLOW, encode(record))])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intake, "AT_ONCE_BYTES", 0)
+        taking = intake.Intake(store, settler(store))
+        taking.insert("segment", [*records, (FLOW, encode(record))])
+
+
+def settler(store: sqlite3.Connection) -> Settler:
+    return Settler(store, TextIndex(store))
 
 
 def settle(store: sqlite3.Connection, record: FlowRecord, *pieces: bytes) -> None:
     insert(store, record, *pieces)
-    bodies.Compressor(store).settle(record.id, record)
-    store.execute("DELETE FROM fresh WHERE id = ?", (record.id,))
+    assert settler(store).settle()
 
 
 def open_writer_in_memory() -> sqlite3.Connection:
@@ -71,7 +78,7 @@ def kept_bytes(store: sqlite3.Connection) -> int:
 @pytest.mark.parametrize("keep", [insert, settle])
 @pytest.mark.parametrize(
     "content",
-    [b"", b"x", b"x" * bodies.MIN_BODY_BYTES, LARGE, LARGE[: bodies.CHUNK_BYTES]],
+    [b"", b"x", b"x" * settling.MIN_BODY_BYTES, LARGE, LARGE[: bodies.CHUNK_BYTES]],
     ids=len,
 )
 def test_flow_is_loaded_as_it_was(
@@ -250,8 +257,7 @@ def test_settling_changes_nothing_that_can_be_asked(
     fresh = bodies.load(store, 1)
     fresh_range = bodies.read(store, 1, "response", start, stop)
 
-    bodies.Compressor(store).settle(1, record)
-    store.execute("DELETE FROM fresh")
+    assert settler(store).settle()
 
     assert bodies.load(store, 1) == fresh == flow(1, response_body=joined)
     assert bodies.read(store, 1, "response", start, stop) == fresh_range

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from int3rceptor.store import bodies, ingester
+from int3rceptor.store import bodies, ingester, intake, settling
 from int3rceptor.store.framing import MAGIC
 from int3rceptor.store.index import BUSY_PATIENCE_S, MAX_SET_ASIDE, Index
 from int3rceptor.store.journal import Journal
@@ -151,7 +151,8 @@ def test_budget_ends_a_call_and_the_next_goes_on(
 
 
 def test_budget_ends_idling_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingester, "SETTLE_FLOWS", 10)
+    monkeypatch.setattr(intake, "AT_ONCE_BYTES", 0)
+    monkeypatch.setattr(settling, "SETTLE_FLOWS", 10)
     write_flows(bench.directory, *range(1, 26))
     bench.index.ingest(1.0)
 
@@ -624,10 +625,10 @@ def test_rows_of_segments_that_are_gone_go(bench: Bench) -> None:
 INGESTING = """
 import sys
 from pathlib import Path
-from int3rceptor.store import ingester
+from int3rceptor.store import ingester, settling
 from int3rceptor.store.index import Index
 ingester.BATCH_RECORDS = 20
-ingester.SETTLE_FLOWS = 10
+settling.SETTLE_FLOWS = 10
 index = Index(Path(sys.argv[1]), on_problem=print)
 print("ready", flush=True)
 while True:
@@ -701,10 +702,30 @@ def test_killed_ingesters_neither_lose_nor_double(bench: Bench) -> None:
     ) == [(0,)]
 
 
-def test_fresh_payload_is_what_was_journalled(bench: Bench) -> None:
-    write_flows(bench.directory, 9)
+def test_large_flow_waits_for_a_pause_as_it_was_journalled(bench: Bench) -> None:
+    large = flow(9, response_body=body(b"x" * intake.AT_ONCE_BYTES))
+    write_segment(bench.directory, [flow_record(large), flow_record(flow(8))])
     bench.index.ingest(1.0)
 
-    ((payload,),) = bench.ask("SELECT payload FROM fresh")
+    ((number, payload),) = bench.ask("SELECT id, payload FROM fresh")
+    assert number == 9
     assert isinstance(payload, bytes)
-    assert decode_flow(payload) == flow(9)
+    assert decode_flow(payload) == large
+    assert bench.ask("SELECT id FROM record") == [(8,)]
+
+
+def test_small_flows_are_settled_as_they_are_taken_in(bench: Bench) -> None:
+    numbers = [3, 1, 2, 1]  # as they ended, one of them twice
+    write_flows(bench.directory, *numbers)
+    write_flows(bench.directory, 2, 5, 4)
+
+    bench.index.ingest(1.0)
+
+    assert bench.ask("SELECT count(*) FROM fresh") == [(0,)]
+    assert bench.ids() == [1, 2, 3, 4, 5]
+    found = bench.ask("SELECT rowid FROM flow_text WHERE flow_text MATCH 'items'")
+    assert found == [(1,), (2,), (3,), (4,), (5,)]
+    assert bench.ask("SELECT added FROM text_index") == [(5,)]
+    assert [bench.load(number) for number in bench.ids()] == [
+        flow(number) for number in range(1, 6)
+    ]

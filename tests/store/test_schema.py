@@ -8,9 +8,9 @@ import pytest
 
 from int3rceptor.errors import ConfigError
 from int3rceptor.store import bodies, schema
-from int3rceptor.store.framing import FLOW
-from int3rceptor.store.intake import Intake
 from int3rceptor.store.records import encode
+from int3rceptor.store.settling import Settler
+from int3rceptor.store.text_index import TextIndex
 from tests.support.journalled import flow
 
 
@@ -54,15 +54,19 @@ def test_store_of_each_older_version_is_raised_with_its_flows(
 ) -> None:
     with closing(make_version(path, version, monkeypatch)) as old:
         assert "record" not in tables(old)
-        with schema.transaction(old):
-            Intake(old).insert("segment", [(FLOW, encode(flow(7)))])
+        old.execute("INSERT INTO host VALUES (1, 'example.com')")
+        old.execute(
+            "INSERT INTO flow VALUES (7, 1.5, 1, 200, 0, 443, 0, 6, 0.02, 'http',"
+            " 'GET', 'https', 'HTTP/1.1', '', '', '', '', x'2f')"
+        )
+        old.execute("INSERT INTO fresh VALUES (7, ?)", (encode(flow(7)),))
 
     with closing(schema.open_writer(path)) as store:
         assert store.execute("PRAGMA user_version").fetchone() == (
             schema.SCHEMA_VERSION,
         )
         assert store.execute("SELECT id, status FROM flow").fetchall() == [(7, 200)]
-        bodies.Compressor(store).settle(7, flow(7))
+        assert Settler(store, TextIndex(store)).settle()
         assert bodies.load(store, 7) == flow(7)
 
 

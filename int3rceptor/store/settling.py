@@ -1,0 +1,214 @@
+"""Keeps flows for good, many in one transaction: compressed, equal bodies once, to be
+found by their words.
+
+It knows the tables and the records; not the journal, nor how flows are read again.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from hashlib import sha256
+
+from msgspec.structs import replace
+from zstandard import ZstdCompressor
+
+from int3rceptor.store import bodies, search
+from int3rceptor.store.bodies import CHUNK_BYTES, MAX_CHUNKS
+from int3rceptor.store.records import BodyRecord, FlowRecord, decode_flow, encode
+from int3rceptor.store.schema import transaction
+from int3rceptor.store.text_index import TextIndex, text_of_flow
+
+SETTLE_FLOWS = 500
+SETTLE_BYTES = 1024 * 1024
+SETTLE_S = 0.1
+"""What is settled of the fresh flows by one transaction: enough to pay for it; others
+may want to write. It is in memory several times over meanwhile."""
+
+MIN_BODY_BYTES = 512
+"""A smaller body stays in its record, where the heads help to compress it: two rows and
+an index entry would cost more than sharing it saves."""
+BODY_LEVEL = 3
+"""zstd's default for bodies."""
+RECORD_LEVEL = -1
+"""For a record, which is some heads: a third of the time of zstd's default, and a
+twentieth more bytes."""
+
+_FRESH = (
+    "SELECT fresh.id, fresh.payload, record.id IS NULL"
+    " FROM fresh LEFT JOIN record ON record.id = fresh.id ORDER BY fresh.id LIMIT ?"
+)
+_RECORD = (
+    "INSERT INTO record VALUES"
+    " (?, nullif(?, 0), nullif(?, 0), nullif(?, 0), nullif(?, 0), ?)"
+)
+
+Flow = tuple[FlowRecord, bytes]
+"""A flow's record, and what it was decoded from."""
+
+_Row = tuple[int, int, int, int, int, bytearray]
+"""Of `record`: the flow's id, its bodies' rows (0: none), and the rest of it."""
+
+Pieces = Callable[[], Iterable[bytes]]
+"""Reads a body's bytes anew at each call: once for its hash, once to keep it."""
+
+
+class Settler:
+    """Settles the flows of one connection. Not for several threads at once."""
+
+    def __init__(self, connection: sqlite3.Connection, text: TextIndex) -> None:
+        self._connection = connection
+        self._text = text
+        self._compress = ZstdCompressor(level=RECORD_LEVEL).compress
+        self._compress_body = ZstdCompressor(level=BODY_LEVEL).compress
+
+    def keep(self, flows: Iterable[Flow]) -> None:
+        """Keep these for good, by rising ids; none may be settled yet, and they are no
+        longer fresh. Inside a transaction."""
+        kept = _Bodies(self._connection, self._compress_body)
+        texts = []
+        rows = []
+        for record, payload in flows:
+            texts.append((record.id, self._text_of(record)))
+            rows.append(self._row(record, payload, kept))
+        kept.count()
+        self._connection.executemany(_RECORD, rows)
+        self._text.add(texts)
+
+    def settle(self) -> bool:
+        """Settle the oldest fresh flows; whether there may be more."""
+        taken: list[tuple[int]] = []
+        with transaction(self._connection):
+            self.keep(self._oldest(taken))
+            self._connection.executemany("DELETE FROM fresh WHERE id = ?", taken)
+        return bool(taken)
+
+    def _oldest(self, taken: list[tuple[int]]) -> Iterator[Flow]:
+        """What one transaction settles of the fresh flows; `taken` gets their ids."""
+        ends = time.monotonic() + SETTLE_S
+        left = SETTLE_BYTES
+        with closing(self._connection.execute(_FRESH, (SETTLE_FLOWS,))) as rows:
+            for flow_id, payload, is_new in rows:
+                taken.append((flow_id,))
+                if is_new:  # else an older release took the same flow in twice
+                    yield decode_flow(payload), payload
+                left -= len(payload)
+                if left < 0 or time.monotonic() >= ends:
+                    return
+
+    def _text_of(self, record: FlowRecord) -> str:
+        if record.request_body.ahead or record.response_body.ahead:
+            return text_of_flow(self._connection, record.id) or ""
+        return search.text_of(record)
+
+    def _row(self, record: FlowRecord, payload: bytes, kept: "_Bodies") -> _Row:
+        """The row of `record`; its large bodies are in `kept`, its pieces are gone."""
+        asked, answered = record.request_body, record.response_body
+        numbers = (
+            kept.sent(record.id, 0, asked),
+            kept.sent(record.id, 1, answered),
+            kept.large(asked.original),
+            kept.large(answered.original),
+        )
+        if numbers != _NONE_KEPT:
+            asked = _without_kept(asked, numbers[0], numbers[2])
+            answered = _without_kept(answered, numbers[1], numbers[3])
+            payload = encode(
+                replace(record, request_body=asked, response_body=answered)
+            )
+        if record.request_body.ahead or record.response_body.ahead:
+            bodies.forget_pieces(self._connection, record.id)
+        # Of bytes, and of None, sqlite3 first asks whether they are something else.
+        return (record.id, *numbers, bytearray(self._compress(payload)))
+
+
+_NONE_KEPT = (0, 0, 0, 0)
+
+
+class _Bodies:
+    """The bodies that one transaction keeps. It ends in `count`."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, compress: Callable[[bytes], bytes]
+    ) -> None:
+        self._connection = connection
+        self._compress = compress
+        self._known: dict[bytes, int] = {}
+        self._more: dict[int, int] = {}
+
+    def sent(self, flow_id: int, side: int, body: BodyRecord) -> int:
+        """The row of a body as it was sent on; 0: it stays in its record."""
+        if not body.ahead:
+            return self.large(body.content)
+        numbers = bodies.piece_numbers(self._connection, flow_id, side)
+
+        def pieces() -> Iterator[bytes]:
+            for number in numbers:
+                yield bodies.piece(self._connection, number)
+            yield body.content
+
+        return self._keep(pieces)
+
+    def large(self, content: bytes | None) -> int:
+        """The row of a body that is worth one; 0: it stays in its record."""
+        if content is None or len(content) < MIN_BODY_BYTES:
+            return 0
+        return self._keep(lambda: (content,))
+
+    def count(self) -> None:
+        """Note how many more refer to each body."""
+        self._connection.executemany(
+            "UPDATE body SET refs = refs + ? WHERE id = ?",
+            [(more, body) for body, more in self._more.items()],
+        )
+
+    def _keep(self, pieces: Pieces) -> int:
+        """The row of `body` for these bytes, with one more that refers to it."""
+        digest = sha256()
+        size = 0
+        for piece in pieces():
+            digest.update(piece)
+            size += len(piece)
+        key = digest.digest()
+        body = self._known.get(key)
+        if body is None:
+            body = self._known[key] = self._find(key) or self._add(key, size, pieces)
+        self._more[body] = self._more.get(body, 0) + 1
+        return body
+
+    def _find(self, digest: bytes) -> int | None:
+        row = self._connection.execute(
+            "SELECT id FROM body WHERE sha256 = ?", (digest,)
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def _add(self, digest: bytes, size: int, pieces: Pieces) -> int:
+        execute = self._connection.execute
+        body = execute(
+            "INSERT INTO body (refs, size, sha256) VALUES (0, ?, ?)", (size, digest)
+        ).lastrowid
+        assert body is not None
+        for number, chunk in enumerate(_chunks(pieces())):
+            execute(
+                "INSERT INTO body_chunk VALUES (?, ?)",
+                (body * MAX_CHUNKS + number, self._compress(chunk)),
+            )
+        return body
+
+
+def _without_kept(body: BodyRecord, kept: int, original: int) -> BodyRecord:
+    return BodyRecord(
+        body.size, 0, b"" if kept else body.content, None if original else body.original
+    )
+
+
+def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes cut anew, each of CHUNK_BYTES but the last."""
+    rest = bytearray()
+    for piece in pieces:
+        rest += piece
+        while len(rest) >= CHUNK_BYTES:
+            yield bytes(rest[:CHUNK_BYTES])
+            del rest[:CHUNK_BYTES]
+    if rest:
+        yield bytes(rest)
