@@ -5,14 +5,18 @@ Nothing here knows what such a process does.
 """
 
 import asyncio
+import faulthandler
 import logging
+import math
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 
+from int3rceptor.app.watchdog import Watchdog, is_traced
 from int3rceptor.net import children
+from int3rceptor.net.tasks import first_of
 
 log = logging.getLogger("int3rceptor.processes")
 
@@ -27,6 +31,16 @@ STOP_S = 8.0
 """How long it may take to go once its link is closed: a hub gives itself 2 s for
 answers that still run, and 5 s for the journal."""
 
+KILL_S = 10.0
+"""How long a killed one may take to be gone, on a machine that swaps. Longer ones wait
+for a disk that does not answer, as only the system can."""
+
+TRACE_S = 0.5
+"""How long one that hangs has to write where it stands."""
+
+TRACE_SIGNAL = signal.SIGUSR1
+"""Has a child print where its threads stand, whatever they do."""
+
 POLL_S = 0.01
 """How often an ending process is looked at."""
 
@@ -37,7 +51,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What a terminal or a service manager sends to the whole group: a child takes none of
 them, since its end is its parent's."""
 
-Talk = Callable[[socket.socket], Awaitable[str]]
+Talk = Callable[[socket.socket], Coroutine[object, object, str]]
 """Talks over our end of the link until it is over. What it returns says why the process
 ends, where its exit code does not."""
 
@@ -67,12 +81,22 @@ class Child:
         self._may_return = may_return
         self._most = most
         self._is_stopping = asyncio.Event()
+        self._watchdog = Watchdog()
         self.restarts = 0
+        self.hangs = 0
 
     @property
     def is_stopping(self) -> bool:
         """Whether no other will be started."""
         return self._is_stopping.is_set()
+
+    def heard(self) -> None:
+        """Whoever talks to it has heard of it: it lives."""
+        self._watchdog.heard()
+
+    def serves(self) -> None:
+        """It has started."""
+        self._watchdog.serves()
 
     def stop(self) -> None:
         """Start no other. Whoever talks to the one there is says so to it."""
@@ -123,14 +147,16 @@ class Child:
                 ours.close()
                 return f"cannot be started: {error.strerror}"
         output = _Output()
+        self._watchdog = dog = Watchdog(lambda: is_traced(process.pid))
         why = ""
         try:
             assert process.stdout is not None
             loop = asyncio.get_running_loop()
             await loop.connect_read_pipe(lambda: output, process.stdout)
-            why = await self._talk(ours)
+            why = await first_of(dog.bites(), self._talk(ours))
         finally:
-            code = await _ended(process, self._name)
+            self.hangs += dog.has_bitten
+            code = await _ended(process, self._name, is_hung=dog.has_bitten)
             output.close(self._name)
         return why or _how(code, output.last_line)
 
@@ -180,24 +206,47 @@ def _spawn(module: str, handed: Sequence[int]) -> "subprocess.Popen[bytes]":
 
 
 def heed_no_signal() -> None:
-    """In a child, at its start: leave the signals of SIGNALS to the parent."""
+    """In a child, at its start: leave the signals of SIGNALS to the parent, and answer
+    TRACE_SIGNAL alone."""
+    faulthandler.register(TRACE_SIGNAL, all_threads=True)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
-async def _ended(process: "subprocess.Popen[bytes]", name: str) -> int:
-    """The exit code of a process whose link is closed; killed after STOP_S."""
-    give_up = time.monotonic() + STOP_S
+async def _ended(
+    process: "subprocess.Popen[bytes]", name: str, *, is_hung: bool
+) -> int:
+    """The exit code of a process whose link is closed; killed after STOP_S, and one
+    that hangs as soon as it has written where it stands."""
     try:
-        while process.poll() is None and time.monotonic() < give_up:  # noqa: ASYNC110
-            await asyncio.sleep(POLL_S)  # the system has no event for it everywhere
-        if process.returncode is None:
+        if is_hung:
+            process.send_signal(TRACE_SIGNAL)
+            await _is_gone(process, TRACE_S)
+        elif not await _is_gone(process, STOP_S):
             log.warning("%s does not end: it is killed", name)
     finally:
-        if process.poll() is None:
-            process.kill()
-    return process.wait()
+        process.kill()  # nothing, if it has ended
+    # Not `wait`: even a killed one takes its time, and no client of ours is to wait.
+    if not await _is_gone(process, KILL_S):
+        log.error(
+            "%s cannot be killed, since the system does not let go of it: look for a"
+            " disk or a network drive that does not answer",
+            name,
+        )
+        await _is_gone(process, math.inf)
+    assert process.returncode is not None
+    return process.returncode
+
+
+async def _is_gone(process: "subprocess.Popen[bytes]", within_s: float) -> bool:
+    """Whether it ends so soon."""
+    give_up = time.monotonic() + within_s
+    while process.poll() is None:
+        if time.monotonic() > give_up:
+            return False
+        await asyncio.sleep(POLL_S)  # the system has no event for it everywhere
+    return True
 
 
 def _how(code: int, said: str) -> str:

@@ -6,7 +6,7 @@ Only a hub with a control port loads this, and FastAPI with it.
 import json
 import shutil
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from int3rceptor import __version__
@@ -72,9 +72,9 @@ class ControlPlane:
             case PluginTold():
                 self._questions.take(message)
 
-    async def serve(self, sock: socket.socket) -> None:
-        """Serve until cancelled. ConfigError when the token is unusable."""
-        await serve(build(self._state(sock)), sock)
+    def serve(self, sock: socket.socket) -> Coroutine[object, object, None]:
+        """What serves until it is cancelled. ConfigError when the token is unusable."""
+        return serve(build(self._state(sock)), sock)
 
     def _state(self, sock: socket.socket) -> HubState:
         hello, config = self._hello, self._config

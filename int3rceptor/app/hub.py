@@ -6,12 +6,13 @@ as its proxy lives. Whoever started it may kill it at any instant.
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from int3rceptor.app.child import heed_no_signal
 from int3rceptor.app.collector import collect_seldom
 from int3rceptor.app.ingesting import ingesting
 from int3rceptor.app.keeping import FLOWS_FOLDER
+from int3rceptor.app.watchdog import give_signs
 from int3rceptor.config.model import Config
 from int3rceptor.link.channel import Channel, open_channel
 from int3rceptor.link.messages import (
@@ -43,7 +45,9 @@ HELLO_S = 10.0
 """How long the proxy may take to say hello; it does so at once."""
 
 NICENESS = 5
-"""What the hub does can wait: the proxy's clients cannot."""
+"""What the hub does can wait: the proxy's clients cannot. Not so its start: the user
+waits for the control port, and beside eight busy programs on one core it took a minute
+at this level, and 24 s without."""
 
 UNFIT = 3
 """Exit code of a hub that cannot work with this proxy."""
@@ -105,8 +109,13 @@ class _ToProxy(logging.Handler):
         self._hub.tell_soon(line)
 
 
-async def run(link: socket.socket, control: socket.socket | None) -> int:
-    """Be the hub of the proxy at the other end of `link`; the exit code."""
+async def run(
+    link: socket.socket,
+    control: socket.socket | None,
+    give_way: Callable[[], object] = lambda: None,
+) -> int:
+    """Be the hub of the proxy at the other end of `link`; the exit code. It calls
+    `give_way` once it serves."""
     hub = Hub()
     hub.channel = channel = await open_channel(link, hub_decoder, hub.take)
     handler = _ToProxy(hub)
@@ -118,7 +127,7 @@ async def run(link: socket.socket, control: socket.socket | None) -> int:
         if (hello.link_version, hello.version) != (LINK_VERSION, __version__):
             hub.tell("int3rceptor was replaced while it ran: stop it, start it again")
             return UNFIT
-        await _work(hub, hello, channel, control)
+        await _work(hub, hello, channel, control, give_way)
         return 0
     finally:
         channel.close()
@@ -141,7 +150,11 @@ async def _greeted(hub: Hub, channel: Channel[ToHub]) -> Hello | None:
 
 
 async def _work(
-    hub: Hub, hello: Hello, channel: Channel[ToHub], control: socket.socket | None
+    hub: Hub,
+    hello: Hello,
+    channel: Channel[ToHub],
+    control: socket.socket | None,
+    give_way: Callable[[], object],
 ) -> None:
     """Until the proxy is gone; what fails here ends the hub, and it is started anew."""
     config = Config.of(json.loads(hello.settings))
@@ -150,6 +163,7 @@ async def _work(
     link, serving = Tasks("link"), Tasks("control")
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(link.close)
+        link.start(give_signs(channel), "signs of life")
         works = [link.spawn(channel.wait_closed(), "closed")]
         if index is not None:
             task = await stack.enter_async_context(ingesting(index, flows_dir))
@@ -165,6 +179,7 @@ async def _work(
             works.append(serving.spawn(hub.control.serve(control), "server"))
         collect_seldom()
         channel.send(Ready())
+        give_way()
         done, _ = await asyncio.wait(works, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
@@ -182,13 +197,13 @@ def _index(config: Config, flows_dir: Path, hub: Hub) -> Index:
 def main(arguments: Sequence[str]) -> int:
     """Run with the sockets of these numbers."""
     heed_no_signal()
-    os.nice(NICENESS)
     keep_freed_memory()
     sockets = [socket.socket(fileno=int(number)) for number in arguments]
     for one in sockets:
         one.set_inheritable(False)
     link, *control = sockets
-    return asyncio.run(run(link, control[0] if control else None))
+    give_way = functools.partial(os.nice, NICENESS)
+    return asyncio.run(run(link, control[0] if control else None, give_way))
 
 
 if __name__ == "__main__":

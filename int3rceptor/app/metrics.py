@@ -56,6 +56,11 @@ PROXY: Mapping[str, Metric] = {
         type="counter",
         help="How often the hub died and was started again.",
     ),
+    "hub_hangs": Metric(
+        name="hub_hangs_total",
+        type="counter",
+        help="How often a hub that gave no sign of life was ended.",
+    ),
     "events_dropped": Metric(
         name="events_dropped_total",
         type="counter",
@@ -76,6 +81,11 @@ WORKER_RESTARTS = Metric(
     name="worker_restarts_total",
     type="counter",
     help="How often a worker died and was started again.",
+)
+WORKER_HANGS = Metric(
+    name="worker_hangs_total",
+    type="counter",
+    help="How often a worker that gave no sign of life was ended.",
 )
 WORKER_CONNECTIONS = Metric(
     name="worker_client_connections",
@@ -120,6 +130,7 @@ def _of_workers(workers: Sequence[WorkerStats]) -> Iterator[Family]:
     shown: tuple[tuple[Metric, Callable[[WorkerStats], float]], ...] = (
         (WORKER_SERVING, lambda one: one.is_serving),
         (WORKER_RESTARTS, lambda one: one.restarts),
+        (WORKER_HANGS, lambda one: one.hangs),
         (WORKER_CONNECTIONS, lambda one: one.counters.get("connections", 0.0)),
     )
     for metric, value in shown:

@@ -83,6 +83,11 @@ class Supervisor:
         return self._child.restarts
 
     @property
+    def hangs(self) -> int:
+        """How often a hub was ended because it gave no sign of life."""
+        return self._child.hangs
+
+    @property
     def dropped_events(self) -> int:
         """Events left out because a hub was slow."""
         return self._dropped + (self._channel.dropped if self._channel else 0)
@@ -119,8 +124,10 @@ class Supervisor:
         return ""
 
     def _take(self, message: ToProxy) -> None:
+        self._child.heard()
         match message:
             case Ready():
+                self._child.serves()
                 if self._is_known:
                     log.info("the hub serves again")
                 elif self._control is not None:
@@ -147,7 +154,11 @@ class Supervisor:
     def _all_stats(self) -> Stats:
         stats = self._stats()
         dropped = stats.counters.get("events_dropped", 0) + self.dropped_events
-        own = {"hub_restarts": self.restarts, "events_dropped": dropped}
+        own = {
+            "hub_restarts": self.restarts,
+            "hub_hangs": self.hangs,
+            "events_dropped": dropped,
+        }
         return msgspec.structs.replace(stats, counters={**stats.counters, **own})
 
 

@@ -19,6 +19,7 @@ from int3rceptor import __version__
 from int3rceptor.app.carrying import Carrying, carrying
 from int3rceptor.app.keeping import PluginLines
 from int3rceptor.app.proxy_plane import Shared
+from int3rceptor.app.watchdog import give_signs
 from int3rceptor.config.model import Config
 from int3rceptor.errors import Int3rceptorError
 from int3rceptor.hooks.dispatcher import Listener
@@ -175,6 +176,9 @@ async def _serve(
     heard = voice(config)
     try:
         async with contextlib.AsyncExitStack() as stack:
+            signs = Tasks("signs")
+            stack.push_async_callback(signs.close)
+            signs.start(give_signs(channel), "of life")
             stack.enter_context(_logging_to(channel))
             plane = carrying(
                 config,

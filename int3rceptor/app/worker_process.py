@@ -113,6 +113,7 @@ class WorkerProcess:
             number=self.number,
             is_serving=self.serving is not None,
             restarts=self._child.restarts,
+            hangs=self._child.hangs,
             counters={name: now.get(name, 0) for name in GAUGES},
         )
 
@@ -147,8 +148,10 @@ class WorkerProcess:
             self._channel.send(message)
 
     def _take(self, message: FromWorker) -> None:
+        self._child.heard()
         match message:
             case Serving():
+                self._child.serves()
                 self.serving = message
             case Failed(why=why):
                 self.failure = why

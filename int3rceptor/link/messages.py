@@ -10,7 +10,7 @@ import msgspec
 
 from int3rceptor.link.plugin_asks import PluginAsk, PluginTold, PluginWrote
 
-LINK_VERSION = 3
+LINK_VERSION = 4
 """Of this vocabulary. Both ends are one installation, unless that was replaced while
 the proxy ran: a hub that is started then must notice."""
 
@@ -84,12 +84,14 @@ class Gap(msgspec.Struct, tag="gap", array_like=True, frozen=True):
 
 
 class WorkerStats(msgspec.Struct, array_like=True, frozen=True):
-    """One worker: whether it serves, how often it was started again, its counters."""
+    """One worker: whether it serves, how often it was started again, its counters, how
+    often it hung."""
 
     number: int
     is_serving: bool
     restarts: int
     counters: dict[str, float]
+    hangs: int = 0
 
 
 class Stats(msgspec.Struct, tag="stats", array_like=True, frozen=True):
@@ -109,6 +111,10 @@ class Problem(msgspec.Struct, tag="problem", array_like=True, frozen=True):
 
 class Ready(msgspec.Struct, tag="ready", array_like=True, frozen=True):
     """The hub serves; on the control port if it was given one."""
+
+
+class Alive(msgspec.Struct, tag="alive", array_like=True, frozen=True):
+    """The loop of a hub or a worker turns."""
 
 
 class Watch(msgspec.Struct, tag="watch", array_like=True, frozen=True):
@@ -170,8 +176,8 @@ Event = Began | Ended | Gap | PluginWrote
 """What is told while someone watches."""
 
 ToHub = Hello | Event | Stats | Problem | PluginTold
-ToProxy = Ready | Watch | Problem | PluginAsk
-FromWorker = Serving | Failed | Logged | Event | Stats | PluginTold
+ToProxy = Ready | Alive | Watch | Problem | PluginAsk
+FromWorker = Serving | Alive | Failed | Logged | Event | Stats | PluginTold
 ToWorker = Start | Watch | PluginAsk | Reload | Stop
 Message = ToHub | ToProxy | FromWorker | ToWorker
 

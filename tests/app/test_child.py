@@ -3,11 +3,15 @@
 import asyncio
 import logging
 import socket
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from int3rceptor.app import child as module
 from int3rceptor.app.child import Child
+
+if TYPE_CHECKING:
+    import subprocess
 
 SOON_S = 20.0
 
@@ -62,6 +66,44 @@ async def test_one_that_was_well_for_long_is_not_given_up(
             await asyncio.sleep(0.01)
         child.stop()
         await running
+
+
+class Held:
+    """A process that the system does not let go of for some looks after its death."""
+
+    returncode: int | None = None
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.is_killed = False
+
+    def poll(self) -> int | None:
+        self.looks += self.is_killed
+        if self.looks > 20:
+            self.returncode = -9
+        return self.returncode
+
+    def kill(self) -> None:
+        self.is_killed = True
+
+
+async def test_one_that_the_system_holds_is_waited_for_without_holding_the_loop(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "STOP_S", 0.01)
+    monkeypatch.setattr(module, "KILL_S", 0.02)
+    process = cast("subprocess.Popen[bytes]", Held())
+    ending = asyncio.create_task(module._ended(process, "the hub", is_hung=False))
+    turns = 0
+    while not ending.done():
+        turns += 1
+        await asyncio.sleep(0.001)
+
+    assert await ending == -9
+    assert turns > 20
+    assert told(caplog, logging.WARNING) == ["the hub does not end: it is killed"]
+    (line,) = told(caplog, logging.ERROR)
+    assert line.startswith("the hub cannot be killed, since the system does not let go")
 
 
 async def test_who_started_it_may_want_no_other(

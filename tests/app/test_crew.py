@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from int3rceptor.app import child, crew
+from int3rceptor.app import child, crew, watchdog
 from int3rceptor.app.crew import Crew
 from int3rceptor.config.model import Config, LimitsConfig
 from int3rceptor.errors import WorkerError
@@ -106,6 +106,25 @@ async def test_one_that_is_killed_is_followed_by_another(
         "worker 2 was ended by SIGKILL; it is started again in 0.01 s"
     ]
     assert "worker 2 serves again" in told(caplog, logging.INFO)
+
+
+async def test_one_that_only_spins_is_killed_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(watchdog, "SIGN_S", 0.02)
+    monkeypatch.setattr(watchdog, "SILENT_S", 1.0)
+    monkeypatch.setenv("FAKE_WORKER", "2 spin")
+    async with crew_of(tmp_path) as made:
+        await made.start()
+        monkeypatch.setenv("FAKE_WORKER", "well")
+        await eventually(lambda: made.stats().workers[1].hangs == 1, PATIENT_S)
+        await eventually(lambda: len(made.serving()) == 2, PATIENT_S)
+        assert made.stats().workers[1].restarts == 1
+
+    assert (
+        "worker 2 gave no sign of life for 1 s and was killed; it is started again in"
+        " 0.01 s"
+    ) in told(caplog, logging.WARNING)
 
 
 async def test_one_that_cannot_begin_later_says_why(

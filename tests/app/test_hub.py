@@ -13,6 +13,7 @@ import pytest
 
 from int3rceptor import __version__
 from int3rceptor.app import hub as module
+from int3rceptor.app import watchdog
 from int3rceptor.app.hub import UNFIT, run
 from int3rceptor.app.keeping import FLOWS_FOLDER, Watched, journal_of, keeper_of
 from int3rceptor.config.model import Config
@@ -21,6 +22,7 @@ from int3rceptor.hooks.points import HookPoint
 from int3rceptor.link.channel import Channel, open_channel
 from int3rceptor.link.messages import (
     LINK_VERSION,
+    Alive,
     Began,
     CaForms,
     Ended,
@@ -59,12 +61,24 @@ def hello_of(
 
 
 class Linked:
-    """The proxy's end of a hub that runs as a task."""
+    """The proxy's end of a hub that runs as a task; it counts signs of life apart."""
 
-    def __init__(self, channel: Channel[ToProxy], task: asyncio.Task[int]) -> None:
-        self.channel = channel
-        self.task = task
+    channel: Channel[ToProxy]
+    task: asyncio.Task[int]
+
+    def __init__(self) -> None:
         self.said: list[ToProxy] = []
+        self.signs = 0
+        self.times_it_gave_way = 0
+
+    def take(self, message: ToProxy) -> None:
+        if isinstance(message, Alive):
+            self.signs += 1
+        else:
+            self.said.append(message)
+
+    def given_way(self) -> None:
+        self.times_it_gave_way += 1
 
     async def leave(self) -> int:
         """Close the link; the hub's exit code."""
@@ -76,10 +90,9 @@ class Linked:
 @contextlib.asynccontextmanager
 async def hub_of(hello: Hello | None) -> AsyncIterator[Linked]:
     ours, theirs = socket.socketpair()
-    said: list[ToProxy] = []
-    channel = await open_channel(ours, proxy_decoder, said.append)
-    linked = Linked(channel, asyncio.create_task(run(theirs, None)))
-    linked.said = said
+    linked = Linked()
+    linked.channel = channel = await open_channel(ours, proxy_decoder, linked.take)
+    linked.task = asyncio.create_task(run(theirs, None, linked.given_way))
     if hello is not None:
         channel.send(hello)
     try:
@@ -145,6 +158,16 @@ async def test_it_takes_in_what_is_left_when_the_proxy_goes(
 
     assert journal_files(config.data_dir) == []
     assert kept_targets(config.data_dir) == {b"/last": 1}
+
+
+async def test_it_gives_way_once_it_serves_and_goes_on_giving_signs(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchdog, "SIGN_S", 0.01)
+    async with hub_of(hello_of(config)) as linked:
+        await eventually(lambda: linked.signs > 3, PATIENT_S)
+        assert linked.times_it_gave_way == 1
+        assert await linked.leave() == 0
 
 
 async def test_a_proxy_that_goes_without_a_word_ends_it() -> None:

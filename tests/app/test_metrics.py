@@ -28,7 +28,7 @@ def test_of_one_process_nothing_is_said_of_workers() -> None:
 
 def test_of_several_each_is_shown() -> None:
     first = WorkerStats(1, True, 0, {"connections": 5.0, **USE})
-    second = WorkerStats(2, False, 3, {"connections": 0.0})
+    second = WorkerStats(2, False, 3, {"connections": 0.0}, hangs=2)
     lines = shown(Stats({"connections": 5.0, **USE}, "", [first, second]))
 
     assert processes(lines) == ["proxy", "worker-1", "worker-2", "hub"]
@@ -37,3 +37,4 @@ def test_of_several_each_is_shown() -> None:
     assert 'int3rceptor_worker_serving{worker="1"} 1' in lines
     assert 'int3rceptor_worker_serving{worker="2"} 0' in lines
     assert 'int3rceptor_worker_restarts_total{worker="2"} 3' in lines
+    assert 'int3rceptor_worker_hangs_total{worker="2"} 2' in lines

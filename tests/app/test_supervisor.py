@@ -15,6 +15,7 @@ import pytest
 
 from int3rceptor.app import child as child_module
 from int3rceptor.app import supervisor as module
+from int3rceptor.app import watchdog
 from int3rceptor.app.control_socket import Control, ControlReady
 from int3rceptor.app.keeping import Watched
 from int3rceptor.app.supervisor import Supervisor
@@ -152,6 +153,45 @@ async def test_one_that_does_not_end_is_killed(
         await eventually(lambda: watching.supervisor.restarts == 1, PATIENT_S)
 
     assert "the hub does not end: it is killed" in warnings(caplog)
+
+
+@pytest.fixture
+def impatiently(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "SIGN_S", 0.02)
+    monkeypatch.setattr(watchdog, "SILENT_S", 1.0)
+
+
+@pytest.mark.usefixtures("impatiently")
+async def test_one_that_only_spins_is_killed_and_prints_where_it_stood(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("FAKE_HUB", "spin")
+    caplog.set_level(logging.DEBUG)
+    async with supervised() as watching:
+        await eventually(lambda: watching.ready == 1, PATIENT_S)
+        monkeypatch.setenv("FAKE_HUB", "well")
+        await eventually(lambda: watching.watched.watcher is not None, PATIENT_S)
+        assert watching.supervisor.hangs == 1
+        assert watching.supervisor.restarts == 1
+
+    (line,) = warnings(caplog)
+    assert line == (
+        "the hub gave no sign of life for 1 s and was killed; it is started again in"
+        " 0.01 s"
+    )
+    (printed,) = [one for one in caplog.messages if one.startswith("the hub printed:")]
+    assert "in spin" in printed
+
+
+@pytest.mark.usefixtures("impatiently")
+async def test_one_that_was_stopped_is_killed(caplog: pytest.LogCaptureFixture) -> None:
+    async with supervised() as watching:
+        await eventually(lambda: watching.watched.watcher is not None, PATIENT_S)
+        hubs()[0].suspend()
+        await eventually(lambda: watching.supervisor.hangs == 1, PATIENT_S)
+        await eventually(lambda: watching.watched.watcher is not None, PATIENT_S)
+
+    assert warnings(caplog)[0].startswith("the hub gave no sign of life for 1 s")
 
 
 async def test_what_it_says_is_passed_on(

@@ -17,6 +17,7 @@ from int3rceptor.config.model import Config, LimitsConfig
 from int3rceptor.link.channel import Channel, open_channel
 from int3rceptor.link.messages import (
     LINK_VERSION,
+    Alive,
     Began,
     Ended,
     Failed,
@@ -105,6 +106,8 @@ async def test_it_serves_and_tells_of_it(tmp_path: Path) -> None:
             raw(there) as client,
         ):
             assert (await ask(client, origin.netloc)).text == "kept"
+        assert there.of(Alive)
+        assert there.said.index(Alive()) < there.said.index(there.of(Serving)[0])
         logging.getLogger("int3rceptor").warning("odd: %d", 7)
         there.channel.send(PluginAsk(5, PluginAct.LIST))
         await eventually(lambda: bool(there.of(PluginTold)), PATIENT_S)

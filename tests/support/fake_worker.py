@@ -2,8 +2,8 @@
 
 `python -P -m tests.support.fake_worker LINK ...`: "well" serves until it is to stop;
 "refuse" says why it cannot begin; "crash" raises; "brief" serves and ends; "deaf"
-serves and never ends; "talk" serves, and says all that a worker may say. "2 crash" is
-"crash" for number 2 and "well" for the others.
+serves and never ends; "talk" serves, and says all that a worker may say; "spin" serves,
+and does nothing but turn. "2 crash" is "crash" for number 2 and "well" for the others.
 """
 
 import os
@@ -25,7 +25,7 @@ from int3rceptor.link.messages import (
     ToWorker,
     worker_decoder,
 )
-from tests.support.fake_hub import READ_BYTES, frame
+from tests.support.fake_hub import READ_BYTES, frame, live, spin
 
 CA = CaForms(pem=b"", der=b"", mobileconfig=b"", fingerprint="AA")
 SAID = (
@@ -67,6 +67,9 @@ def main() -> None:
     start = next(told)
     assert isinstance(start, Start)
     how = begins(start, link)
+    if how == "spin":
+        spin()
+    live(link)
     while how == "deaf":
         time.sleep(60)
     if how == "talk":
