@@ -14,15 +14,20 @@ from int3rceptor.errors import (
     ProtocolError,
     StreamLost,
 )
-from int3rceptor.model.headers import Headers, RawHeaders
+from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Informational, Request, Response
-from int3rceptor.wire import h2_fields as fields
 from int3rceptor.wire import h2_frames as frames
 from int3rceptor.wire.h2_events import H2Event
 from int3rceptor.wire.h2_faults import ConnectionFault, H2Code, code_name
 from int3rceptor.wire.h2_inbound import Inbound
 from int3rceptor.wire.h2_limits import MAX_GOAWAY_DEBUG_BYTES, AbuseMeter, H2Limits
 from int3rceptor.wire.h2_outbound import Outbound
+from int3rceptor.wire.h2_sending import (
+    Head,
+    Sections,
+    informational_fields,
+    trailer_fields,
+)
 from int3rceptor.wire.h2_streams import StreamState, StreamTable
 
 Role = Literal["server", "client"]
@@ -46,6 +51,7 @@ class H2Codec:
         self._meter = AbuseMeter()
         self._table = StreamTable(limits, self._meter)
         self._out = Outbound(limits, is_server=self._is_server)
+        self._sections = Sections()
         self._inbound = Inbound(
             limits, self._out, self._table, self._meter, is_server=self._is_server
         )
@@ -147,29 +153,28 @@ class H2Codec:
             raise OriginClosed(
                 "the HTTP/2 connection has used up its streams", is_unprocessed=True
             )
-        block = fields.request_fields(request)
-        request.sent = fields.as_lines(block)
+        head = self._sections.request(request)
+        request.sent = head.lines
         self._table.highest_out = stream_id
         stream = self._table.add(stream_id, request.method, self._out.stream_window)
-        self._send_headers(stream, block, end=end)
+        self._send_head(stream, head, end=end)
         return stream_id
 
-    def response_head(self, stream_id: int, response: Response) -> RawHeaders:
+    def response_head(self, stream_id: int, response: Response) -> Head:
         """A final response's head as it is to be sent."""
-        head = fields.response_fields(response, method=self._stream(stream_id).method)
-        response.sent = fields.as_lines(head)
+        method = self._stream(stream_id).method
+        head = self._sections.response(response, method=method)
+        response.sent = head.lines
         return head
 
-    def send_response_head(
-        self, stream_id: int, head: RawHeaders, *, end: bool
-    ) -> None:
+    def send_response_head(self, stream_id: int, head: Head, *, end: bool) -> None:
         """Send what `response_head` gave; `end`: neither body nor trailers follow."""
-        self._send_headers(self._stream(stream_id), head, end=end)
+        self._send_head(self._stream(stream_id), head, end=end)
 
     def send_informational(self, stream_id: int, response: Informational) -> None:
         """Send a 1xx response's head, before the final one."""
-        block = fields.informational_fields(response)
-        self._send_headers(self._stream(stream_id), block, end=False)
+        stream = self._stream(stream_id)
+        self._out.send_headers(stream.id, informational_fields(response), end=False)
 
     def window(self, stream_id: int) -> int:
         """How many bytes may be sent now; 0 or less: wait for WindowOpened."""
@@ -189,9 +194,11 @@ class H2Codec:
 
     def send_trailers(self, stream_id: int, section: Headers) -> None:
         """Send the trailer section, which ends our side."""
-        block = fields.trailer_fields(section)
-        if block:
-            self._send_headers(self._stream(stream_id), block, end=True)
+        fields = trailer_fields(section)
+        if fields:
+            stream = self._stream(stream_id)
+            self._out.send_headers(stream_id, fields, end=True)
+            self._table.end_local(stream)
         else:
             self.end(stream_id)
 
@@ -219,10 +226,8 @@ class H2Codec:
         if increment := self._table.window.increment():
             self._out.queue(frames.window_update_frame(0, increment))
 
-    def _send_headers(
-        self, stream: StreamState, block: RawHeaders, *, end: bool
-    ) -> None:
-        self._out.send_headers(stream.id, block, end=end)
+    def _send_head(self, stream: StreamState, head: Head, *, end: bool) -> None:
+        self._out.send_head(stream.id, head, end=end)
         if end:
             self._table.end_local(stream)
 

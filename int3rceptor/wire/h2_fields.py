@@ -1,6 +1,6 @@
-"""HTTP/2 field lists judged and turned into heads, and heads turned into field lists.
+"""HTTP/2 field lists judged and turned into heads (RFC 9113, 8.2 and 8.3).
 
-RFC 9113, 8.2 and 8.3. It knows no frames; a StreamFault costs one stream, never more.
+It knows no frames; a StreamFault costs one stream, never more.
 """
 
 import re
@@ -9,18 +9,10 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from int3rceptor.errors import ClientProtocolError
-from int3rceptor.model.body import Body
-from int3rceptor.model.headers import STEERING, Headers, RawHeaders, to_bytes, to_text
-from int3rceptor.model.message import (
-    DEFAULT_PORTS,
-    Informational,
-    Request,
-    Response,
-    format_authority,
-)
+from int3rceptor.model.headers import STEERING, Headers, RawHeaders, to_text
+from int3rceptor.model.message import DEFAULT_PORTS
 from int3rceptor.wire.authority import parse_authority
 from int3rceptor.wire.events import RequestHead, ResponseHead
-from int3rceptor.wire.fields import accepts_trailers, connection_options, hop_by_hop
 from int3rceptor.wire.h2_faults import StreamFault
 from int3rceptor.wire.h2_limits import MAX_FIELDS
 from int3rceptor.wire.hpack_table import ENTRY_OVERHEAD_BYTES, STATIC, Field, FieldList
@@ -163,7 +155,7 @@ class _Judged:
 
     def headers(self) -> Headers:
         """The regular fields, to be changed at will."""
-        return Headers.judged(self.raw.copy(), self.steering)
+        return Headers.judged(self.raw, self.steering)
 
 
 def _judged(fields: Fields, allowed: frozenset[bytes], max_bytes: int) -> _Judged:
@@ -304,83 +296,3 @@ def _content_length(raw: RawHeaders) -> int:
 
 def _refuse(reason: str) -> NoReturn:
     raise StreamFault(reason)
-
-
-# --- outbound -------------------------------------------------------------------------
-
-
-def request_fields(request: Request) -> RawHeaders:
-    """The field list of a request."""
-    authority = request.authority or format_authority(
-        request.host, request.port, request.scheme
-    )
-    fields = [(b":method", to_bytes(request.method))]
-    if request.method != "CONNECT":
-        fields.append((b":scheme", to_bytes(request.scheme)))
-    # RFC 9113, 8.3.1: :authority, and so no Host.
-    fields.append((b":authority", to_bytes(authority)))
-    if request.method != "CONNECT":
-        fields.append((b":path", request.target or b"/"))
-    fields += _sendable(request.headers, request.body, with_host=False)
-    if accepts_trailers(request.headers):
-        # RFC 9113, 8.2.2: the one value that TE may have. gRPC servers ask for it.
-        fields.append((b"te", b"trailers"))
-    return fields
-
-
-def response_fields(response: Response, *, method: str) -> RawHeaders:
-    """The field list of a final response to a request of this method."""
-    # After HEAD and in a 304, Content-Length tells of the body that is not sent (RFC
-    # 9110, 8.6).
-    is_sent = method != "HEAD" and response.status != 304
-    fields = [(b":status", b"%03d" % response.status)]
-    fields += _sendable(response.headers, response.body if is_sent else None)
-    return fields
-
-
-def informational_fields(response: Informational) -> RawHeaders:
-    """The field list of a 1xx response."""
-    return [
-        (b":status", b"%03d" % response.status),
-        *_sendable(response.headers, None),
-    ]
-
-
-def trailer_fields(section: Headers) -> RawHeaders:
-    """The field list of a trailer section."""
-    return _sendable(section, None)
-
-
-def _sendable(
-    headers: Headers, body: Body | None, *, with_host: bool = True
-) -> RawHeaders:
-    """The fields that travel on, with lower-case names; what needs no change stays the
-    field that it was.
-
-    With a `body` they have a Content-Length that is true, or none: END_STREAM frames
-    the body here, and a wrong length would make the message malformed (RFC 9113,
-    8.1.1). None is added where none was: the empty body of a GET has none.
-    """
-    dropped = hop_by_hop(connection_options(headers))
-    fields: RawHeaders = []
-    length = declared = None
-    if body is not None:
-        length = body.length if body.content is None else len(body.content)
-    is_missing = body is not None and bool(body.content)
-    for field in headers.raw:
-        name, value = field
-        if not name.islower():
-            name = name.lower()
-            field = (name, value)
-        if name in dropped or (name == b"host" and not with_host):
-            continue
-        if name == b"content-length" and body is not None:
-            if length is None or declared is not None:
-                continue  # once
-            declared, is_missing = b"%d" % length, False
-            if value != declared:
-                field = (name, declared)
-        fields.append(field)
-    if is_missing:
-        fields.append((b"content-length", b"%d" % (length or 0)))
-    return fields

@@ -12,6 +12,7 @@ from int3rceptor.wire.h2_limits import (
     MAX_WINDOW_BYTES,
     H2Limits,
 )
+from int3rceptor.wire.h2_sending import Head
 from int3rceptor.wire.h2_settings import Setting
 from int3rceptor.wire.hpack_decoder import TABLE_BYTES
 from int3rceptor.wire.hpack_encoder import Encoder
@@ -85,9 +86,21 @@ class Outbound:
         self._next_id += 2
         return stream_id
 
+    def send_head(self, stream_id: int, head: Head, *, end: bool) -> None:
+        """Queue a head."""
+        start, path, rest = head
+        encoder = self._encoder
+        block = encoder.encode_section(start)
+        if path is not None:
+            block += encoder.encode(((b":path", path),))
+        self._send_block(stream_id, block + encoder.encode_section(rest), end)
+
     def send_headers(self, stream_id: int, fields: RawHeaders, *, end: bool) -> None:
-        """Queue a header list, cut into HEADERS and CONTINUATION."""
-        block = self._encoder.encode(fields)
+        """Queue any other header list."""
+        self._send_block(stream_id, self._encoder.encode(fields), end)
+
+    def _send_block(self, stream_id: int, block: bytes, end: bool) -> None:
+        """Queue a block, cut into HEADERS and CONTINUATION."""
         flags = frames.END_STREAM if end else 0
         kind = frames.HEADERS
         while len(block) > MAX_SENT_FRAME_BYTES:

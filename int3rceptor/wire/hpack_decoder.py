@@ -14,6 +14,7 @@ from int3rceptor.wire.hpack_table import (
     Field,
     FieldList,
     NeverIndexed,
+    entry_bytes,
     read_number,
 )
 
@@ -35,6 +36,10 @@ MAX_KNOWN_STRINGS = 128
 MAX_KNOWN_STRING_BYTES = 128
 """Longer ones are decoded anew each time, so that 16 KiB at most are held."""
 
+MAX_OVERDUE_BYTES = 16_384
+"""What may stand in the table past its limit until an entry is asked for: many senders
+put the same into it with every block, and never name it."""
+
 
 class Decoder:
     """The peer's compression state. After a ConnectionFault it cannot be used."""
@@ -48,8 +53,9 @@ class Decoder:
         self._max_list = max_list_bytes
         self._limit = TABLE_BYTES
         self._size = 0
-        self._entries: list[Field] = []  # the newest last
-        self._known: dict[bytes, tuple[FieldList, list[Field]]] = {}
+        # The newest last; past `_limit`, the first are none any more.
+        self._entries: list[Field] = []
+        self._known: dict[bytes, tuple[FieldList, list[Field], int]] = {}
         self._known_until_change: dict[bytes, FieldList] = {}
         self._strings: dict[bytes, bytes] = {}
         # What the block that is read does, beside giving fields.
@@ -65,9 +71,9 @@ class Decoder:
         if (fields := self._known_until_change.get(block)) is not None:
             return fields
         if (known := self._known.get(block)) is not None:
-            fields, added = known
+            fields, added, added_bytes = known
             if added:
-                self._insert(added)
+                self._insert(added, added_bytes)
             return fields
         try:
             fields, added = self._read(block)
@@ -83,7 +89,8 @@ class Decoder:
         if not self._names_entries:
             if len(self._known) >= MAX_KNOWN_BLOCKS:
                 self._known.clear()
-            self._known[block] = fields, added
+            added_bytes = sum([entry_bytes(field) for field in added])
+            self._known[block] = fields, added, added_bytes
         elif not added:
             if len(self._known_until_change) >= MAX_KNOWN_BLOCKS:
                 self._known_until_change.clear()
@@ -106,7 +113,7 @@ class Decoder:
             elif byte & 0x40:
                 field, position = self._literal(block, position, byte & 0x3F, 0x3F)
                 added.append(field)
-                self._insert((field,))
+                self._insert((field,), entry_bytes(field))
             elif byte & 0x20:
                 if fields:
                     raise ValueError("a table size update after a field")
@@ -128,6 +135,8 @@ class Decoder:
         """IndexError when there is none."""
         if index >= FIRST_DYNAMIC:
             self._names_entries = True
+            if self._size > self._limit:
+                self._evict()
             return self._entries[FIRST_DYNAMIC - 1 - index]
         if not index:
             raise IndexError
@@ -176,27 +185,32 @@ class Decoder:
         if limit > TABLE_BYTES:
             raise ValueError(f"a table of {limit} bytes; {TABLE_BYTES} are allowed")
         self._resizes = True
+        self._evict()
         self._limit = limit
-        self._insert(())
+        self._evict()
+        self._known_until_change.clear()
         return position
 
-    def _insert(self, fields: Sequence[Field]) -> None:
-        """Add entries and let the oldest go. One that is larger than the table empties
-        it (RFC 7541, 4.4)."""
-        entries = self._entries
-        size = self._size
-        entries += fields
-        for field in fields:
-            size += len(field[0]) + len(field[1]) + ENTRY_OVERHEAD_BYTES
-        gone = 0
-        while size > self._limit:
-            field = entries[gone]
-            size -= len(field[0]) + len(field[1]) + ENTRY_OVERHEAD_BYTES
-            gone += 1
-        if gone:
-            del entries[:gone]
-        self._size = size
+    def _insert(self, fields: Sequence[Field], size: int) -> None:
+        """Add entries of `size` bytes together."""
+        self._entries += fields
+        self._size += size
         self._known_until_change.clear()
+        if self._size > self._limit + MAX_OVERDUE_BYTES:
+            self._evict()
+
+    def _evict(self) -> None:
+        """Let the oldest go. An entry that is larger than the table empties it (RFC
+        7541, 4.4)."""
+        size = kept = 0
+        for field in reversed(self._entries):
+            with_it = size + entry_bytes(field)
+            if with_it > self._limit:
+                break
+            size = with_it
+            kept += 1
+        del self._entries[: len(self._entries) - kept]
+        self._size = size
 
 
 def _broken(why: str) -> ConnectionFault:

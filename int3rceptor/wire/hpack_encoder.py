@@ -58,12 +58,26 @@ for _index in range(FIRST_DYNAMIC - 1, 0, -1):  # the lowest index of a name rem
         _STATIC_CODES[STATIC[_index]] = bytes((0x80 | _index,))
 
 
+class Section:
+    """Fields that may be sent again on the same connection, their lines for the record,
+    and their block, which stays the same while the encoder's table does."""
+
+    __slots__ = ("block", "fields", "lines", "table")
+
+    def __init__(self, fields: list[Field], lines: bytes) -> None:
+        self.fields = fields
+        self.lines = lines
+        self.block = b""
+        self.table = -1
+        """For which state of the table `block` is."""
+
+
 class Encoder:
     """Our compression state. Names are lower-case already."""
 
     __slots__ = (
         "_codes", "_entries", "_inserted", "_limit", "_names", "_numbers", "_resized",
-        "_size",
+        "_size", "_table",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -76,6 +90,8 @@ class Encoder:
         self._names: dict[bytes, int] = {}
         self._codes = _STATIC_CODES.copy()
         self._resized: list[int] = []
+        self._table = 0
+        """Counts the changes of the table."""
 
     def allow(self, table_bytes: int) -> None:
         """The peer allows a table of this size from now on (RFC 7541, 4.2)."""
@@ -85,15 +101,12 @@ class Encoder:
             smallest = min([limit, *self._resized])
             self._resized = [smallest, limit] if smallest < limit else [limit]
             self._limit = limit
+            self._table += 1
             self._evict()
 
     def encode(self, fields: Iterable[Field]) -> bytes:
         """The block of a header list."""
-        block = bytearray()
-        if self._resized:
-            for limit in self._resized:
-                block += write_number(limit, 0x1F, 0x20)
-            self._resized = []
+        block = self._sizes() if self._resized else bytearray()
         codes = self._codes
         numbers = self._numbers
         for field in fields:
@@ -110,6 +123,23 @@ class Encoder:
             else:
                 block += self._new(field)
         return bytes(block)
+
+    def encode_section(self, section: Section) -> bytes:
+        """The block, or the part of one, of fields that may have been sent before."""
+        if section.table != self._table:
+            table = self._table
+            # What is said only once: sizes, and what goes into the table now.
+            is_lasting = not self._resized
+            section.block = self.encode(section.fields)
+            is_lasting = is_lasting and table == self._table
+            section.table = table if is_lasting else -1
+        return section.block
+
+    def _sizes(self) -> bytearray:
+        """What the table's size became since the last block."""
+        sizes = [write_number(limit, 0x1F, 0x20) for limit in self._resized]
+        self._resized = []
+        return bytearray().join(sizes)
 
     def _new(self, field: Field) -> bytes:
         """The code of a field that has none yet."""
@@ -149,6 +179,7 @@ class Encoder:
         self._entries.append(field)
         self._size += entry_bytes(field)
         self._inserted += 1
+        self._table += 1
         self._numbers[field] = self._names[field[0]] = self._inserted
         self._evict()
 

@@ -22,6 +22,7 @@ from hyperframe.frame import (
 from int3rceptor.wire.h2 import H2Codec, Role
 from int3rceptor.wire.h2_events import H2Event
 from int3rceptor.wire.h2_limits import H2Limits
+from int3rceptor.wire.h2_sending import Head
 from int3rceptor.wire.sniff import H2_PREFACE
 
 Fields = Sequence[tuple[bytes, bytes]]
@@ -35,6 +36,12 @@ GET: Fields = (
 )
 POST: Fields = ((b":method", b"POST"), *GET[1:])
 OK: Fields = ((b":status", b"200"),)
+
+
+def all_fields(head: Head) -> list[tuple[bytes, bytes]]:
+    """The field list of a head that is to be sent."""
+    path = [] if head.path is None else [(b":path", head.path)]
+    return [*head.start.fields, *path, *head.rest.fields]
 
 
 def raw_frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:

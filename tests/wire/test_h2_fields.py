@@ -12,18 +12,15 @@ from int3rceptor.wire.h2_fields import (
     _check_values,
     _has_plain_values,
     as_lines,
-    informational_fields,
-    request_fields,
     request_head,
-    response_fields,
     response_head,
-    trailer_fields,
     trailers,
 )
+from int3rceptor.wire.h2_sending import Sections, informational_fields, trailer_fields
 from int3rceptor.wire.hpack_decoder import Decoder
 from int3rceptor.wire.hpack_encoder import Encoder
 from int3rceptor.wire.hpack_table import Field
-from tests.support.frames import GET, OK, Fields
+from tests.support.frames import GET, OK, Fields, all_fields
 
 LARGE = 65_536
 
@@ -56,6 +53,14 @@ def request(
         headers=Headers(fields),
         body=body or Body(),
     )
+
+
+def request_fields(sent: Request) -> Fields:
+    return all_fields(Sections().request(sent))
+
+
+def response_fields(sent: Response, *, method: str) -> Fields:
+    return all_fields(Sections().response(sent, method=method))
 
 
 def plain(fields: Fields) -> list[tuple[bytes, bytes]]:

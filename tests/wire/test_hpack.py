@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from int3rceptor.wire import hpack_huffman as huffman
 from int3rceptor.wire.h2_faults import ConnectionFault, H2Code
-from int3rceptor.wire.hpack_decoder import Decoder
+from int3rceptor.wire.hpack_decoder import MAX_OVERDUE_BYTES, Decoder
 from int3rceptor.wire.hpack_encoder import MAX_KNOWN_LITERALS, Encoder
 from int3rceptor.wire.hpack_table import STATIC, Field, NeverIndexed
 
@@ -278,6 +278,26 @@ def test_a_block_is_not_remembered_past_a_change_of_the_table() -> None:
     decoder.decode(b"\x20")
     with pytest.raises(ConnectionFault):
         decoder.decode(b"\xbe")
+
+
+@pytest.mark.parametrize("later", range(1, 120, 7))
+def test_entries_past_the_tables_limit_are_none(later: int) -> None:
+    """A block that always puts the same into the table is not followed at once."""
+    block = b"".join(b"\x40\x01%c\x40" % name + b"v" * 64 for name in b"abcdef")
+    other, ours = hpack.Decoder(LARGE), Decoder(LARGE)
+    for _ in range(later):
+        expected = list(other.decode(block, raw=True))
+        assert ours.decode(block) == expected
+    assert ours._size <= 4_096 + MAX_OVERDUE_BYTES
+    for index in range(62, 160):
+        named = bytes((index | 0x80,)) if index < 0x7F else b"\xff%c" % (index - 0x7F)
+        try:
+            expected = list(other.decode(named, raw=True))
+        except hpack.HPACKError:
+            with pytest.raises(ConnectionFault):
+                ours.decode(named)
+            break
+        assert ours.decode(named) == expected
 
 
 def test_what_is_remembered_is_bounded() -> None:

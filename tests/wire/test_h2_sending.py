@@ -1,0 +1,129 @@
+"""What is remembered of sent heads changes nothing of what is sent."""
+
+import hpack
+from hypothesis import given
+from hypothesis import strategies as st
+
+from int3rceptor.model.body import Body
+from int3rceptor.model.headers import Headers
+from int3rceptor.model.message import Request, Response
+from int3rceptor.wire.h2_fields import as_lines
+from int3rceptor.wire.h2_limits import H2Limits
+from int3rceptor.wire.h2_outbound import Outbound
+from int3rceptor.wire.h2_sending import MAX_KNOWN_SECTIONS, Sections
+from int3rceptor.wire.h2_settings import Setting
+from int3rceptor.wire.hpack_table import Field, NeverIndexed
+from tests.support.frames import all_fields
+
+SECRET = NeverIndexed((b"x-token", b"1"))
+PLAIN: Field = (b"x-token", b"1")
+
+
+def answer(*fields: Field, status: int = 200, content: bytes = b"") -> Response:
+    body = Body(content, length=len(content))
+    return Response(status=status, headers=Headers(fields), body=body)
+
+
+def ask(*fields: Field, target: bytes = b"/", method: str = "GET") -> Request:
+    return Request(
+        method=method,
+        scheme="https",
+        host="a.test",
+        port=443,
+        target=target,
+        authority="a.test",
+        version="HTTP/2",
+        headers=Headers(fields),
+    )
+
+
+def test_equal_fields_are_one_section_whatever_the_path() -> None:
+    sections = Sections()
+    first = sections.request(ask((b"accept", b"*/*"), target=b"/a"))
+    second = sections.request(ask((b"accept", b"*/*"), target=b"/b"))
+    assert first.start is second.start
+    assert first.rest is second.rest
+    assert all_fields(second)[3] == (b":path", b"/b")
+
+
+def test_a_field_that_is_never_indexed_stays_so_beside_its_equal() -> None:
+    for order in ((SECRET, PLAIN), (PLAIN, SECRET)):
+        sections = Sections()
+        for field in order * 2:
+            sent = sections.response(answer(field), method="GET").rest.fields
+            assert [type(one) for one in sent] == [type(field)]
+
+
+def test_requests_and_responses_share_no_section() -> None:
+    sections, host = Sections(), (b"host", b"a.test")
+    assert sections.response(answer(host), method="GET").rest.fields == [host]
+    assert sections.request(ask(host)).rest.fields == []
+    assert sections.response(answer(host), method="GET").rest.fields == [host]
+
+
+def test_a_body_of_another_length_is_another_section() -> None:
+    sections, declared = Sections(), (b"content-length", b"1")
+    for size in (1, 2, 1, 0):
+        sent = sections.response(answer(declared, content=bytes(size)), method="GET")
+        assert sent.rest.fields == [(b"content-length", b"%d" % size)]
+    head = sections.response(answer(declared), method="HEAD")
+    assert head.rest.fields == [declared]
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    sections = Sections()
+    for number in range(3 * MAX_KNOWN_SECTIONS):
+        sections.response(answer((b"etag", b"%d" % number)), method="GET")
+        sections.response(answer((b"x", b"v" * 2_000)), method="GET")
+        sections.request(ask(method=f"M{number}"))
+    assert len(sections._known) <= MAX_KNOWN_SECTIONS
+    assert all(len(one.lines) < 2_000 for one in sections._known.values())
+
+
+_FIELDS = st.lists(
+    st.sampled_from(
+        [
+            (b"X-A", b"1"),
+            (b"x-b", b"v" * 900),
+            (b"x-c", b"w" * 700),
+            (b"etag", b"1"),
+            (b"te", b"trailers"),
+            PLAIN,
+            SECRET,
+        ]
+    ),
+    max_size=4,
+)
+_STEPS = st.lists(
+    st.one_of(
+        st.integers(0, 9_000),
+        st.tuples(_FIELDS, st.sampled_from([b"", b"/a", b"/b"])),
+    ),
+    max_size=25,
+)
+
+
+@given(_STEPS)
+def test_another_decoder_understands_all_that_is_sent(
+    steps: list[int | tuple[list[Field], bytes]],
+) -> None:
+    """Paths stand for requests, none for responses; numbers are sizes of the table."""
+    outbound = Outbound(H2Limits(), is_server=True)
+    sections, decoder = Sections(), hpack.Decoder(65_536)
+    for step in steps:
+        if isinstance(step, int):
+            outbound.apply([(Setting.HEADER_TABLE_SIZE, step)])
+            outbound.take()
+            continue
+        fields, path = step
+        if path:
+            head = sections.request(ask(*fields, target=path))
+        else:
+            head = sections.response(answer(*fields), method="GET")
+        outbound.send_head(1, head, end=True)
+        decoded = list(decoder.decode(outbound.take()[9:], raw=True))
+        expected = all_fields(head)
+        assert decoded == expected
+        assert head.lines == as_lines(expected)
+        never = [isinstance(one, hpack.NeverIndexedHeaderTuple) for one in decoded]
+        assert never == [type(one) is NeverIndexed for one in expected]
