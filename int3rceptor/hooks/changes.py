@@ -1,7 +1,8 @@
 """What a listener did to a flow's messages: a look before, one after, and the rest."""
 
 from collections import Counter
-from operator import eq
+from collections.abc import Callable
+from operator import eq, itemgetter
 from typing import final
 
 from int3rceptor.hooks.points import CAPTURE, RESPONSE, RULE_MATCH, HookPoint
@@ -10,6 +11,10 @@ from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Request, Response
 
 _Fields = list[tuple[bytes, bytes]]
+
+# What a field is shown by; both without a frame of Python.
+_LINE: Callable[[tuple[bytes, bytes]], bytes] = b": ".join
+_NAME: Callable[[tuple[bytes, bytes]], bytes] = itemgetter(0)
 
 Look = tuple[object, ...]
 """A message's state, cheap to take and to compare: most listeners change nothing."""
@@ -47,12 +52,13 @@ class Edited:
         if place is None or len(new) - count != (place == count):
             found = _field_differences(old, new, shows_values)
             return [f"{kind}{one}" for one in found]
-        come = f"{kind}+ {_field(new[place], shows_values)}"
+        shown = _LINE if shows_values else _NAME
+        come = f"{kind}+ {shown(new[place]).decode('latin-1')}"
         if place == count:
             return [come]
         if old[place] == new[place]:
             return []
-        return [f"{kind}- {_field(old[place], shows_values)}", come]
+        return [f"{kind}- {shown(old[place]).decode('latin-1')}", come]
 
     def restore(self) -> None:
         """Make them again what they were."""
@@ -102,10 +108,9 @@ def record(point: HookPoint, author: str, flow: Flow, before: Before) -> None:
     else:
         for old, new in zip(before, looks(point, flow), strict=False):
             found += differences(old, new, shows_values=not is_kept_secret)
-    flow.is_redacted |= is_kept_secret and bool(found)
-    hook = point._value_
-    for what in found:
-        flow.record(hook, author, what)
+    if found:
+        flow.is_redacted |= is_kept_secret
+        flow.record(point._value_, author, *found)
 
 
 def look(message: Request | Response) -> Look:
@@ -224,4 +229,4 @@ def _show(line: list[object]) -> str:
 
 
 def _field(field: tuple[bytes, bytes], shows_value: bool) -> str:
-    return (b": ".join(field) if shows_value else field[0]).decode("latin-1")
+    return (_LINE if shows_value else _NAME)(field).decode("latin-1")

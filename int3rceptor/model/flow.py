@@ -120,7 +120,7 @@ class Change(NamedTuple):
     what: str
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Participant:
     """A version of a plugin that changed or decided something at one hook of a flow.
 
@@ -188,10 +188,12 @@ class Flow:
             names[host_of(self.request.authority)] = None
         return tuple(names)
 
-    def record(self, point: str, author: str, what: str) -> None:
-        """Note a change; past MAX_CHANGES the oldest stay and the rest is not kept."""
-        if len(self.changes) < MAX_CHANGES:
-            self.changes.append(Change(point, author, what))
+    def record(self, point: str, author: str, *what: str) -> None:
+        """Note changes; past MAX_CHANGES the oldest stay and the rest is not kept."""
+        changes = self.changes
+        for one in what:
+            if len(changes) < MAX_CHANGES:
+                changes.append(Change(point, author, one))
 
     def leave(self, key: str, value: bytes) -> bool:
         """Put a value into the context; False when the flow holds too much already."""

@@ -5,9 +5,11 @@ UTF-8 with surrogateescape, so that every byte survives a round trip.
 """
 
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import ClassVar, final
 
 RawHeaders = list[tuple[bytes, bytes]]
+_name_of = itemgetter(0)
 
 STEERING = frozenset(
     (
@@ -119,17 +121,15 @@ class Headers:
 
     def put(self, name: bytes, value: bytes) -> int:
         """Set a field whose name and value have been checked already; its place."""
-        key, size, raw = name.lower(), len(name), self.raw
-        same: RawHeaders = []
-        for field in raw:  # a comprehension would be a call of its own
-            if len(field[0]) == size and field[0].lower() == key:
-                same.append(field)
-        if not same:
+        key, raw = name.lower(), self.raw
+        keys = [*map(bytes.lower, map(_name_of, raw))]  # without a loop of our own
+        if key not in keys:
             return self.append(name, value)
-        place = raw.index(same[0])
-        raw[place] = (same[0][0], value.strip(b" \t"))
-        if len(same) > 1:
-            raw[place + 1 :] = [one for one in raw[place + 1 :] if one not in same]
+        place = keys.index(key)
+        raw[place] = (raw[place][0], value.strip(b" \t"))
+        if keys.count(key) > 1:
+            others = [f for f, k in zip(raw, keys, strict=True) if k != key]
+            raw[place + 1 :] = others[place:]
         return place
 
     def add(self, name: str | bytes, value: str | bytes) -> None:

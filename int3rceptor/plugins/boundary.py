@@ -7,7 +7,7 @@ Python API); everything above them speaks only these types.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class FaultKind(Enum):
@@ -58,11 +58,31 @@ class GuestLimits:
 
 
 class HostCall(Protocol):
-    """A host function: its parameters as unsigned ints; it never raises."""
+    """A host function: its parameters as one tuple of unsigned ints, which costs less
+    than to spread them at each step; it never raises."""
 
-    def __call__(self, *values: int) -> int:
+    def __call__(self, values: tuple[int, ...], /) -> int:
         """Act; a status, a length or a fact."""
         ...
+
+
+class Characters(Protocol):
+    """Memory to copy out of."""
+
+    def __getitem__(self, part: "slice[int, int, None]") -> bytes: ...
+
+
+class Window(NamedTuple):
+    """A guest's memory as it may be touched without asking the guest: `size` bytes from
+    address 0. What is beyond may have been added since."""
+
+    size: int = 0
+    source: Characters = b""
+    target: memoryview = memoryview(bytearray())
+
+
+NO_WINDOW = Window()
+"""Of a guest whose memory only it can touch."""
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -104,6 +124,10 @@ class Guest(Protocol):
 
     def memory_bytes(self) -> int:
         """The memory's size now."""
+        ...
+
+    def window(self) -> Window:
+        """What of the memory can be touched directly, for as long as the guest is."""
         ...
 
     def stop(self) -> None:

@@ -51,12 +51,12 @@ def proves_itself(factory: MakerFactory, cache: ModuleCache | None = None) -> bo
     seen: list[tuple[int, bytes | None]] = []
     mixed: list[tuple[int, ...]] = []
 
-    def wide(*values: int) -> int:
+    def wide(values: tuple[int, ...]) -> int:
         address, length, number = values
         seen.append((number, guest.read(address, length)))
         return _ANSWER << 32
 
-    def mix(*values: int) -> int:
+    def mix(values: tuple[int, ...]) -> int:
         mixed.append(values)
         return _ANSWER
 
@@ -77,6 +77,9 @@ def proves_itself(factory: MakerFactory, cache: ModuleCache | None = None) -> bo
     is_metered = 0 < guest.fuel_used() < limits.fuel
     is_mixed = guest.call("mix") == _ANSWER and mixed == [_MIXED]
     is_written = guest.write(65_535, b"x") and guest.read(65_535, 1) == b"x"
+    window = guest.window()
+    is_seen = not window.size or window.source[7:12] == b"probe"
+    is_written = is_written and is_seen
     is_bounded = guest.read(65_535, 2) is None and not guest.write(65_536, b"x")
     is_trapped = not isinstance(guest.call("trap"), int)
     is_right = is_right and is_mixed

@@ -148,13 +148,16 @@ def ticks_for(seconds: float) -> int:
 class EpochTicker:
     """Moves the engine's epoch on, in a thread that otherwise only sleeps.
 
-    It runs while someone holds it: each `acquire` needs one `release`.
+    It runs while someone holds it: each `acquire` needs one `release`. `epoch` is how
+    often it did, or one less for a moment: a deadline that was set at the same number
+    is as good as a new one, but for the one tick that may always come at once.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
         self._holders = 0
+        self.epoch = 0
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
 
@@ -185,6 +188,7 @@ class EpochTicker:
     def _run(self, stopped: threading.Event) -> None:
         while not stopped.wait(TICK_S):
             self._engine.increment_epoch()
+            self.epoch += 1
 
 
 @functools.cache

@@ -37,17 +37,24 @@ from wasmtime import _bindings as raw
 from wasmtime._ffi import dll
 
 from int3rceptor.plugins.boundary import (
+    NO_WINDOW,
     Blueprint,
     Fault,
     FaultKind,
     HostImport,
     Outcome,
+    Window,
 )
 from int3rceptor.plugins.codes import MEMORY_EXPORT
+from int3rceptor.plugins.engine import shared_ticker
 from int3rceptor.plugins.stores import fault_of, func_type, open_store
 
 _SLOTS = 4
 """A wasmtime_val_raw_t is 16 bytes: four u32, of which an i32 uses the first."""
+
+MAX_SLOT_PLACES = 64
+"""Addresses of slots remembered for one function: each thread and each depth of calls
+in the guest has its own; a guest that recurses starts over at each 64th."""
 
 _WIDE_SLOTS = 2
 """The same as u64, for functions that take an i64."""
@@ -59,10 +66,6 @@ class _CFunction(Protocol):
 
 class _Kind(Protocol):
     def from_param(self, value: int, /) -> object: ...
-
-
-class _Characters(Protocol):
-    def __getitem__(self, part: "slice[int, int, None]") -> bytes: ...
 
 
 def _bind(name: str, result: type | None, *, keeps_gil: bool = False) -> _CFunction:
@@ -92,6 +95,21 @@ _Callback = Callable[[object, object, int, int], int]
 _U32, _U64 = 0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF
 _host_callback = CFUNCTYPE(c_size_t, c_void_p, c_void_p, c_void_p, c_size_t)
 _NO_FINALIZER = CFUNCTYPE(None, c_void_p)()
+
+
+class _SlotsAt(dict[int, ctypes.Array[ctypes.c_uint32]]):
+    """The slots at an address. The engine keeps them on its stack, at few addresses:
+    what reads and writes there is made once for each, and used while it is given."""
+
+    def __init__(self, kind: type[ctypes.Array[ctypes.c_uint32]]) -> None:
+        super().__init__()
+        self._kind = kind
+
+    def __missing__(self, address: int) -> ctypes.Array[ctypes.c_uint32]:
+        if len(self) >= MAX_SLOT_PLACES:
+            self.clear()
+        slots = self[address] = self._kind.from_address(address)
+        return slots
 
 
 def has_known_layout() -> bool:
@@ -151,15 +169,14 @@ class FastMaker:
         exception must not cross the engine's frames.
         """
         count, function = len(one.params), one.call
-        slots_type = ctypes.c_uint32 * (_SLOTS * max(count, 1))
-        at_slots = slots_type.from_address
+        slots_at = _SlotsAt(ctypes.c_uint32 * (_SLOTS * max(count, 1)))
         numbers = struct.Struct("=" + "I12x" * count).unpack_from
         has_result, is_wide = bool(one.result), one.result == "i64"
 
         def callback(_env: object, _caller: object, args: int, _n: int) -> int:
             try:
-                slots = at_slots(args)
-                result = function(*numbers(slots))
+                slots = slots_at[args]
+                result = function(numbers(slots))
                 if has_result:
                     slots[0] = result
                     if is_wide:
@@ -183,7 +200,7 @@ class FastMaker:
             try:
                 slots = at_slots(args)
                 given = zip(slots[0:end:_WIDE_SLOTS], masks, strict=True)
-                result = function(*(value & mask for value, mask in given))
+                result = function(tuple(value & mask for value, mask in given))
                 if has_result:
                     slots[0] = result & _U64
             except BaseException as error:  # noqa: BLE001  # must not cross the engine
@@ -208,12 +225,12 @@ class FastGuest:
         self._store = open_store(maker.engine, limits)
         context = cast(self._store._context(), c_void_p).value or 0
         self._context = _prepared(c_void_p, context)
-        self._fresh_fuel = _prepared(c_uint64, limits.fuel)
-        self._fresh_deadline = _prepared(c_uint64, limits.ticks)
+        self._ticker = shared_ticker()
+        self._epoch = -1
+        self._refuel = (self._context, _prepared(c_uint64, limits.fuel))
+        self._rewind = (self._context, _prepared(c_uint64, limits.ticks))
         self._memory: Memory | None = None
-        self._bytes: _Characters = b""
-        self._view = memoryview(bytearray())  # writable, as those of real memories
-        self._size = 0
+        self._window = NO_WINDOW
         self._calls: dict[str, tuple[object, ...]] = {}
         self._functions: list[Func] = []
         self._values = (ctypes.c_uint32 * _SLOTS)()
@@ -234,7 +251,7 @@ class FastGuest:
         memory = exports.get(MEMORY_EXPORT)
         if isinstance(memory, Memory):
             self._memory = memory
-            self._look_at_memory()
+            self.window()
         for name in self._maker.blueprint.exports:
             function = exports[name]
             if isinstance(function, Func):
@@ -258,9 +275,11 @@ class FastGuest:
 
         That means nothing for an export without a result.
         """
-        context = self._context
-        _set_fuel(context, self._fresh_fuel)
-        _set_deadline(context, self._fresh_deadline)
+        _set_fuel(*self._refuel)
+        epoch = self._ticker.epoch
+        if epoch != self._epoch:  # else the deadline of the call before is as fresh
+            _set_deadline(*self._rewind)
+            self._epoch = epoch
         error = _call(*self._calls[export])
         if error or self._trap.value or self.raised is not None:
             return self._failure(error)
@@ -274,40 +293,44 @@ class FastGuest:
     def read(self, address: int, length: int) -> bytes | None:
         """Copy out of the guest's memory; None outside of it."""
         end = address + length
-        if end > self._size and end > self._look_at_memory():
+        if end > self._window.size and end > self.memory_bytes():
             return None
-        return self._bytes[address:end]
+        return self._window.source[address:end]
 
     def write(self, address: int, data: bytes) -> bool:
         """Copy into the guest's memory; False, and nothing written, outside of it."""
         end = address + len(data)
-        if end > self._size and end > self._look_at_memory():
+        if end > self._window.size and end > self.memory_bytes():
             return False
-        self._view[address:end] = data
+        self._window.target[address:end] = data
         return True
 
     def memory_bytes(self) -> int:
         """The memory's size now."""
-        return self._look_at_memory()
+        return self.window().size
+
+    def window(self) -> Window:
+        """All of the memory: it grows, but never shrinks or moves."""
+        memory = self._memory
+        if memory is None:
+            return NO_WINDOW
+        size = memory.data_len(self._store)
+        if size != self._window.size:
+            base = addressof(memory.data_ptr(self._store).contents) if size else 0
+            if base:
+                self._window = self._window_of(base, size)
+        return self._window
+
+    def _window_of(self, base: int, size: int) -> Window:
+        area = (c_char * size).from_address(base)
+        # Who holds a window holds what is under it, whatever becomes of this guest.
+        area.store = self._store  # type: ignore[attr-defined]  # of no declared field
+        # A slice of characters is bytes at once; of a view, a view.
+        return Window(size, area, memoryview(area).cast("B"))  # type: ignore[arg-type]
 
     def stop(self) -> None:
         """From a host function: let the guest run no further than its next check."""
         _set_fuel(self._context, _NO_FUEL)
-
-    def _look_at_memory(self) -> int:
-        """Take a new view when the memory has grown; it never shrinks or moves."""
-        memory = self._memory
-        if memory is None:
-            return 0
-        size = memory.data_len(self._store)
-        if size != self._size:
-            base = addressof(memory.data_ptr(self._store).contents) if size else 0
-            if base:
-                area = (c_char * size).from_address(base)
-                # A slice of characters is bytes at once; of a view, a view.
-                self._bytes = area  # type: ignore[assignment]  # typed as a list
-                self._view, self._size = memoryview(area).cast("B"), size
-        return self._size
 
     def _failure(self, error: int) -> Fault:
         trap, self._trap.value = self._trap.value, None

@@ -165,9 +165,10 @@ class Pace:
         self.is_slow = is_heavy
         self.suspicion = 0
 
-    def note(self, seconds: float, *, is_cpu: bool) -> None:
-        """Count one call; `is_cpu` says which clock timed it."""
-        self._calls += 1
+    def note(self, seconds: float, *, is_cpu: bool, calls: int = 1) -> None:
+        """Count a call; `is_cpu` says which clock timed it. `calls`: with those before
+        it, which were quick."""
+        self._calls += calls
         if self.suspicion:
             self.suspicion -= 1
         if seconds > SLOW_CALL_S:

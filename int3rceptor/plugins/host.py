@@ -17,14 +17,23 @@ from int3rceptor.hooks.verdicts import Drop, Respond, Verdict
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.headers import Headers
 from int3rceptor.plugins.abi_rows import DECIDE, HostFunction
-from int3rceptor.plugins.boundary import Fault, FaultKind, Guest, HostCall, Outcome
+from int3rceptor.plugins.boundary import (
+    NO_WINDOW,
+    Fault,
+    FaultKind,
+    Guest,
+    HostCall,
+    Outcome,
+)
 from int3rceptor.plugins.chunks import Chunk
 from int3rceptor.plugins.codes import ENTRIES, Entry, Extra, HookCode, LogLevel, Status
 from int3rceptor.plugins.keyvalues import DEFAULT_STATE_BYTES, KeyValues
 from int3rceptor.plugins.masking import SECRET_FIELDS
 from int3rceptor.plugins.messages import Mailbox, Message
+from int3rceptor.plugins.names import Names
 from int3rceptor.plugins.outbound import Fetcher, Outbound, offline
 from int3rceptor.plugins.permissions import Grants, Permission
+from int3rceptor.plugins.wording import printable
 
 if TYPE_CHECKING:
     from int3rceptor.model.message import Request, Response
@@ -91,7 +100,8 @@ _TOO_LARGE, _BAD_POINTER = Status.TOO_LARGE, Status.BAD_POINTER
 class Host:
     """The state that host functions act on.
 
-    `message` is what header calls mean: the response from on_response on.
+    `message` is what header calls mean: the response from on_response on. `is_marked`:
+    the call did something that its end must see to.
     """
 
     __slots__ = (
@@ -106,14 +116,19 @@ class Host:
         "flow",
         "grants",
         "guest",
+        "is_marked",
         "letter",
         "lines",
         "masked",
         "message",
+        "names",
         "outbound",
         "point",
         "saved",
+        "size",
+        "source",
         "surroundings",
+        "target",
         "verdict",
         "wants_whole",
     )
@@ -127,7 +142,10 @@ class Host:
         self.masked = surroundings.secret_fields
         if Permission.SECRETS_READ in grants:
             self.masked = frozenset()
+        self.is_marked = False
+        self.names = Names(self.masked)
         self.guest: Guest | None = None
+        self.size, self.source, self.target = NO_WINDOW
         self.flow: Flow | None = None
         self.message: Request | Response | None = None
         self.letter: Message | None = None
@@ -145,6 +163,11 @@ class Host:
         self.endings: list[Callable[[], None]] = []
         self.outbound: Outbound | None = None
 
+    def serve(self, guest: Guest | None) -> None:
+        """Act for this guest from now on, and touch no memory of another."""
+        self.guest = guest
+        self.size, self.source, self.target = NO_WINDOW
+
     def begin(
         self, point: Entry | None, flow: Flow | None, chunk: Chunk | None = None
     ) -> None:
@@ -153,9 +176,10 @@ class Host:
         self.flow = flow
         if flow is None:
             self.message = None
+        elif point in _WITH_RESPONSE:
+            self.message = flow.response
         else:
-            is_answer = point in _WITH_RESPONSE
-            self.message = flow.response if is_answer else flow.request
+            self.message = flow.request
         self.chunk = chunk
         budget = self.budget
         self.calls_left = budget.calls
@@ -172,6 +196,9 @@ class Host:
         """
         point = self.point
         self.point = self.flow = self.message = self.chunk = None
+        if outcome == 0 and not self.is_marked:
+            return None  # the usual end, without the work below
+        self.is_marked = False
         if self.endings:
             endings, self.endings = self.endings, []
             for end in endings:
@@ -182,7 +209,7 @@ class Host:
             if not self.before:
                 self.before = edited  # nothing else was changed
         if outcome == 0 and fault is None and verdict is None and not self.saved:
-            return None  # the usual end, without the work below
+            return None  # fields were edited, and nothing else
         saved = self.saved
         self.fault, self.verdict, self.saved = None, None, {}
         result = fault or self._judge(point, outcome, verdict)
@@ -225,6 +252,7 @@ class Host:
 
     def end(self, fault: Fault) -> None:
         """End the call: the guest gets to its next check, and no host function more."""
+        self.is_marked = True
         if self.fault is None:
             self.fault = fault
         self.calls_left = 0
@@ -233,7 +261,13 @@ class Host:
 
     def at_end(self, act: Callable[[], None]) -> None:
         """Have something done when the call is over, however it ends."""
+        self.is_marked = True
         self.endings.append(act)
+
+    def decide(self, verdict: Verdict) -> None:
+        """What the call comes to, unless it ends in a fault; the last one counts."""
+        self.is_marked = True
+        self.verdict = verdict
 
     def spend(self, count: int) -> bool:
         """Take bytes from the budget; False, and the call ends, when it is spent."""
@@ -245,14 +279,18 @@ class Host:
 
     def read(self, address: int, length: int) -> bytes | None:
         """The guest's bytes, or None: outside of its memory, or over the budget."""
+        left, end = self.bytes_left - length, address + length
+        if end < self.size and left >= 0:
+            self.bytes_left = left
+            return self.source[address:end]
         guest = self.guest
         if guest is None:
             return None
-        left = self.bytes_left - length
         if left < 0:
-            if address + length <= guest.memory_bytes():
+            if end <= guest.memory_bytes():
                 self.spend(length)
             return None
+        self.size, self.source, self.target = guest.window()
         self.bytes_left = left
         return guest.read(address, length)
 
@@ -261,22 +299,29 @@ class Host:
         length = len(data)
         if length > room:
             return length
-        left = self.bytes_left - length
+        left, end = self.bytes_left - length, address + length
         if left < 0:
             self.spend(length)
             return _TOO_LARGE
         self.bytes_left = left
+        if end < self.size:
+            self.target[address:end] = data
+            return length
         guest = self.guest
         if guest is None or not guest.write(address, data):
             return _BAD_POINTER
         return length
 
     def log(self, level: LogLevel, text: str) -> None:
-        """Keep a log line until the call is over."""
+        """Keep a log line until the call is over. Control characters are spelled out,
+        so that it cannot drive a terminal."""
+        if not text.isprintable():
+            text = printable(text)
         self.lines.append((level, text))
 
     def save(self, what: str, restore: Callable[[], None]) -> None:
         """Keep what undoes a change, before it is made; the first of a kind counts."""
+        self.is_marked = True
         point, flow, edited = self.point, self.flow, self.edited
         if not self.saved and isinstance(point, HookPoint) and flow is not None:
             if edited is None:
@@ -290,6 +335,7 @@ class Host:
         change nothing else, and need no look at a message."""
         edited = self.edited
         if edited is None:
+            self.is_marked = True
             edited = self.edited = Edited(fields, kind)
         elif edited.fields is not fields:
             edited = Edited(fields)
@@ -313,13 +359,13 @@ def bind(host: Host, row: HostFunction, act: HostAct) -> HostCall:
     gates = {point: _gate(host, row, point) for point in (None, *ENTRIES)}
     failures, bound = row.failures, MethodType(act, host)
 
-    def call(*values: int) -> int:
-        host.calls_left -= 1
-        if host.calls_left < 0:
+    def call(values: tuple[int, ...]) -> int:
+        left = host.calls_left = host.calls_left - 1
+        if left < 0:
             status = host.exhaust(f"more than {host.budget.calls} host calls")
         else:
             status = gates[host.point] or bound(*values)
-        return failures[status] if failures and status < 0 else status
+        return status if status >= 0 or not failures else failures[status]
 
     return call
 

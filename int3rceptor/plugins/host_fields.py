@@ -10,16 +10,12 @@ from types import MappingProxyType
 
 from int3rceptor.hooks.changes import Edited
 from int3rceptor.hooks.points import CAPTURE, REQUEST, RULE_MATCH
-from int3rceptor.model.headers import Headers, is_field_value, is_token
+from int3rceptor.model.headers import Headers, is_field_value
 from int3rceptor.model.message import Request, Response
 from int3rceptor.plugins.codes import Status
 from int3rceptor.plugins.host import Host, HostAct
-from int3rceptor.plugins.masking import would_destroy
+from int3rceptor.plugins.masking import MASK
 from int3rceptor.wire.h1_framing import FORBIDDEN_TRAILERS
-
-PROTECTED_FIELDS = FORBIDDEN_TRAILERS - {b"expect"}
-"""Framing, hop-by-hop and routing fields (RFC 9110, 7.2 and 7.6.1): written by a guest
-they could make two parsers disagree about where a message ends or whom it is for."""
 
 BODILESS = frozenset({204, 205, 304})
 """Statuses whose responses have no body (RFC 9110, 15)."""
@@ -38,16 +34,15 @@ _OK = Status.OK
 
 def field_problem(host: Host, name: bytes, value: bytes) -> Status | None:
     """Why this plugin may not write this field; None if it may."""
+    known = host.names[name]
     if len(value) > MAX_FIELD_BYTES:
         return Status.TOO_LARGE
-    if not is_token(name) or not is_field_value(value):
+    if not is_field_value(value):
         return Status.BAD_ARGUMENT
-    key = name.lower()
-    if key in PROTECTED_FIELDS:
-        return Status.PROTECTED
+    if known.problem:
+        return known.problem
     # What is kept may be masked: that is what redacting is.
-    is_kept = host.point is CAPTURE
-    is_loss = not is_kept and would_destroy(host.masked, key, value)
+    is_loss = known.is_masked and MASK in value and host.point is not CAPTURE
     return Status.PROTECTED if is_loss else None
 
 
@@ -65,9 +60,12 @@ def changing_request(host: Host) -> Request | None:
 
 def _message_headers(host: Host) -> Headers | Status:
     message = host.message
-    if type(message) is Request and changing_request(host) is None:
+    if message is None:
+        return Status.NOT_FOUND
+    is_past = host.point is not REQUEST and type(message) is Request
+    if is_past and changing_request(host) is None:
         return Status.WRONG_HOOK
-    return Status.NOT_FOUND if message is None else message.headers
+    return message.headers
 
 
 def _request_headers(host: Host) -> Headers | Status:
@@ -149,8 +147,8 @@ class _Fields:
                 is_added or fields.get_bytes(name.lower()) is None
             ):
                 return Status.TOO_LARGE
-            add = fields.append if is_added else fields.put
-            edited.note(add(name, value))
+            place = fields.append(name, value) if is_added else fields.put(name, value)
+            edited.note(place)
             return _OK
 
         return act

@@ -9,9 +9,9 @@ from int3rceptor.errors import ClientProtocolError
 from int3rceptor.model.headers import is_field_value, is_token
 from int3rceptor.plugins.codes import LogLevel, Status
 from int3rceptor.plugins.host import Host, HostAct
-from int3rceptor.plugins.host_fields import PROTECTED_FIELDS
 from int3rceptor.plugins.host_read import encode_list
 from int3rceptor.plugins.host_write import decode_list
+from int3rceptor.plugins.names import PROTECTED_FIELDS
 from int3rceptor.plugins.outbound import (
     DEFAULT_PORTS,
     FetchAnswer,

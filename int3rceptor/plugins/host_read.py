@@ -12,11 +12,11 @@ from int3rceptor.model.headers import Headers, to_bytes
 from int3rceptor.model.message import Request, Response
 from int3rceptor.plugins.codes import PAGE_BYTES, LogLevel, Status
 from int3rceptor.plugins.host import MAX_LOG_LINE_BYTES, Host, HostAct
-from int3rceptor.plugins.masking import shown_items, shown_value, shown_values
-from int3rceptor.plugins.wording import printable
+from int3rceptor.plugins.masking import MASK, shown_items, shown_values
 
 # To look a member up on its class costs as much as what a host function does.
-_OK, _NOT_FOUND, _BAD_POINTER = Status.OK, Status.NOT_FOUND, Status.BAD_POINTER
+_OK, _NOT_FOUND = Status.OK, Status.NOT_FOUND
+_BAD_POINTER, _BAD_ARGUMENT = Status.BAD_POINTER, Status.BAD_ARGUMENT
 
 
 def encode_list(items: Iterable[bytes]) -> bytes:
@@ -32,12 +32,12 @@ def log(host: Host, level: int, address: int, length: int) -> int:
     """host_log."""
     text = _line(host, address, length)
     if text is None:
-        return Status.BAD_ARGUMENT
-    host.log(_LEVELS[level] if level < len(_LEVELS) else LogLevel.INFO, text)
+        return _BAD_ARGUMENT
+    host.log(_LEVELS.get(level, _INFO), text)
     return _OK
 
 
-_LEVELS = tuple(LogLevel)
+_LEVELS, _INFO = dict(enumerate(LogLevel)), LogLevel.INFO
 
 
 def abort(host: Host, address: int, length: int) -> int:
@@ -50,18 +50,17 @@ def abort(host: Host, address: int, length: int) -> int:
 
 
 def _line(host: Host, address: int, length: int) -> str | None:
-    """One line; control characters are spelled out, so it cannot drive a terminal."""
     data = host.read(address, length)
     if data is None:
         return None
     try:
-        text = data.decode("utf-8")
+        text = data.decode()
     except UnicodeDecodeError:
         return None
     if length > MAX_LOG_LINE_BYTES:
         kept = data[:MAX_LOG_LINE_BYTES].decode("utf-8", "ignore")
         text = f"{kept}… ({length} bytes)"
-    return printable(text)
+    return text
 
 
 def memory_size(host: Host) -> int:
@@ -155,11 +154,11 @@ def _first(fields: _Fields, *, body: "_Message | None" = None) -> HostAct:
             return _BAD_POINTER
         if body is not None and not _has_trailers(host, body(host)):
             return Status.TOO_LARGE
-        headers, name = fields(host), name.lower()
-        value = None if headers is None else headers.get_bytes(name)
+        headers, known = fields(host), host.names[name]
+        value = None if headers is None else headers.get_bytes(known.key)
         if value is None:
             return _NOT_FOUND
-        return host.give(shown_value(host.masked, name, value), address, room)
+        return host.give(MASK if known.is_masked else value, address, room)
 
     return act
 

@@ -70,7 +70,7 @@ def set_upstream(host: Host, address: int, length: int, port: int) -> int:
     if not 0 < port <= MAX_PORT:
         return Status.BAD_ARGUMENT
     try:
-        host.verdict = Upstream(parse_host(to_text(name)), port)
+        host.decide(Upstream(parse_host(to_text(name)), port))
     except ClientProtocolError:
         return Status.BAD_ARGUMENT
     return Status.OK
@@ -80,7 +80,7 @@ def pass_through(host: Host) -> int:
     """host_pass_through."""
     if host.point is not HookPoint.CONNECT:
         return Status.WRONG_HOOK
-    host.verdict = PassThrough()
+    host.decide(PassThrough())
     return Status.OK
 
 

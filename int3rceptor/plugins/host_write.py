@@ -168,13 +168,13 @@ def respond(
         headers.add(name, value)
     body = Body(content, length=len(content))
     answer = Response(status=status, reason=_phrase(status), headers=headers, body=body)
-    host.verdict = Respond(answer)
+    host.decide(Respond(answer))
     return Status.OK
 
 
 def drop(host: Host) -> int:
     """host_drop."""
-    host.verdict = Drop()
+    host.decide(Drop())
     return Status.OK
 
 
@@ -183,7 +183,7 @@ def delay(host: Host, milliseconds: int) -> int:
     seconds = milliseconds / 1000
     if seconds > MAX_DELAY_S:
         return Status.BAD_ARGUMENT
-    host.verdict = Delay(seconds)
+    host.decide(Delay(seconds))
     return Status.OK
 
 

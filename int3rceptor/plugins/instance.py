@@ -166,7 +166,7 @@ class PluginInstance:
         of no use, but only when it looks, and it does not see what they weigh.
         """
         self._drop()
-        self.host.guest = None
+        self.host.serve(None)
         if self._wasi is not None:
             self._wasi.descriptors.close_all()
         if self._maker is not None:
@@ -191,7 +191,7 @@ class PluginInstance:
             self._interrupted()
             raise
         result = host.finish(outcome)
-        if isinstance(result, Fault) and result.kind not in _INTACT:
+        if result is not None and type(result) is Fault and result.kind not in _INTACT:
             self._drop()
         return result
 
@@ -201,7 +201,8 @@ class PluginInstance:
         assert maker is not None, "closed"
         if self._wasi is not None and (problem := self._wasi.begin()):
             return Fault(kind=FaultKind.START, detail=problem)
-        guest = host.guest = maker.new_guest()
+        guest = maker.new_guest()
+        host.serve(guest)
         host.begin(None, None)
         try:
             stage = "start function"

@@ -51,13 +51,14 @@ class PluginLog:
 
     def write(self, lines: Iterable[tuple[LogLevel, str]]) -> None:
         """Pass lines on; those over the rate are counted, and told of as a number."""
-        now, wall = self._clock(), self._wall()
+        now = self._clock()
         if now >= self._window_ends:
             self._begin_window(now)
+        wall = self._wall()
         for level, text in lines:
-            self._lines_left -= 1
-            self._bytes_left -= len(text)
-            if self._lines_left < 0 or self._bytes_left < 0:
+            lines_left = self._lines_left = self._lines_left - 1
+            bytes_left = self._bytes_left = self._bytes_left - len(text)
+            if lines_left < 0 or bytes_left < 0:
                 self._left_out += 1
             else:
                 self._pass_on(wall, level, text)

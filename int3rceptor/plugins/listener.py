@@ -30,6 +30,7 @@ from int3rceptor.plugins.lane import Lane
 from int3rceptor.plugins.lines import PluginLog
 from int3rceptor.plugins.manifest import Manifest
 from int3rceptor.plugins.messages import Message
+from int3rceptor.plugins.pins import Pin, Shown, run
 from int3rceptor.plugins.scope import scope_test
 from int3rceptor.plugins.streaming import CHUNKS_OF, follow
 
@@ -37,8 +38,6 @@ log = logging.getLogger("int3rceptor.plugins")
 
 DIGEST_CHARS = 12
 """Of a module's SHA-256 in hexadecimal: 48 bits tell a user's versions apart."""
-
-_LOST = "its instance was built anew in the middle of the body"
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -82,6 +81,7 @@ class PluginListener:
         is_heavy: bool = False,
     ) -> None:
         self.manifest = manifest
+        self._version = manifest.version
         self._digest = digest[:DIGEST_CHARS]
         self.instances = tuple(instances)
         self.stats = Stats()
@@ -98,6 +98,7 @@ class PluginListener:
         self.changes_chunks = instances[0].changes_chunks
         self.call_bytes = manifest.limits.host_bytes
         self._away = ""
+        self._looked_at = 0
         weakref.finalize(self, _close, self.instances).atexit = False
 
     def listeners(
@@ -110,7 +111,7 @@ class PluginListener:
                 ask = self._ask_and_follow if point in entries else self._follow
                 calls[point] = functools.partial(ask, point)
             elif point in entries:
-                calls[point] = functools.partial(self.ask, point)
+                calls[point] = self._hook(point)
         scope, is_guard = self.manifest.scope, self.fails_closed
         return tuple(
             Listener(
@@ -138,15 +139,15 @@ class PluginListener:
         self, entry: Entry, flow: Flow
     ) -> Callable[[Chunk], Answer | Awaitable[Answer]]:
         """What asks about the chunks of one body, all of the same instance."""
-        return functools.partial(self._ask_about, entry, flow, _Pin())
+        return functools.partial(self._ask_about, entry, flow, Pin())
 
     def _ask_about(
-        self, entry: Entry, flow: Flow, pin: "_Pin", chunk: Chunk
+        self, entry: Entry, flow: Flow, pin: Pin, chunk: Chunk
     ) -> Answer | Awaitable[Answer]:
         if self._is_out():
             self.stats.skipped += 1
             raise PluginError(self._away or "in quarantine after repeated faults")
-        return self.ask(entry, flow, _Shown(chunk, pin))
+        return self.ask(entry, flow, Shown(chunk, pin))
 
     def _follow(self, point: HookPoint, flow: Flow) -> Answer:
         """Let the chunks of the message pass the guest from here on."""
@@ -191,59 +192,97 @@ class PluginListener:
                 *(self.name, letter.topic, letter.sender, error),
             )
 
+    def _hook(self, point: HookPoint) -> Call:
+        """`ask` for a hook, with what is the same at each call looked up before."""
+        free, pace, quarantine = self._free, self.pace, self.quarantine
+        stats, write, ask = self.stats, self._book.write, self.ask
+
+        def call(flow: Flow) -> Answer | Awaitable[Answer]:
+            if quarantine.until or pace.suspicion or pace.is_slow or not free:
+                return ask(point, flow)
+            instance = free[-1]
+            if not instance.is_up:
+                return ask(point, flow)
+            clock = self._clock
+            started = clock()
+            result = instance.run(point, flow)
+            seconds = clock() - started
+            calls = stats.calls = stats.calls + 1
+            stats.seconds += seconds
+            if seconds > SLOW_CALL_S or calls % SAMPLED == 1:
+                self._look_at(instance, seconds, is_cpu=False)
+            host = instance.host
+            if host.lines:
+                write(host.take_lines())
+            if result is None and not host.before and not quarantine.faults:
+                return None  # as nearly all calls end: nothing is to be told of
+            return self._conclude(instance, point, flow, result, seconds)
+
+        return call
+
     def ask(
-        self, point: Entry, flow: Flow | None, shown: "_Shown | Message | None" = None
+        self, point: Entry, flow: Flow | None, shown: Shown | Message | None = None
     ) -> Answer | Awaitable[Answer]:
         """Run one entry. A fault is a PluginError: who asked applies `on_error`."""
-        if self.quarantine.until and self.quarantine.is_on(self._clock()):
+        if self._is_out():
             return self._sit_out(point, flow)
-        free = shown.pin.among(self._free) if type(shown) is _Shown else self._free
-        pace = self.pace
-        if pace.is_slow or not free or not (instance := free[-1]).is_up:
+        free = shown.pin.among(self._free) if type(shown) is Shown else self._free
+        if self.pace.is_slow or not free or not (instance := free[-1]).is_up:
             return self._ask_in_thread(point, flow, shown)
-        is_cpu = pace.suspicion > 0
+        is_cpu = self.pace.suspicion > 0
         clock = self._cpu_clock if is_cpu else self._clock
         started = clock()
-        if shown is None:
-            result = instance.run(point, flow)
-        else:
-            result = _run(instance, point, flow, shown)
+        result = run(instance, point, flow, shown)
         seconds = clock() - started
-        stats = self.stats
-        if stats.calls % SAMPLED == 0:
+        self.stats.calls += 1
+        self.stats.seconds += seconds
+        self._look_at(instance, seconds, is_cpu=is_cpu)
+        if instance.host.lines:
+            self._book.write(instance.take_lines())
+        return self._conclude(instance, point, flow, result, seconds, shown)
+
+    def _look_at(
+        self, instance: PluginInstance, seconds: float, *, is_cpu: bool
+    ) -> None:
+        """Judge the pace by a call and by those before it that were not looked at."""
+        calls = self.stats.calls
+        if calls % SAMPLED == 1:
             self._measure(instance.fuel_used(), seconds, SAMPLED)
-        stats.calls += 1
-        stats.seconds += seconds
         is_waiting = not is_cpu and seconds > SLOW_CALL_S and instance.did_little()
-        pace.note(0.0 if is_waiting else seconds, is_cpu=is_cpu)
-        before: Before = ()
-        host = instance.host
-        if host.before or host.lines:
-            if host.lines:
-                self._book.write(host.take_lines())
-            before = instance.take_before()
-        elif result is None and shown is None and not self.quarantine.faults:
-            return None  # as nearly all calls end: nothing is to be told of
+        count, self._looked_at = calls - self._looked_at, calls
+        self.pace.note(0.0 if is_waiting else seconds, is_cpu=is_cpu, calls=count)
+
+    def _conclude(
+        self,
+        instance: PluginInstance,
+        point: Entry,
+        flow: Flow | None,
+        result: Verdict | Fault | None,
+        seconds: float,
+        shown: Shown | Message | None = None,
+    ) -> Answer:
+        """Tell of what a call in this thread did."""
+        before = instance.take_before()
         if before or result is not None or _is_given(shown):
             self._took_part(point, flow, instance.fuel_used(), seconds)
         return self._settle(point, flow, result, before)
 
     async def _ask_in_thread(
-        self, point: Entry, flow: Flow | None, shown: "_Shown | Message | None"
+        self, point: Entry, flow: Flow | None, shown: Shown | Message | None
     ) -> Answer:
         """The long way: calls that may be slow, wait for others, or must first build
         an instance anew, which runs the guest's own start."""
 
         def timed(instance: PluginInstance) -> _Ran:
             started = self._cpu_clock()
-            result = _run(instance, point, flow, shown)
+            result = run(instance, point, flow, shown)
             seconds = self._cpu_clock() - started
             fuel, before = instance.fuel_used(), instance.take_before()
             lines, fetches = instance.take_lines(), instance.take_fetches()
             return _Ran(result, seconds, fuel, before, lines, fetches)
 
         try:
-            pinned = shown.pin.instance if type(shown) is _Shown else None
+            pinned = shown.pin.instance if type(shown) is Shown else None
             ran = await self._lane.run(timed, pinned)
         except LimitExceeded as error:
             fault = Fault(kind=FaultKind.OVERLOADED, detail=str(error))
@@ -251,6 +290,7 @@ class PluginListener:
             raise PluginError(str(fault)) from None
         self._measure(ran.fuel, ran.seconds, 1)
         self.stats.calls += 1
+        self._looked_at += 1
         self.stats.seconds += ran.seconds
         self.stats.fetches += ran.fetches
         self.pace.note(ran.seconds, is_cpu=True)
@@ -270,12 +310,12 @@ class PluginListener:
         if isinstance(result, Fault):
             raise self._failed(result, point, flow)
         # A body's own changes are its stage's to tell; a message is about no flow.
-        if flow is not None and isinstance(point, HookPoint):
+        if flow is not None and type(point) is HookPoint:
             if before:
-                record(point, self.manifest.name, flow, before)
+                record(point, self.name, flow, before)
             if result is not None and not isinstance(result, Delay | Upstream):
-                flow.record(point._value_, self.manifest.name, describe(result))
-        if not self._away and self.quarantine.succeeded():
+                flow.record(point._value_, self.name, describe(result))
+        if self.quarantine.faults and not self._away and self.quarantine.succeeded():
             log.warning("plugin %s works again: out of quarantine", self.manifest.name)
         return result
 
@@ -287,13 +327,13 @@ class PluginListener:
             return
         flow.took_part(
             Participant(
-                name=self.manifest.name,
-                version=self.manifest.version,
-                digest=self._digest,
-                hook=point._value_,
-                calls=1,
-                fuel=fuel,
-                micros=int(seconds * 1_000_000 + 0.5),
+                self.name,
+                self._version,
+                self._digest,
+                point._value_,
+                1,
+                fuel,
+                int(seconds * 1_000_000 + 0.5),
             )
         )
 
@@ -340,58 +380,8 @@ class PluginListener:
         return None
 
 
-class _Pin:
-    """Which instance saw the beginning of a body: no other may see the rest."""
-
-    __slots__ = ("_starts", "instance")
-
-    def __init__(self) -> None:
-        self.instance: PluginInstance | None = None
-        self._starts = 0
-
-    def among(self, free: Sequence[PluginInstance]) -> Sequence[PluginInstance]:
-        """Those of the free ones that may be asked."""
-        if self.instance is None:
-            return free
-        return (self.instance,) if self.instance in free else ()
-
-    def check(self, instance: PluginInstance) -> None:
-        """PluginError when what it knew of the body is gone."""
-        is_first = self.instance is None
-        if not is_first and not (instance.is_up and instance.starts == self._starts):
-            raise PluginError(_LOST)
-
-    def keep(self, instance: PluginInstance) -> None:
-        """It has seen a chunk."""
-        self.instance, self._starts = instance, instance.starts
-
-
-class _Shown(NamedTuple):
-    """A chunk on its way to a guest."""
-
-    chunk: Chunk
-    pin: _Pin
-
-
-def _is_given(shown: _Shown | Message | None) -> bool:
-    """Whether the guest put something in a chunk's place."""
-    return type(shown) is _Shown and shown.chunk.given is not None
-
-
-def _run(
-    instance: PluginInstance,
-    point: Entry,
-    flow: Flow | None,
-    shown: "_Shown | Message | None",
-) -> Verdict | Fault | None:
-    if shown is None:
-        return instance.run(point, flow)
-    if isinstance(shown, Message):
-        return instance.read_message(shown)
-    shown.pin.check(instance)
-    result = instance.run(point, flow, shown.chunk)
-    shown.pin.keep(instance)
-    return result
+def _is_given(shown: Shown | Message | None) -> bool:
+    return type(shown) is Shown and shown.is_given
 
 
 def _close(instances: Sequence[PluginInstance]) -> None:

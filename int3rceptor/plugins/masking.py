@@ -15,11 +15,6 @@ SECRET_FIELDS = frozenset(
 RFC 6265, 4). A manifest can add to them, never take away."""
 
 
-def shown_value(masked: frozenset[bytes], name: bytes, value: bytes) -> bytes:
-    """`value` as the plugin sees it; `name` is in lower case."""
-    return MASK if name in masked else value
-
-
 def shown_values(
     masked: frozenset[bytes], name: bytes, headers: Headers
 ) -> list[bytes]:
@@ -34,9 +29,3 @@ def shown_items(masked: frozenset[bytes], headers: Headers) -> list[bytes]:
     for name, value in headers.raw:
         items += (name, MASK if name.lower() in masked else value)
     return items
-
-
-def would_destroy(masked: frozenset[bytes], name: bytes, value: bytes) -> bool:
-    """Whether `value` is made of what stood in a secret's place; `name` is in lower
-    case."""
-    return name in masked and MASK in value

@@ -8,11 +8,13 @@ from typing import Protocol
 from wasmtime import Engine, Func, Linker, Memory, Module, Trap, WasmtimeError
 
 from int3rceptor.plugins.boundary import (
+    NO_WINDOW,
     Blueprint,
     Fault,
     FaultKind,
     HostImport,
     Outcome,
+    Window,
 )
 from int3rceptor.plugins.codes import MEMORY_EXPORT
 from int3rceptor.plugins.stores import fault_of, func_type, open_store
@@ -54,7 +56,7 @@ class StockMaker:
             result = 0
             try:
                 given = zip(values, masks, strict=True)
-                result = one.call(*(value & mask for value, mask in given))
+                result = one.call(tuple(value & mask for value, mask in given))
             except BaseException as error:  # noqa: BLE001  # must not cross the engine
                 if self.guest is not None:
                     self.guest.raised = error
@@ -126,6 +128,10 @@ class StockGuest:
     def memory_bytes(self) -> int:
         """The memory's size now."""
         return 0 if self._memory is None else self._memory.data_len(self._store)
+
+    def window(self) -> Window:
+        """Nothing: the memory is touched through the engine alone."""
+        return NO_WINDOW
 
     def stop(self) -> None:
         """From a host function: let the guest run no further than its next check."""

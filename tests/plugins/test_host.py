@@ -8,7 +8,7 @@ from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Delay, Drop
 from int3rceptor.model.body import Body
 from int3rceptor.model.flow import Flow
-from int3rceptor.plugins.boundary import Fault, FaultKind, Outcome
+from int3rceptor.plugins.boundary import NO_WINDOW, Fault, FaultKind, Outcome, Window
 from int3rceptor.plugins.codes import Status
 from int3rceptor.plugins.host import Host, HostBudget, Surroundings
 from int3rceptor.plugins.host_read import encode_list
@@ -46,6 +46,9 @@ class FakeGuest:
     def memory_bytes(self) -> int:
         return len(self.memory)
 
+    def window(self) -> Window:
+        return NO_WINDOW
+
     def fuel_used(self) -> int:
         return 0
 
@@ -56,7 +59,7 @@ class FakeGuest:
 def make_host(memory: bytes = b"x" * 64, size: int = 1000) -> tuple[Host, FakeGuest]:
     host = Host(Surroundings(), HostBudget(calls=10, bytes=size), Grants(()))
     guest = FakeGuest(memory)
-    host.guest = guest
+    host.serve(guest)
     return host, guest
 
 

@@ -10,10 +10,10 @@ from int3rceptor.plugins.codes import Status
 from int3rceptor.plugins.host_fields import (
     MAX_FIELD_BYTES,
     MAX_FIELDS,
-    PROTECTED_FIELDS,
 )
 from int3rceptor.plugins.host_read import encode_list
 from int3rceptor.plugins.host_tags import MAX_TAG_CHARS
+from int3rceptor.plugins.names import PROTECTED_FIELDS
 from tests.plugins.support import Probe, make_flow, make_instance
 from tests.support.trying import Try, trying
 

@@ -3,7 +3,6 @@
 from int3rceptor.plugins.codes import LogLevel
 from int3rceptor.plugins.host import MAX_LOG_LINE_BYTES, Host
 from int3rceptor.plugins.wasi.codes import FileType
-from int3rceptor.plugins.wording import printable
 
 
 class Output:
@@ -63,4 +62,4 @@ class Output:
         del self._rest[:MAX_LOG_LINE_BYTES]
         if line:
             text = line.removesuffix(b"\r").decode("utf-8", "replace")
-            self._host.log(self._level, printable(text))
+            self._host.log(self._level, text)
