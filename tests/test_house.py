@@ -87,6 +87,22 @@ def test_no_function_outgrows_a_screen(module: Path) -> None:
 LAZY_ROOMS = ["int3rceptor/app/__init__.py"]
 
 
+def test_no_log_record_is_given_a_whole_url(module: Path) -> None:
+    """A query can hold secrets: `Request.logged_url` is what logs show."""
+    calls = [
+        node
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("log.")
+    ]
+    given = {
+        ast.unparse(part)
+        for call in calls
+        for part in ast.walk(call)
+        if isinstance(part, ast.Attribute) and part.attr in {"url", "target", "path"}
+    }
+    assert not given
+
+
 def test_package_init_of_a_room_holds_no_code() -> None:
     # Importing tls.client_hello must not run ssl because its room's __init__ did.
     rooms = list(PACKAGE.glob("*/**/__init__.py"))

@@ -101,15 +101,17 @@ def looks_before(point: HookPoint, flow: Flow, edited: Edited) -> tuple[Look, ..
 
 def record(point: HookPoint, author: str, flow: Flow, before: Before) -> None:
     """Note in the flow what `author` changed since `before`."""
-    is_kept_secret = point is CAPTURE
-    found: list[str] = []
+    shows_values = point is not CAPTURE
     if type(before) is Edited:
-        found = before.differences(shows_values=not is_kept_secret)
-    else:
+        found = before.differences(shows_values=shows_values)
+    elif before:
+        found = []
         for old, new in zip(before, looks(point, flow), strict=False):
-            found += differences(old, new, shows_values=not is_kept_secret)
+            found += differences(old, new, shows_values=shows_values)
+    else:
+        return
     if found:
-        flow.is_redacted |= is_kept_secret
+        flow.is_redacted |= not shows_values
         flow.record(point._value_, author, *found)
 
 

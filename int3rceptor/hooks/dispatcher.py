@@ -252,7 +252,7 @@ def tell_failure(where: str, who: str, flow: Flow, reason: str) -> None:
         where,
         who,
         flow.id,
-        flow.request.url,
+        flow.request.logged_url,
         reason,
     )
 

@@ -123,11 +123,12 @@ class Headers:
         """Set a field whose name and value have been checked already; its place."""
         key, raw = name.lower(), self.raw
         keys = [*map(bytes.lower, map(_name_of, raw))]  # without a loop of our own
-        if key not in keys:
+        count = keys.count(key)
+        if not count:
             return self.append(name, value)
         place = keys.index(key)
         raw[place] = (raw[place][0], value.strip(b" \t"))
-        if keys.count(key) > 1:
+        if count > 1:
             others = [f for f, k in zip(raw, keys, strict=True) if k != key]
             raw[place + 1 :] = others[place:]
         return place

@@ -75,6 +75,13 @@ class Request:
             f"{self.scheme}://{authority}{self.path if self.target != b'*' else '/*'}"
         )
 
+    @property
+    def logged_url(self) -> str:
+        """The URL as every log record shows it: a query can hold secrets, and logs are
+        passed around. That there was one is shown."""
+        url, mark, _ = self.url.partition("?")
+        return f"{url}?…" if mark else url
+
     def send_to(
         self, scheme: str, host: str, port: int, *, keeps_host: bool = False
     ) -> None:

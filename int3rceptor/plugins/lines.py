@@ -54,14 +54,15 @@ class PluginLog:
         now = self._clock()
         if now >= self._window_ends:
             self._begin_window(now)
-        wall = self._wall()
+        lines_left, bytes_left = self._lines_left, self._bytes_left
         for level, text in lines:
-            lines_left = self._lines_left = self._lines_left - 1
-            bytes_left = self._bytes_left = self._bytes_left - len(text)
+            lines_left -= 1
+            bytes_left -= len(text)
             if lines_left < 0 or bytes_left < 0:
                 self._left_out += 1
             else:
-                self._pass_on(wall, level, text)
+                self._pass_on(level, text)
+        self._lines_left, self._bytes_left = lines_left, bytes_left
 
     def settle(self) -> None:
         """Tell of lines left out, if their second is over and nobody wrote since."""
@@ -98,9 +99,10 @@ class PluginLog:
         count, self._left_out = self._left_out, 0
         self.left_out += count
         text = f"{count} lines left out: more than limits.log_lines or limits.log_bytes"
-        self._pass_on(self._wall(), LogLevel.WARN, text)
+        self._pass_on(LogLevel.WARN, text)
 
-    def _pass_on(self, wall: float, level: LogLevel, text: str) -> None:
+    def _pass_on(self, level: LogLevel, text: str) -> None:
+        wall = self._wall()
         self.written += 1
         self._sink(self._name, level, text)
         self._recent.append((wall, level, text))

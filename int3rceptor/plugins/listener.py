@@ -262,7 +262,8 @@ class PluginListener:
         shown: Shown | Message | None = None,
     ) -> Answer:
         """Tell of what a call in this thread did."""
-        before = instance.take_before()
+        host = instance.host
+        before, host.before = host.before, ()
         if before or result is not None or _is_given(shown):
             self._took_part(point, flow, instance.fuel_used(), seconds)
         return self._settle(point, flow, result, before)

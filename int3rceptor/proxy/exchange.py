@@ -196,11 +196,11 @@ class Exchanges:
 
     def _ask_for_body(self, flow: Flow, client: Responder) -> None:
         """Someone needs the body before an origin could say 100: say it ourselves."""
-        headers = flow.request.headers
-        if "expect" not in headers or flow.request.body.is_whole:
+        request = flow.request
+        if not request.expects_continue or request.body.is_whole:
             return
         if self._hooks.needs_body(REQUEST, flow):
-            headers.remove("expect")
+            request.headers.remove("expect")
             client.informational(Informational(status=100, reason=b"Continue"))
 
     async def _ask_origin(
@@ -286,7 +286,7 @@ class Exchanges:
         is_ours = isinstance(error, TransformError)
         is_told = isinstance(error, BodyCut)
         level = logging.WARNING if is_ours and not is_told else logging.DEBUG
-        log.log(level, "flow %d (%s): %s", flow.id, flow.request.url, error)
+        log.log(level, "flow %d (%s): %s", flow.id, flow.request.logged_url, error)
         is_answerable = is_ours or isinstance(
             error,
             OriginError | OriginProtocolError | ClientProtocolError | LimitExceeded,

@@ -46,6 +46,21 @@ def test_url() -> None:
     assert request_to(target=b"*").url == "https://example.com/*"
 
 
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        (b"/a", "/a"),
+        (b"/a?", "/a?…"),
+        (b"/a?token=s3cret", "/a?…"),
+        (b"/a?b?token=s3cret", "/a?…"),
+        (b"/?s3cret", "/?…"),
+        (b"*", "/*"),
+    ],
+)
+def test_a_logged_url_has_no_query(target: bytes, shown: str) -> None:
+    assert request_to(target=target).logged_url == f"https://example.com{shown}"
+
+
 def test_a_target_of_any_bytes_can_be_shown() -> None:
     path = request_to(target=b"/caf\xc3\xa9/\xff").path
 
