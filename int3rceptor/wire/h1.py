@@ -198,15 +198,10 @@ class H1Client(H1Connection):
         one has just ended. Bytes that nobody asked for make it unusable."""
         if self._is_eof or self._piece or self._buffer:
             return False
+        if self._is_whole():
+            return True
         is_idle = self._engine is None and self._ours.stage is IDLE
-        return (is_idle and not self._must_close) or self._is_whole
-
-    def renew(self) -> bool:
-        """Make ready for the next exchange; False when there can be none."""
-        if self._is_eof or self._piece or self._buffer or not self._is_whole:
-            return False
-        self._restart()
-        return True
+        return is_idle and not self._must_close
 
     def head(self, request: Request, *, absolute_form: bool = False) -> bytes:
         """The request's head; its body goes through `data` and `end`."""

@@ -136,15 +136,6 @@ class H1Connection(ABC):
         self._failure = error
         self._must_close = True
 
-    def _restart(self) -> None:
-        """Forget the exchange that has ended."""
-        self._reading = _HEAD
-        self._sends_body = False
-        self._method = ""
-        self._tolerated = 0
-        self._engine = None
-        self._ours.stage = self._theirs.stage = IDLE
-
     def _pause_for_ever(self) -> None:
         """The bytes that follow are not HTTP: `leftover` has those that came."""
         self._reading = _PAUSED
@@ -341,9 +332,14 @@ class H1Connection(ABC):
 
     def next_cycle(self) -> None:
         """Make ready for the next exchange; ProtocolError when there can be none."""
-        if not self._is_whole:
+        if not self._is_whole():
             raise ProtocolError("this HTTP/1 connection cannot carry another exchange")
-        self._restart()
+        self._reading = _HEAD
+        self._sends_body = False
+        self._method = ""
+        self._tolerated = 0
+        self._engine = None
+        self._ours.stage = self._theirs.stage = IDLE
 
     @property
     def sends_body(self) -> bool:
@@ -355,7 +351,6 @@ class H1Connection(ABC):
         """Whether the end of the connection alone tells where that body ends."""
         return self._sends_body and self._sending is NOTHING
 
-    @property
     def _is_whole(self) -> bool:
         """Both messages are at their end, and nothing forbids another exchange."""
         if self._must_close:

@@ -122,7 +122,8 @@ class H1Origin:
         self._exchange = None
         if self._home is None:
             return
-        if self.codec.renew():
+        if self.codec.is_reusable:
+            self.codec.next_cycle()
             self._home.release(self)
         else:
             self.close()
@@ -237,21 +238,17 @@ class H1Exchange:
         """Wait for it; those of 1xx responses before it are passed on."""
         codec = self._connection.codec
         while True:
-            event = codec.next_event()
-            if event is NEED_DATA:
-                codec.receive(await self._read())
-                continue
-            if not isinstance(event, ResponseHead):
-                raise self._truncated("the answer's head was whole")
-            if event.status >= 200 or event.status == 101:
-                return event
-            if event.status == 100:
-                self._is_continue_owed = False
-            pass_on(
-                Informational(
-                    status=event.status, reason=event.reason, headers=event.headers
-                )
-            )
+            codec.receive(await self._read())
+            while (event := codec.next_event()) is not NEED_DATA:
+                if not isinstance(event, ResponseHead):
+                    raise self._truncated("the answer's head was whole")
+                status = event.status
+                if status >= 200 or status == 101:
+                    return event
+                if status == 100:
+                    self._is_continue_owed = False
+                reason, headers = event.reason, event.headers
+                pass_on(Informational(status=status, reason=reason, headers=headers))
 
     def receive(self, head: ResponseHead) -> None:
         """Take the final head, and the body if it is small and here."""
