@@ -25,7 +25,6 @@ Dial = Callable[[Origin, bool], Coroutine[object, object, Connection]]
 MAX_WAITERS = 1024
 """Exchanges that wait for one origin; more are refused at once rather than late."""
 
-
 ALPN_TRUST_S = 600.0
 """How long an origin's ALPN choice is believed: servers are reconfigured at times."""
 
@@ -45,6 +44,7 @@ class _Waiter:
     future: asyncio.Future[Connection | None]
     wants_h2: bool
     owner: object | None
+    deadline: float
     is_dialing_h2: bool = False
     """Whether the place that it was given is for a connection that others share."""
 
@@ -98,6 +98,7 @@ class Pool:
         self._waiting = 0
         self._is_serving = False
         self._is_serving_due = False
+        self._timer: asyncio.TimerHandle | None = None
 
     def alpn_of(self, origin: Origin) -> str | None:
         """What the origin chose when it was last offered HTTP/2, if it was."""
@@ -194,6 +195,9 @@ class Pool:
 
     async def aclose(self) -> None:
         """Close every connection listed; taken ones close with their exchange."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         for entry in list(self._entries.values()):
             for connection in entry.listed():
                 connection.close()
@@ -300,22 +304,41 @@ class Pool:
             raise PoolExhausted(
                 f"{MAX_WAITERS} requests wait for {entry.origin} already"
             )
-        waiter = _Waiter(self._loop.create_future(), wants_h2, owner)
+        deadline = self._loop.time() + self._limits.wait_s
+        waiter = _Waiter(self._loop.create_future(), wants_h2, owner, deadline)
         entry.waiters.append(waiter)
         self._waiting += 1
+        if self._timer is None:
+            self._timer = self._loop.call_at(deadline, self._send_away)
         try:
-            async with asyncio.timeout(self._limits.wait_s):
-                return await waiter.future
-        except TimeoutError:
-            self._give_back(entry, waiter)
-            raise PoolExhausted(
-                f"none of {entry.open} connections to {entry.origin} became free "
-                f"within {self._limits.wait_s:g} s",
-                advice="Raise upstream.max_connections_per_origin, or ask for less.",
-            ) from None
+            return await waiter.future
         except asyncio.CancelledError:
             self._give_back(entry, waiter)
             raise
+
+    def _send_away(self) -> None:
+        """Refuse those who have waited for too long. One timer does for all: each has
+        as long, so that in every line the first one's time is up first."""
+        self._timer, soonest = None, float("inf")
+        now = self._loop.time()
+        for entry in self._entries.values():
+            while entry.waiters and entry.waiters[0].deadline <= now:
+                future = entry.waiters.popleft().future
+                self._waiting -= 1
+                if not future.done():
+                    future.set_exception(self._too_long(entry))
+            if entry.waiters:
+                soonest = min(soonest, entry.waiters[0].deadline)
+        if self._waiting:
+            self._timer = self._loop.call_at(soonest, self._send_away)
+        self._serve_all()
+
+    def _too_long(self, entry: _Entry) -> PoolExhausted:
+        return PoolExhausted(
+            f"none of {entry.open} connections to {entry.origin} became free "
+            f"within {self._limits.wait_s:g} s",
+            advice="Raise upstream.max_connections_per_origin, or ask for less.",
+        )
 
     def _give_back(self, entry: _Entry, waiter: _Waiter) -> None:
         """A waiter left; what it was given in the same turn goes to the next."""
