@@ -3,10 +3,10 @@
 Both kinds can be peeked, consumed to the byte, answered, and then become a ByteStream,
 plain or with TLS:
 
-- `SocketInbound` peeks in the kernel's buffer (MSG_PEEK), so that the event loop's own,
-  compiled TLS can still be given the untouched ClientHello. It sleeps until enough
-  bytes are there by SO_RCVLOWAT, which is set back to 1 on every way out.
-- `StreamInbound` peeks by reading and pushing back; TLS is then done in memory. It
+- `SocketInbound` peeks in the kernel's buffer (MSG_PEEK), so that what comes first can
+  be handed to a stream of its own kind untouched. It sleeps until enough bytes are
+  there by SO_RCVLOWAT, which is set back to 1 on every way out.
+- `StreamInbound` peeks by reading and pushing back; TLS then goes over that stream. It
   serves bytes that were read already, TLS inside TLS, and event loops that cannot
   watch a socket (Windows' proactor).
 """
@@ -20,7 +20,8 @@ from int3rceptor.errors import StreamLost
 from int3rceptor.net.gate import Gate
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.net.tls_stream import TlsStream
-from int3rceptor.net.transport import TLS_SHUTDOWN_S, TransportStream
+from int3rceptor.net.tls_transport import TlsTransportStream
+from int3rceptor.net.transport import TransportStream
 
 MAX_PEEK_BYTES = 128 * 1024
 """Most that is ever peeked at: a CONNECT head or ClientHello at their own limits."""
@@ -130,15 +131,11 @@ class SocketInbound:
         return self._stream
 
     async def to_tls(self, context: ssl.SSLContext, timeout_s: float) -> ByteStream:
-        self._stream = stream = TransportStream(self._loop)
+        stream = TlsTransportStream(self._loop, context, server_side=True)
+        self._stream = stream
         try:
-            await self._loop.connect_accepted_socket(
-                lambda: stream,
-                self._sock,
-                ssl=context,
-                ssl_handshake_timeout=timeout_s,
-                ssl_shutdown_timeout=TLS_SHUTDOWN_S,
-            )
+            await self._loop.connect_accepted_socket(lambda: stream, self._sock)
+            await stream.shake_hands(timeout_s)
         except ssl.SSLError:
             raise
         except OSError as error:

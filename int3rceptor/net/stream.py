@@ -1,7 +1,7 @@
 """The one contract for byte streams. Everything above net reads and writes through it.
 
-Implementations: `transport.TransportStream` (TCP, or TLS done by the event loop) and
-`tls_stream.TlsStream` (TLS in memory over any other stream).
+Implementations: `transport.TransportStream` (TCP), `tls_transport.TlsTransportStream`
+(TLS on that), and `tls_stream.TlsStream` (TLS over any other stream).
 """
 
 import ssl

@@ -1,25 +1,18 @@
-"""TLS in memory, over any ByteStream, as a ByteStream.
+"""TLS over any ByteStream, as a ByteStream.
 
-Needed where the event loop's own TLS cannot start: when bytes of the handshake have
-already been read (CONNECT after another request on the same connection), for TLS
-inside TLS, and on platforms without a peekable socket. It is also the only stream that
-can half-close TLS: close_notify ends our direction alone (RFC 8446, 6.1).
-
-How it works: OpenSSL reads ciphertext from `_incoming` and writes it to `_outgoing`,
-two memory buffers. Every operation pumps: try; flush what OpenSSL wants sent; when it
-wants to read, feed it what arrives below, and try again.
+Needed where bytes of the handshake have already been read (CONNECT after another
+request on the same connection), for TLS inside TLS, and on platforms without a peekable
+socket. It is also the only stream that can half-close TLS: close_notify ends our
+direction alone (RFC 8446, 6.1).
 """
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import Callable
 
 from int3rceptor.errors import StreamLost
 from int3rceptor.net.stream import ByteStream, Chunks
-
-READ_BYTES = 64 * 1024
-"""Plaintext taken from OpenSSL at once: four full TLS records."""
+from int3rceptor.net.tls_session import TlsSession
 
 
 class TlsStream(ByteStream):
@@ -27,9 +20,7 @@ class TlsStream(ByteStream):
 
     def __init__(self, below: ByteStream, context: ssl.SSLContext) -> None:
         self._below = below
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._session = TlsSession(context, server_side=True)
         self._pushed_back = b""
         self._at_eof = False
         self._is_finished = False
@@ -46,46 +37,38 @@ class TlsStream(ByteStream):
         stream = cls(below, context)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
-        while True:
-            try:
-                stream._tls.do_handshake()
-            except ssl.SSLWantReadError:
+        try:
+            # One deadline for all reads: a byte a second must not keep it going.
+            while data := await below.read(deadline - loop.time()):
+                if stream._session.shake_hands(data):
+                    stream._pushed_back = stream._unsealed(b"")
+                    return stream
                 stream._flush()
-                # One deadline for all reads: a byte a second must not keep it going.
                 await below.drain(deadline - loop.time())
-                await stream._feed(deadline - loop.time())
-                if stream._at_eof:
-                    raise StreamLost("the client left during the handshake") from None
-            except ssl.SSLError:
-                stream._flush()  # the alert that tells the peer why
-                raise
-            else:
-                stream._flush()
-                return stream
+        finally:
+            stream._flush()  # also the alert that tells the peer why
+        raise StreamLost("the client left during the handshake")
 
     def when_lost(self, callback: Callable[[], None] | None) -> None:
         self._below.when_lost(callback)
 
     async def read(self, timeout_s: float) -> bytes:
-        if self._pushed_back:
-            data, self._pushed_back = self._pushed_back, b""
-            return data
-        while True:
-            try:
-                data = self._tls.read(READ_BYTES)
-            except ssl.SSLWantReadError:
-                if self._at_eof:
-                    return b""
-                await self._feed(timeout_s)
-            except ssl.SSLZeroReturnError:
-                self._at_eof = True
-                return b""
-            except ssl.SSLError as error:
-                raise StreamLost(f"TLS failed: {error.reason}") from error
-            else:
-                self._flush()  # key updates and tickets are answered in passing
-                self._at_eof = self._at_eof or not data
-                return data
+        plain, self._pushed_back = self._pushed_back, b""
+        while not plain and not self._at_eof:
+            data = await self._below.read(timeout_s)
+            self._at_eof = not data
+            plain = self._unsealed(data)
+        return plain
+
+    def _unsealed(self, data: bytes) -> bytes:
+        session = self._session
+        try:
+            plain = session.unseal(data)
+        except ssl.SSLError as error:
+            raise StreamLost(f"TLS failed: {error.reason}") from error
+        self._at_eof = self._at_eof or session.is_over
+        self._flush()  # key updates and tickets are answered in passing
+        return plain
 
     def unread(self, data: bytes) -> None:
         self._pushed_back = data + self._pushed_back
@@ -94,14 +77,11 @@ class TlsStream(ByteStream):
         if self._is_finished:
             return
         try:
-            for piece in (data,) if isinstance(data, bytes) else data:
-                if piece:
-                    self._tls.write(piece)
+            self._below.write(self._session.seal(data))
         except ssl.SSLError:
             # A fatal alert ended the session: what is written goes nowhere, as on a
             # connection that is lost.
             self.abort()
-        self._flush()
 
     async def drain(self, timeout_s: float) -> None:
         await self._below.drain(timeout_s)
@@ -111,13 +91,7 @@ class TlsStream(ByteStream):
             return False
         if not self._is_finished:
             self._is_finished = True
-            # unwrap() also looks for the peer's close_notify, and would throw away the
-            # data before it: there is nothing to see meanwhile.
-            unread = self._incoming.read()
-            with contextlib.suppress(ssl.SSLError):
-                self._tls.unwrap()
-            self._incoming.write(unread)
-            self._flush()
+            self._below.write(self._session.finish())
         return True
 
     async def aclose(self) -> None:
@@ -142,22 +116,16 @@ class TlsStream(ByteStream):
 
     @property
     def has_unread(self) -> bool:
-        waiting = self._tls.pending() or self._incoming.pending
-        return bool(self._pushed_back or waiting) or self._below.has_unread
+        return bool(self._pushed_back) or self._below.has_unread
 
     @property
     def ssl_object(self) -> ssl.SSLObject | None:
-        return self._tls
+        return self._session.ssl_object
 
     @property
     def peer(self) -> tuple[str, int]:
         return self._below.peer
 
     def _flush(self) -> None:
-        if self._outgoing.pending:
-            self._below.write(self._outgoing.read())
-
-    async def _feed(self, timeout_s: float) -> None:
-        data = await self._below.read(timeout_s)
-        self._incoming.write(data)
-        self._at_eof = not data
+        if owed := self._session.owed():
+            self._below.write(owed)

@@ -44,7 +44,7 @@ async def take_connect_head(
     inbound: Inbound, limits: LimitsConfig, data: bytes
 ) -> RequestHead:
     """Take the head of a CONNECT, and not a byte more: the kernel must still hold the
-    ClientHello behind it for the event loop's TLS. `data` was seen of it.
+    ClientHello behind it for whoever takes it. `data` was seen of it.
 
     ClientProtocolError when it is malformed, too long, or does not come in time.
     """

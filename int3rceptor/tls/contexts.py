@@ -3,10 +3,9 @@
 Everything here is synchronous and called on the event loop, which makes each look-up
 its own single flight. Knows nothing of connections, policy or HTTP.
 
-The standard library has no asyncio parameter for resuming TLS sessions. Both loops
-call `context.wrap_bio(...)` for each connection, so `OriginContext` stands in for one
-of each origin, and passes the call on to one base context (system trust costs 50 ms and
-1 MB to load) together with a remembered session and the protocols to offer.
+A connection is made by `context.wrap_bio(...)` alone, so `OriginContext` stands in for
+a context of each origin, and passes the call on to one base context (system trust costs
+50 ms and 1 MB to load) together with a remembered session and the protocols to offer.
 """
 
 import functools
@@ -21,7 +20,6 @@ from int3rceptor.errors import ConfigError
 from int3rceptor.tls.host_names import parse_host
 from int3rceptor.tls.leaf_loading import LeafLoader
 from int3rceptor.tls.minting import LeafCertificate, Minter
-from int3rceptor.tls.ssl_object import DirectSslObject
 from int3rceptor.tls.verification import OriginCertificateError
 
 # 20 KiB each (measured); a page names about 50 hosts, a day of browsing hundreds.
@@ -90,7 +88,6 @@ def _build_server_context(
     alpn: tuple[str, ...], minimum_version: ssl.TLSVersion
 ) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.sslobject_class = DirectSslObject
     context.minimum_version = minimum_version
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.num_tickets = SERVER_TICKETS
@@ -112,7 +109,7 @@ class OriginVerification:
     minimum_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
 
 
-class OriginSslObject(DirectSslObject):
+class OriginSslObject(ssl.SSLObject):
     """A connection to an origin; tells the whole chain when it is not accepted."""
 
     # When the certificate behind a resumed session was verified (monotonic seconds).
@@ -125,14 +122,6 @@ class OriginSslObject(DirectSslObject):
             super().do_handshake()
         except ssl.SSLCertVerificationError as error:
             raise _with_chain(error, self._unverified_chain()) from error
-
-    def getpeercert(self, binary_form: bool = False) -> bytes | None:  # type: ignore[override]
-        """The certificate as bytes; None for its fields, which nobody here reads.
-
-        Event loops ask for them after each handshake, and keep them: 60 µs, more for
-        a certificate with many names.
-        """
-        return super().getpeercert(True) if binary_form else None
 
     def _unverified_chain(self) -> tuple[bytes, ...]:
         """Give what the origin sent, DER, leaf first; empty if it cannot be known."""
@@ -190,7 +179,7 @@ class _Resumable:
 class OriginContext:
     """What connections to one origin offer, and the sessions that they resume.
 
-    Event loops take it for an ssl.SSLContext: `wrap_bio` is all that they ask of one. A
+    Connections take it for an ssl.SSLContext: `wrap_bio` is all that they ask of one. A
     real one would cost 260 µs and 13 KB for each origin, and hold no settings.
     """
 

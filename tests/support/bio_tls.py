@@ -3,6 +3,7 @@
 Knows bytes and their order, nothing of the proxy.
 """
 
+import contextlib
 import ssl
 from pathlib import Path
 
@@ -47,6 +48,12 @@ class BioTls:
 
     async def send(self, data: bytes) -> None:
         self._tls.write(data)
+        await self._flush()
+
+    async def finish(self) -> None:
+        """End our direction by close_notify, and that alone."""
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self._tls.unwrap()
         await self._flush()
 
     async def read(self) -> bytes:

@@ -8,7 +8,6 @@ import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import BuiltinMethodType
 
 import pytest
 from cryptography import x509
@@ -277,18 +276,6 @@ def test_what_cannot_be_resumed_is_let_go(origin_tls: OriginTls) -> None:
     assert not shake_hands(server, context, "localhost")[1].session_reused
 
 
-def test_no_event_loop_is_told_the_fields_of_a_certificate(
-    origin_tls: OriginTls,
-) -> None:
-    context = origin_contexts(origin_tls).get("one", ())
-    _, asking = shake_hands(origin_tls.server(), context, "localhost")
-
-    der = asking.getpeercert(True)
-    assert asking.getpeercert() is None
-    assert der is not None
-    assert x509.load_der_x509_certificate(der).issuer.rfc4514_string()
-
-
 async def test_sessions_belong_to_one_origin_and_name(origin_tls: OriginTls) -> None:
     origins = origin_contexts(origin_tls)
     async with serve(origin_tls.server()) as port:
@@ -395,29 +382,6 @@ def test_settings_reach_the_connection(origin_tls: OriginTls) -> None:
     server.maximum_version = ssl.TLSVersion.TLSv1_2
     with pytest.raises(ssl.SSLError):
         shake_hands(server, only_1_3.get("one", ()), "localhost")
-
-
-def test_bytes_pass_without_a_frame_of_python(
-    server_contexts: ServerContexts, origin_tls: OriginTls
-) -> None:
-    server = server_contexts.get("localhost", HTTP)
-    _, trusting = shake_hands(
-        origin_tls.server(HTTP), origin_contexts(origin_tls).get("one", ()), "localhost"
-    )
-    unverified = origin_contexts(origin_tls, is_verifying=False).get("one", ())
-    serving, asking = shake_hands(server, unverified, "localhost")
-    for end in (serving, asking, trusting):
-        for name in ("read", "write", "pending"):
-            assert isinstance(getattr(end, name), BuiltinMethodType), name
-
-    assert asking.write(b"question") == 8
-    assert serving.read(5) == b"quest"
-    assert serving.pending() == 3
-    room = bytearray(10)
-    assert serving.read(10, room) == 3
-    assert room[:3] == b"ion"
-    with pytest.raises(ssl.SSLWantReadError):
-        serving.read(10)
 
 
 def test_each_connection_offers_what_its_context_does(origin_tls: OriginTls) -> None:

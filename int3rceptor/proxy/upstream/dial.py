@@ -20,7 +20,8 @@ from int3rceptor.errors import ConnectError, OriginTimeout, ProxyLoop, ResolveEr
 from int3rceptor.model.flow import TlsInfo
 from int3rceptor.net.own import Address, leads_to
 from int3rceptor.net.stream import ByteStream
-from int3rceptor.net.transport import TLS_SHUTDOWN_S, TransportStream
+from int3rceptor.net.tls_transport import TlsTransportStream
+from int3rceptor.net.transport import TransportStream
 from int3rceptor.proxy.limits import RESOLVER_THREADS
 from int3rceptor.proxy.upstream.answer import Origin
 from int3rceptor.tls.contexts import OriginContext, OriginContexts
@@ -55,7 +56,7 @@ class Dialer:
     async def tcp(self, host: str, port: int) -> ByteStream:
         """A plain connection; ResolveError, ConnectError or OriginTimeout."""
         sock = await self._connect(host, port)
-        stream = _OriginStream(self._loop)
+        stream = TransportStream(self._loop)
         await self._loop.create_connection(lambda: stream, sock=sock)
         return stream
 
@@ -92,19 +93,14 @@ class Dialer:
     async def _handshake(
         self, sock: socket.socket, origin: Origin, offered: tuple[str, ...]
     ) -> ByteStream:
-        stream = _OriginStream(self._loop, self._context(origin, offered))
+        context, name = self._context(origin, offered), origin.sni or origin.host
         try:
-            await self._loop.create_connection(
-                lambda: stream,
-                sock=sock,
-                ssl=cast("ssl.SSLContext", stream.context),
-                server_hostname=origin.sni or origin.host,
-                ssl_handshake_timeout=self._settings.tls_timeout_s,
-                ssl_shutdown_timeout=TLS_SHUTDOWN_S,
-            )
+            stream = _OriginStream(self._loop, context, name)
+            await self._loop.create_connection(lambda: stream, sock=sock)
         except BaseException:
             sock.close()
             raise
+        await stream.shake_hands(self._settings.tls_timeout_s)
         return stream
 
     async def _connect(self, host: str, port: int) -> socket.socket:
@@ -176,24 +172,22 @@ def _getaddrinfo(host: str, port: int, flags: int = 0) -> list[AddrInfo]:
     )
 
 
-class _OriginStream(TransportStream):
-    """A stream that knows which context its TLS session belongs to."""
+class _OriginStream(TlsTransportStream):
+    """A stream whose TLS session the next one to its origin may resume."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, context: OriginContext | None = None
+        self, loop: asyncio.AbstractEventLoop, context: OriginContext, name: str
     ) -> None:
-        super().__init__(loop)
-        self.context = context
+        super().__init__(loop, context, server_hostname=name)
+        self._context = context
 
     def remember(self) -> None:
         """Let the next connection resume this one's session."""
-        if self.context is not None and self.ssl_object is not None:
-            self.context.remember(self.ssl_object)
+        self._context.remember(self.ssl_object)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self.context is not None and self.ssl_object is not None:
-            self.context.ended(self.ssl_object)
+        self._context.ended(self.ssl_object)
 
 
 def tls_info(ssl_object: ssl.SSLObject | None, sni: str | None) -> TlsInfo | None:
