@@ -110,7 +110,7 @@ class H2Codec:
     @property
     def can_open_stream(self) -> bool:
         """Whether `open_stream` will work now."""
-        return not self.is_closing and self.open_streams < self.peer_max_streams
+        return len(self._table.open) < self._out.max_streams and not self.is_closing
 
     def is_open(self, stream_id: int) -> bool:
         """Whether the stream is neither finished nor reset."""
@@ -142,11 +142,11 @@ class H2Codec:
         OriginClosed (unprocessed) when the connection is closing or out of ids,
         PoolExhausted when the peer allows no more streams now.
         """
-        if self.is_closing:
-            raise OriginClosed(
-                "the origin's HTTP/2 connection is closing", is_unprocessed=True
-            )
         if not self.can_open_stream:
+            if self.is_closing:
+                raise OriginClosed(
+                    "the origin's HTTP/2 connection is closing", is_unprocessed=True
+                )
             raise PoolExhausted("the origin allows no more streams on its connection")
         stream_id = self._out.next_stream_id()
         if stream_id is None:

@@ -23,6 +23,9 @@ END_HEADERS = 0x04
 PADDED = 0x08
 HAS_PRIORITY = 0x20
 
+_AROUND_BLOCK = END_HEADERS | PADDED | HAS_PRIORITY
+"""What says that HEADERS holds a whole block, and nothing else."""
+
 FRAME_HEAD_BYTES = 9
 
 MAX_STREAM_ID = 2**31 - 1
@@ -80,13 +83,15 @@ class FrameWalker:
             high, low, kind, flags, stream_id = _HEAD.unpack_from(data, position)
             start = position + FRAME_HEAD_BYTES
             end = start + (high << 16 | low)
-            self._check_head(kind, flags, end - start)
+            if end - start > MAX_FRAME_BYTES or not self._saw_settings:
+                self._check_head(kind, flags, end - start)
             if end > total:
                 self._needed = end - position
                 break
             position = end
             frame = (kind, flags, stream_id & MAX_STREAM_ID, data[start:end])
-            if self._block or kind in (HEADERS, CONTINUATION):
+            is_bare = kind != HEADERS or flags & _AROUND_BLOCK == END_HEADERS
+            if self._block or kind == CONTINUATION or not is_bare:
                 block = self._assemble(frame)
                 if block is not None:
                     yield block

@@ -4,7 +4,6 @@ A stream error costs its stream, a connection error is a ConnectionFault. It sen
 nothing but what a fault, a PING or a window calls for.
 """
 
-from int3rceptor.model.headers import Headers
 from int3rceptor.wire import h2_fields as fields
 from int3rceptor.wire import h2_frames as frames
 from int3rceptor.wire.h2_events import (
@@ -34,6 +33,11 @@ from int3rceptor.wire.h2_settings import Setting, known
 from int3rceptor.wire.h2_streams import StreamState, StreamTable
 from int3rceptor.wire.hpack_decoder import Decoder
 
+# Read for every frame: of a module it would be looked up each time.
+_END_STREAM = frames.END_STREAM
+_PADDED = frames.PADDED
+_MAX_DECODED_FIELDS = MAX_FIELDS * MAX_DECODED_FACTOR
+
 
 class Inbound:
     """The receiving half of a connection."""
@@ -59,7 +63,7 @@ class Inbound:
         """The last stream id that the peer's GOAWAY promised to process."""
         self.refuses_new = False
         """Whether our own GOAWAY has been sent."""
-        self._handlers = {
+        handlers = {
             frames.DATA: self._on_data,
             frames.HEADERS: self._on_headers,
             frames.PRIORITY: self._on_priority,
@@ -70,6 +74,7 @@ class Inbound:
             frames.GOAWAY: self._on_goaway,
             frames.WINDOW_UPDATE: self._on_window_update,
         }
+        self._handlers = [handlers.get(kind, self._on_unknown) for kind in range(256)]
 
     def receive(self, data: bytes) -> list[H2Event]:
         """What `data` says; ConnectionFault when the connection cannot go on."""
@@ -77,13 +82,8 @@ class Inbound:
         self._events = events
         handlers = self._handlers
         for kind, flags, stream_id, payload in self._walker.feed(data):
-            handler = handlers.get(kind)
-            if handler is None:
-                # RFC 9113, 5.5: frames of unknown types are ignored.
-                self._meter.control.spend(self._meter.now)
-                continue
             try:
-                handler(flags, stream_id, payload)
+                handlers[kind](flags, stream_id, payload)
             except StreamFault as fault:
                 self._reset_for(stream_id, fault)
         outbound = self._outbound
@@ -125,8 +125,12 @@ class Inbound:
 
     def _on_headers(self, flags: int, stream_id: int, block: bytes) -> None:
         # Decoded whatever the stream's state: the table is the connection's.
-        decoded = self._decode(block)
-        ended = bool(flags & frames.END_STREAM)
+        decoded = self._decoder.decode(block)
+        if len(decoded) > _MAX_DECODED_FIELDS:
+            raise ConnectionFault(
+                H2Code.ENHANCE_YOUR_CALM, f"{len(decoded)} fields in a header list"
+            )
+        ended = flags & _END_STREAM != 0
         stream = self._table.open.get(stream_id)
         if stream is None:
             self._on_unknown_headers(stream_id, decoded, ended)
@@ -136,14 +140,6 @@ class Inbound:
             self._on_trailers(stream, decoded, ended)
         else:
             self._on_response(stream, decoded, ended)
-
-    def _decode(self, block: bytes) -> fields.Fields:
-        decoded = self._decoder.decode(block)
-        if len(decoded) > MAX_FIELDS * MAX_DECODED_FACTOR:
-            raise ConnectionFault(
-                H2Code.ENHANCE_YOUR_CALM, f"{len(decoded)} fields in a header list"
-            )
-        return decoded
 
     def _on_unknown_headers(
         self, stream_id: int, decoded: fields.Fields, ended: bool
@@ -200,30 +196,30 @@ class Inbound:
         if not ended:
             raise StreamFault("a second header block without END_STREAM")
         section = fields.trailers(decoded, max_bytes=self._limits.header_list)
-        self._end(stream, section)
-
-    def _end(self, stream: StreamState, section: Headers | None) -> None:
         self._table.end_remote(stream)
         self._events.append(StreamEnd(stream.id, section))
 
     def _on_data(self, flags: int, stream_id: int, payload: bytes) -> None:
-        flow_bytes = len(payload)
+        size = flow_bytes = len(payload)
         # RFC 9113, 6.9: DATA counts for the connection whatever its stream's state.
-        self._table.window.take(flow_bytes)
-        if flags & frames.PADDED:
+        window = self._table.window
+        window.take(flow_bytes)
+        if flags & _PADDED:
             payload = frames.strip_padding(payload)
+            size = len(payload)
         stream = self._table.open.get(stream_id)
         if stream is None:
             self._on_stray_data(stream_id)
             return
-        stream.take(flow_bytes, len(payload))
-        if payload:
-            self._table.window.unread += len(payload)
+        stream.take(flow_bytes, size)
+        if size:
+            window.unread += size
             self._events.append(StreamData(stream_id, payload))
-        elif not flags & frames.END_STREAM:
+        elif not flags & _END_STREAM:
             self._meter.empty.spend(self._meter.now)
-        if flags & frames.END_STREAM:
-            self._end(stream, None)
+        if flags & _END_STREAM:
+            self._table.end_remote(stream)
+            self._events.append(StreamEnd(stream_id, None))
         elif increment := stream.increment(self._limits.stream_window):
             # Padding alone can use a window up.
             self._outbound.queue(frames.window_update_frame(stream_id, increment))
@@ -309,6 +305,10 @@ class Inbound:
             self._closed(stream_id, "WINDOW_UPDATE")
             return
         self._events.append(WindowOpened(stream_id))
+
+    def _on_unknown(self, flags: int, stream_id: int, payload: bytes) -> None:
+        # RFC 9113, 5.5: frames of unknown types are ignored.
+        self._meter.control.spend(self._meter.now)
 
     def _on_priority(self, flags: int, stream_id: int, payload: bytes) -> None:
         self._meter.control.spend(self._meter.now)

@@ -106,18 +106,41 @@ class H2Limits:
     header_list: int = 65_536
 
 
+class Finished:
+    """How many streams of one connection ended as they should, on both sides."""
+
+    __slots__ = ("streams",)
+
+    def __init__(self) -> None:
+        self.streams = 0
+
+
 class Budget:
     """Tokens: abuse spends them, time and useful work bring them back up to `burst`.
 
-    `earned` is what work brought since something was last spent: work only adds to it.
+    Each finished stream brings `per_stream`; `earned` is what other work brought since
+    something was last spent. Work only counts: it is added up when abuse is paid.
     """
 
-    __slots__ = ("_at", "_burst", "_per_s", "_tokens", "_what", "earned")
+    __slots__ = (
+        "_at", "_burst", "_finished", "_paid", "_per_s", "_per_stream", "_tokens",
+        "_what", "earned",
+    )  # fmt: skip
 
-    def __init__(self, what: str, burst: float, per_s: float) -> None:
+    def __init__(
+        self,
+        what: str,
+        burst: float,
+        per_s: float,
+        finished: Finished | None = None,
+        per_stream: float = 1.0,
+    ) -> None:
         self._what = what
         self._burst = burst
         self._per_s = per_s
+        self._finished = finished or Finished()
+        self._per_stream = per_stream
+        self._paid = 0  # streams that have brought theirs
         self._tokens = burst
         self._at = 0.0
         self.earned = 0.0
@@ -127,7 +150,9 @@ class Budget:
 
         `now` is in seconds on any clock that does not go back; 0.0 for "unknown".
         """
-        tokens = self._tokens + self.earned
+        streams = self._finished.streams
+        tokens = self._tokens + self.earned + (streams - self._paid) * self._per_stream
+        self._paid = streams
         self.earned = 0.0
         if now > self._at:
             tokens += (now - self._at) * self._per_s
@@ -146,23 +171,27 @@ class AbuseMeter:
     client that finishes what it starts can therefore never run dry, at any speed.
     """
 
-    __slots__ = ("continuations", "control", "empty", "now", "resets")
+    __slots__ = ("_finished", "continuations", "control", "empty", "now", "resets")
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.resets = Budget("cancelled streams", RESET_BURST, RESETS_PER_S)
-        self.control = Budget("control frames", CONTROL_BURST, CONTROL_PER_S)
-        self.empty = Budget("empty frames", EMPTY_BURST, EMPTY_PER_S)
+        self._finished = done = Finished()
+        self.resets = Budget("cancelled streams", RESET_BURST, RESETS_PER_S, done)
+        self.control = Budget(
+            "control frames", CONTROL_BURST, CONTROL_PER_S, done, CONTROL_PER_STREAM
+        )
+        self.empty = Budget("empty frames", EMPTY_BURST, EMPTY_PER_S, done)
         self.continuations = Budget(
-            "CONTINUATION frames", CONTINUATION_BURST, CONTINUATION_PER_S
+            "CONTINUATION frames",
+            CONTINUATION_BURST,
+            CONTINUATION_PER_S,
+            done,
+            CONTINUATIONS_PER_STREAM,
         )
 
     def stream_finished(self) -> None:
         """A stream ended as it should, on both sides."""
-        self.resets.earned += 1.0
-        self.control.earned += CONTROL_PER_STREAM
-        self.empty.earned += 1.0
-        self.continuations.earned += CONTINUATIONS_PER_STREAM
+        self._finished.streams += 1
 
     def data_sent(self, size: int) -> None:
         """We sent DATA frames of `size` bytes together."""

@@ -25,6 +25,11 @@ NO_STREAM_LIMIT = 2**32 + 1
 """More than a setting can say: the peer has named none."""
 
 
+# Read for every frame: of a module it would be looked up each time.
+_DATA, _HEADERS = frames.DATA, frames.HEADERS
+_END_STREAM, _END_HEADERS = frames.END_STREAM, frames.END_HEADERS
+
+
 class Outbound:
     """Queued output, the peer's settings, and the connection's window."""
 
@@ -101,13 +106,13 @@ class Outbound:
 
     def _send_block(self, stream_id: int, block: bytes, end: bool) -> None:
         """Queue a block, cut into HEADERS and CONTINUATION."""
-        flags = frames.END_STREAM if end else 0
-        kind = frames.HEADERS
+        flags = _END_STREAM if end else 0
+        kind = _HEADERS
         while len(block) > MAX_SENT_FRAME_BYTES:
             piece, block = block[:MAX_SENT_FRAME_BYTES], block[MAX_SENT_FRAME_BYTES:]
             self.queue(frames.build_frame(kind, flags, stream_id, piece))
             kind, flags = frames.CONTINUATION, 0
-        flags |= frames.END_HEADERS
+        flags |= _END_HEADERS
         self.queue(frames.build_frame(kind, flags, stream_id, block))
 
     def send_data(self, stream_id: int, data: bytes, *, end: bool) -> None:
@@ -122,11 +127,12 @@ class Outbound:
                 piece = view[start : start + MAX_SENT_FRAME_BYTES]
                 self._send_frame(stream_id, piece, 0)
             rest = view[last:]
-        self._send_frame(stream_id, rest, frames.END_STREAM if end else 0)
+        self._send_frame(stream_id, rest, _END_STREAM if end else 0)
 
     def _send_frame(self, stream_id: int, data: bytes | memoryview, flags: int) -> None:
-        self.queue(frames.frame_head(frames.DATA, flags, stream_id, len(data)))
-        self.queue(data)
+        size = len(data)
+        self._queue += (frames.frame_head(_DATA, flags, stream_id, size), data)
+        self.pending += frames.FRAME_HEAD_BYTES + size
 
     # --- what the peer says of it -----------------------------------------------------
 

@@ -25,7 +25,6 @@ class StreamState:
         "_window",
         "due",
         "has_head",
-        "has_sent_head",
         "id",
         "local_ended",
         "method",
@@ -40,7 +39,6 @@ class StreamState:
         self.id = stream_id
         self.method = method
         self.has_head = False
-        self.has_sent_head = False
         self.local_ended = False
         self.remote_ended = False
         self.unread = 0
@@ -72,15 +70,16 @@ class StreamState:
             raise StreamFault("DATA after END_STREAM", code=H2Code.STREAM_CLOSED)
         if not self.has_head:
             raise StreamFault("DATA before HEADERS")
-        self._window -= flow_bytes
-        if self._window < 0:
+        left = self._window = self._window - flow_bytes
+        if left < 0:
             raise StreamFault(
                 "more DATA than the stream's window allows",
                 code=H2Code.FLOW_CONTROL_ERROR,
             )
-        self._size += size
-        if self._expected is not None and self._size > self._expected:
-            raise StreamFault(f"more DATA than Content-Length {self._expected}")
+        came = self._size = self._size + size
+        expected = self._expected
+        if expected is not None and came > expected:
+            raise StreamFault(f"more DATA than Content-Length {expected}")
         self.unread += size
         self.due += flow_bytes - size
 
