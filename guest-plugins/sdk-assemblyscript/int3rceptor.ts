@@ -822,7 +822,7 @@ export function removeTag<T0>(val: T0): Status {
 
 /** Reads a key of the plugin's state.
  *  Answers: the value.
- *  Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+ *  Errors: NOT_FOUND, BAD_POINTER, UNREACHABLE, NO_PERMISSION.
  *  In: every hook, and plugin_init. */
 export function kvGet<T0>(key: T0): ArrayBuffer | null {
   const keyBytes = bytes(key);
@@ -832,7 +832,7 @@ export function kvGet<T0>(key: T0): ArrayBuffer | null {
 }
 
 /** Keeps a value under a key, without an end.
- *  Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+ *  Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, UNREACHABLE, NO_PERMISSION.
  *  In: every hook, and plugin_init. */
 export function kvSet<T0, T1>(key: T0, val: T1): Status {
   const keyBytes = bytes(key);
@@ -842,7 +842,7 @@ export function kvSet<T0, T1>(key: T0, val: T1): Status {
 
 /** Adds to a number, which begins at 0 and never falls below it.
  *  Answers: the number.
- *  Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+ *  Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, UNREACHABLE, NO_PERMISSION.
  *  In: every hook, and plugin_init. */
 export function kvAdd<T0>(key: T0, delta: i32): i64 {
   const keyBytes = bytes(key);
@@ -850,7 +850,7 @@ export function kvAdd<T0>(key: T0, delta: i32): i64 {
 }
 
 /** Lets a key end that long from now.
- *  Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+ *  Errors: NOT_FOUND, BAD_POINTER, UNREACHABLE, NO_PERMISSION.
  *  In: every hook, and plugin_init. */
 export function kvExpire<T0>(key: T0, ms: u32): Status {
   const keyBytes = bytes(key);
@@ -858,7 +858,7 @@ export function kvExpire<T0>(key: T0, ms: u32): Status {
 }
 
 /** Forgets a key.
- *  Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+ *  Errors: NOT_FOUND, BAD_POINTER, UNREACHABLE, NO_PERMISSION.
  *  In: every hook, and plugin_init. */
 export function kvDelete<T0>(key: T0): Status {
   const keyBytes = bytes(key);
@@ -867,7 +867,7 @@ export function kvDelete<T0>(key: T0): Status {
 
 /** Reads the keys that begin with a prefix, in order.
  *  Answers: a list.
- *  Errors: BAD_POINTER, NO_PERMISSION.
+ *  Errors: BAD_POINTER, UNREACHABLE, NO_PERMISSION.
  *  In: every hook, and plugin_init. */
 export function kvList<T0>(prefix: T0): ArrayBuffer | null {
   const prefixBytes = bytes(prefix);

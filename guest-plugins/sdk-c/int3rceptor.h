@@ -404,37 +404,37 @@ I3_IMPORT(host_remove_tag) i3_status host_remove_tag(const void *val_ptr, uint32
 
 /* Reads a key of the plugin's state.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
- * Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+ * Errors: NOT_FOUND, BAD_POINTER, UNREACHABLE, NO_PERMISSION.
  * In: every hook, and plugin_init. */
 I3_IMPORT(host_kv_get) int32_t host_kv_get(const void *key_ptr, uint32_t key_len, void *buf_ptr, uint32_t buf_len);
 
 /* Keeps a value under a key, without an end.
  * Answers: OK.
- * Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, UNREACHABLE, NO_PERMISSION.
  * In: every hook, and plugin_init. */
 I3_IMPORT(host_kv_set) i3_status host_kv_set(const void *key_ptr, uint32_t key_len, const void *val_ptr, uint32_t val_len);
 
 /* Adds to a number, which begins at 0 and never falls below it.
  * Answers: the number.
- * Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+ * Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, UNREACHABLE, NO_PERMISSION.
  * In: every hook, and plugin_init. */
 I3_IMPORT(host_kv_add) int64_t host_kv_add(const void *key_ptr, uint32_t key_len, int32_t delta);
 
 /* Lets a key end that long from now.
  * Answers: OK.
- * Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+ * Errors: NOT_FOUND, BAD_POINTER, UNREACHABLE, NO_PERMISSION.
  * In: every hook, and plugin_init. */
 I3_IMPORT(host_kv_expire) i3_status host_kv_expire(const void *key_ptr, uint32_t key_len, uint32_t ms);
 
 /* Forgets a key.
  * Answers: OK.
- * Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+ * Errors: NOT_FOUND, BAD_POINTER, UNREACHABLE, NO_PERMISSION.
  * In: every hook, and plugin_init. */
 I3_IMPORT(host_kv_delete) i3_status host_kv_delete(const void *key_ptr, uint32_t key_len);
 
 /* Reads the keys that begin with a prefix, in order.
  * Answers: a list; the length; more than buf_len means that nothing was written: ask again.
- * Errors: BAD_POINTER, NO_PERMISSION.
+ * Errors: BAD_POINTER, UNREACHABLE, NO_PERMISSION.
  * In: every hook, and plugin_init. */
 I3_IMPORT(host_kv_list) int32_t host_kv_list(const void *prefix_ptr, uint32_t prefix_len, void *buf_ptr, uint32_t buf_len);
 

@@ -825,7 +825,7 @@ func RemoveTag(val string) error {
 
 // KvGet reads a key of the plugin's state.
 // Answers: the value.
-// Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+// Errors: NOT_FOUND, BAD_POINTER, UNREACHABLE, NO_PERMISSION.
 // In: every hook, and plugin_init.
 func KvGet(key string) (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
@@ -834,7 +834,7 @@ func KvGet(key string) (string, error) {
 }
 
 // KvSet keeps a value under a key, without an end.
-// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, UNREACHABLE, NO_PERMISSION.
 // In: every hook, and plugin_init.
 func KvSet(key string, val string) error {
 	return done(hostKvSet(key, val))
@@ -842,21 +842,21 @@ func KvSet(key string, val string) error {
 
 // KvAdd adds to a number, which begins at 0 and never falls below it.
 // Answers: the number.
-// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, UNREACHABLE, NO_PERMISSION.
 // In: every hook, and plugin_init.
 func KvAdd(key string, delta int) (int64, error) {
 	return wide(hostKvAdd(key, int32(delta)))
 }
 
 // KvExpire lets a key end that long from now.
-// Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+// Errors: NOT_FOUND, BAD_POINTER, UNREACHABLE, NO_PERMISSION.
 // In: every hook, and plugin_init.
 func KvExpire(key string, ms int) error {
 	return done(hostKvExpire(key, int32(ms)))
 }
 
 // KvDelete forgets a key.
-// Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+// Errors: NOT_FOUND, BAD_POINTER, UNREACHABLE, NO_PERMISSION.
 // In: every hook, and plugin_init.
 func KvDelete(key string) error {
 	return done(hostKvDelete(key))
@@ -864,7 +864,7 @@ func KvDelete(key string) error {
 
 // KvList reads the keys that begin with a prefix, in order.
 // Answers: a list.
-// Errors: BAD_POINTER, NO_PERMISSION.
+// Errors: BAD_POINTER, UNREACHABLE, NO_PERMISSION.
 // In: every hook, and plugin_init.
 func KvList(prefix string) (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {

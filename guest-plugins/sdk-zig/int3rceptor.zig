@@ -590,14 +590,14 @@ pub fn removeTag(val: []const u8) Failure!void {
 
 /// Reads a key of the plugin's state.
 /// Answers: the value.
-/// Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+/// Errors: NOT_FOUND, BAD_POINTER, UNREACHABLE, NO_PERMISSION.
 /// In: every hook, and plugin_init.
 pub fn kvGet(key: []const u8, buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_kv_get(key.ptr, key.len, buffer.ptr, buffer.len));
 }
 
 /// Keeps a value under a key, without an end.
-/// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, UNREACHABLE, NO_PERMISSION.
 /// In: every hook, and plugin_init.
 pub fn kvSet(key: []const u8, val: []const u8) Failure!void {
     return done(raw.host_kv_set(key.ptr, key.len, val.ptr, val.len));
@@ -605,21 +605,21 @@ pub fn kvSet(key: []const u8, val: []const u8) Failure!void {
 
 /// Adds to a number, which begins at 0 and never falls below it.
 /// Answers: the number.
-/// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, UNREACHABLE, NO_PERMISSION.
 /// In: every hook, and plugin_init.
 pub fn kvAdd(key: []const u8, delta: i32) Failure!u64 {
     return wide(raw.host_kv_add(key.ptr, key.len, delta));
 }
 
 /// Lets a key end that long from now.
-/// Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+/// Errors: NOT_FOUND, BAD_POINTER, UNREACHABLE, NO_PERMISSION.
 /// In: every hook, and plugin_init.
 pub fn kvExpire(key: []const u8, ms: u32) Failure!void {
     return done(raw.host_kv_expire(key.ptr, key.len, @bitCast(ms)));
 }
 
 /// Forgets a key.
-/// Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+/// Errors: NOT_FOUND, BAD_POINTER, UNREACHABLE, NO_PERMISSION.
 /// In: every hook, and plugin_init.
 pub fn kvDelete(key: []const u8) Failure!void {
     return done(raw.host_kv_delete(key.ptr, key.len));
@@ -627,7 +627,7 @@ pub fn kvDelete(key: []const u8) Failure!void {
 
 /// Reads the keys that begin with a prefix, in order.
 /// Answers: a list.
-/// Errors: BAD_POINTER, NO_PERMISSION.
+/// Errors: BAD_POINTER, UNREACHABLE, NO_PERMISSION.
 /// In: every hook, and plugin_init.
 pub fn kvList(prefix: []const u8, buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_kv_list(prefix.ptr, prefix.len, buffer.ptr, buffer.len));

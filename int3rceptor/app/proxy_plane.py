@@ -88,12 +88,14 @@ def dispatcher_for(config: Config) -> Dispatcher:
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Shared:
     """What one of several workers shares with the others: it is number `number` of
-    `workers`, all accept from `sock`, and `place` is its own among them."""
+    `workers`, all accept from `sock`, and `place` is its own among them. `keys` is the
+    file of what plugins keep for all."""
 
     sock: socket.socket
     place: Place
     number: int
     workers: int
+    keys: int | None = None
 
 
 @contextlib.asynccontextmanager
@@ -212,8 +214,10 @@ def _server_contexts(config: Config, authority: Authority) -> ServerContexts:
 
 
 def _places(config: Config, shared: Shared | None) -> Places:
-    number = 1 if shared is None else shared.number
-    return Places(data_dir=config.data_dir, named=config.plugin, worker=number)
+    number, keys = (1, None) if shared is None else (shared.number, shared.keys)
+    return Places(
+        data_dir=config.data_dir, named=config.plugin, worker=number, sharing=keys
+    )
 
 
 def _ca_files(authority: Authority) -> CaFiles:

@@ -14,6 +14,7 @@ from int3rceptor.app.signals import StopSignals, reload_at_hangup
 from int3rceptor.app.supervisor import Supervisor, hello
 from int3rceptor.config.model import Config
 from int3rceptor.errors import WorkerError
+from int3rceptor.files.unnamed import unnamed_file
 from int3rceptor.link.messages import CaForms, Serving
 from int3rceptor.net.allocator import keep_freed_memory
 from int3rceptor.net.listening import Address, bind, own_address
@@ -45,9 +46,9 @@ async def serve_crew(
     and stop them all; a second signal drains no longer.
 
     `program` is the module of a worker: it gets its link, the listening socket, the
-    file of the loads and `files` by their numbers. `on_control` is called once the
-    control port serves, unless it is off. ConfigError or WorkerError when it cannot
-    start.
+    files of the loads and of shared keys, and `files`, by their numbers. `on_control`
+    is called once the control port serves, unless it is off. ConfigError or WorkerError
+    when it cannot start.
     """
     stop = StopSignals()
     async with contextlib.AsyncExitStack() as stack:
@@ -57,7 +58,8 @@ async def serve_crew(
         sock = stack.enter_context(bind(*config.listen_address))
         refused = () if control is None else (control.ready.address,)
         loads = stack.enter_context(new_loads(config.workers))
-        handed = [sock.fileno(), loads.descriptor, *files]
+        keys = stack.enter_context(unnamed_file())
+        handed = [sock.fileno(), loads.descriptor, keys, *files]
         crew = Crew(config, program, handed, refused, loads)
         stack.push_async_callback(crew.stop)
         stop.hurry = crew.hurry

@@ -120,11 +120,13 @@ async def work(
     link: socket.socket,
     listening: socket.socket,
     loads: int,
+    keys: int,
     voice: Callable[[Config], Voice],
 ) -> None:
     """Be a worker for whoever holds the other end of `link`, until told to stop.
 
-    It accepts from `listening`, as others do; `loads` is the file of their loads.
+    It accepts from `listening`, as others do; `loads` is the file of their loads,
+    `keys` that of what their plugins share.
     """
     orders = _Orders()
     channel = await open_channel(link, worker_decoder, orders.take)
@@ -140,7 +142,7 @@ async def work(
             tasks.start(_ended_with(channel, orders), "link")
             async with asyncio.timeout(START_S):
                 start = await orders.start
-            shared = stack.enter_context(_shared(start, listening, loads))
+            shared = stack.enter_context(_shared(start, listening, loads, keys))
             await _serve(start, shared, voice, orders, channel)
     finally:
         await tasks.close()
@@ -149,12 +151,14 @@ async def work(
 
 
 @contextlib.contextmanager
-def _shared(start: Start, sock: socket.socket, descriptor: int) -> Iterator[Shared]:
+def _shared(
+    start: Start, sock: socket.socket, descriptor: int, keys: int
+) -> Iterator[Shared]:
     """What this worker shares with the others."""
     number, workers = start.number, start.workers
     with contextlib.closing(Loads(descriptor, workers)) as loads:
         place = loads.place_of(number)
-        yield Shared(sock=sock, place=place, number=number, workers=workers)
+        yield Shared(sock=sock, place=place, number=number, workers=workers, keys=keys)
 
 
 async def _ended_with(channel: Channel[ToWorker], orders: _Orders) -> None:

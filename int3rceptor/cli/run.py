@@ -20,8 +20,9 @@ from int3rceptor.cli.streams import (
     live_view,
     loop_factory,
 )
-from int3rceptor.cli.turns import Turn, turn_file
+from int3rceptor.cli.turns import Turn
 from int3rceptor.config.model import Config
+from int3rceptor.files.unnamed import unnamed_file
 
 if TYPE_CHECKING:
     from int3rceptor.app import ControlReady
@@ -58,7 +59,7 @@ class Ready(Protocol):
 def run(config: Config) -> None:
     """Serve until SIGINT or SIGTERM. Raises what `serve` raises, ConfigError first."""
     with contextlib.ExitStack() as stack:
-        turns = stack.enter_context(turn_file()) if config.workers > 1 else None
+        turns = stack.enter_context(unnamed_file()) if config.workers > 1 else None
         out = stack.enter_context(_shared_lines(STDOUT, config, turns))
         err = stack.enter_context(_shared_lines(STDERR, config, turns))
         stack.enter_context(logging_to(err, config))

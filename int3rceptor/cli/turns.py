@@ -43,12 +43,3 @@ class Turn:
         # Of the process, not of the open file: that one is inherited, and shared.
         how = fcntl.LOCK_EX if is_wanted else fcntl.LOCK_UN
         fcntl.lockf(self._descriptor, how, 1, self._place)
-
-
-@contextlib.contextmanager
-def turn_file() -> Iterator[int]:
-    """The number of a new file that turns are taken in."""
-    import tempfile  # 0.4 MB with what it loads, for those who have workers
-
-    with tempfile.TemporaryFile() as file:
-        yield file.fileno()

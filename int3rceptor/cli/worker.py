@@ -1,7 +1,7 @@
 """A worker as a process: its flows' lines go to the streams of the one that started it.
 
-`python -m int3rceptor.cli.worker LINK LISTENING LOADS TURNS OUT ERR` gets sockets and
-files by their numbers.
+`python -m int3rceptor.cli.worker LINK LISTENING LOADS KEYS TURNS OUT ERR` gets sockets
+and files by their numbers.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> None:
     """Run with the sockets and files of these numbers."""
     heed_no_signal()
     link, listening = (socket.socket(fileno=int(number)) for number in arguments[:2])
-    loads, turns, out, err = map(int, arguments[2:])
+    loads, keys, turns, out, err = map(int, arguments[2:])
     for number in arguments:
         os.set_inheritable(int(number), False)
     for sock in (link, listening):
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> None:
             )
 
         runner = stack.enter_context(asyncio.Runner(loop_factory=loop_factory()))
-        runner.run(work(link, listening, loads, voice))
+        runner.run(work(link, listening, loads, keys, voice))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,10 @@ for a moment: the system wakes all of them, and one would often take a whole bur
 
 import contextlib
 import mmap
+import os
 from collections.abc import Iterator
+
+from int3rceptor.files.unnamed import unnamed_file
 
 ABSENT = 2**32 - 1
 """Of a process that accepts nobody: no other waits for it."""
@@ -60,11 +63,9 @@ class Place:
 @contextlib.contextmanager
 def new_loads(workers: int) -> Iterator[Loads]:
     """The counts of so many processes, all absent, in a new file without a name."""
-    import tempfile  # for the process that starts the others alone
-
-    with tempfile.TemporaryFile() as file:
-        file.truncate(workers * _BYTES)
-        with contextlib.closing(Loads(file.fileno(), workers)) as loads:
+    with unnamed_file() as descriptor:
+        os.ftruncate(descriptor, workers * _BYTES)
+        with contextlib.closing(Loads(descriptor, workers)) as loads:
             for number in range(1, workers + 1):
                 loads.place_of(number).leave()
             yield loads

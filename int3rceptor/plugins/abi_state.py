@@ -12,6 +12,7 @@ from int3rceptor.plugins.abi_rows import (
     Need,
     row,
 )
+from int3rceptor.plugins.codes import Status
 from int3rceptor.plugins.permissions import Permission
 
 _KV = Need(Permission.KV)
@@ -19,6 +20,7 @@ _CONTEXT = Need(Permission.CONTEXT)
 _KEY = "key_ptr key_len"
 _VALUE = "val_ptr val_len"
 _BUFFER = "buf_ptr buf_len"
+AWAY = Status.UNREACHABLE
 
 KEY_VALUES = (
     row(
@@ -28,7 +30,7 @@ KEY_VALUES = (
         (),
         "reads a key of the plugin's state",
         LENGTH,
-        *(NONE, PTR),
+        *(NONE, PTR, AWAY),
     ),
     row(
         "host_kv_set",
@@ -37,7 +39,7 @@ KEY_VALUES = (
         (),
         "keeps a value under a key, without an end",
         "OK",
-        *(PTR, ARG, LARGE),
+        *(PTR, ARG, LARGE, AWAY),
     ),
     row(
         "host_kv_add",
@@ -46,7 +48,7 @@ KEY_VALUES = (
         (),
         "adds to a number, which begins at 0 and never falls below it",
         "the number",
-        *(PTR, ARG, LARGE),
+        *(PTR, ARG, LARGE, AWAY),
         result="i64",
     ),
     row(
@@ -56,7 +58,7 @@ KEY_VALUES = (
         (),
         "lets a key end that long from now",
         "OK",
-        *(NONE, PTR),
+        *(NONE, PTR, AWAY),
     ),
     row(
         "host_kv_delete",
@@ -65,7 +67,7 @@ KEY_VALUES = (
         (),
         "forgets a key",
         "OK",
-        *(NONE, PTR),
+        *(NONE, PTR, AWAY),
     ),
     row(
         "host_kv_list",
@@ -74,7 +76,7 @@ KEY_VALUES = (
         (),
         "reads the keys that begin with a prefix, in order",
         LISTED,
-        PTR,
+        *(PTR, AWAY),
     ),
 )
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from int3rceptor.plugins.codes import Status
 from int3rceptor.plugins.host import Host, HostAct
 from int3rceptor.plugins.host_read import encode_list
-from int3rceptor.plugins.keyvalues import MAX_KEY_BYTES, OverQuota
+from int3rceptor.plugins.keyvalues import MAX_KEY_BYTES, OverQuota, Unreachable
 from int3rceptor.plugins.permissions import Permission
 
 
@@ -19,7 +19,10 @@ def kv_get(host: Host, key_at: int, key_len: int, address: int, room: int) -> in
     key = host.read(key_at, key_len)
     if key is None:
         return Status.BAD_POINTER
-    value = host.surroundings.state.get(key)
+    try:
+        value = host.surroundings.state.get(key)
+    except Unreachable:
+        return Status.UNREACHABLE
     return Status.NOT_FOUND if value is None else host.give(value, address, room)
 
 
@@ -34,6 +37,8 @@ def kv_set(host: Host, key_at: int, key_len: int, at: int, length: int) -> int:
         host.surroundings.state.set(key, value)
     except OverQuota:
         return Status.TOO_LARGE
+    except Unreachable:
+        return Status.UNREACHABLE
     return Status.OK
 
 
@@ -48,6 +53,8 @@ def kv_add(host: Host, key_at: int, key_len: int, delta: int) -> int:
         number = host.surroundings.state.add(key, _signed(delta))
     except OverQuota:
         return Status.TOO_LARGE
+    except Unreachable:
+        return Status.UNREACHABLE
     return Status.BAD_ARGUMENT if number is None else number
 
 
@@ -56,7 +63,10 @@ def kv_expire(host: Host, key_at: int, key_len: int, milliseconds: int) -> int:
     key = host.read(key_at, key_len)
     if key is None:
         return Status.BAD_POINTER
-    is_there = host.surroundings.state.expire(key, milliseconds)
+    try:
+        is_there = host.surroundings.state.expire(key, milliseconds)
+    except Unreachable:
+        return Status.UNREACHABLE
     return Status.OK if is_there else Status.NOT_FOUND
 
 
@@ -65,7 +75,11 @@ def kv_delete(host: Host, key_at: int, key_len: int) -> int:
     key = host.read(key_at, key_len)
     if key is None:
         return Status.BAD_POINTER
-    return Status.OK if host.surroundings.state.delete(key) else Status.NOT_FOUND
+    try:
+        was_there = host.surroundings.state.delete(key)
+    except Unreachable:
+        return Status.UNREACHABLE
+    return Status.OK if was_there else Status.NOT_FOUND
 
 
 def kv_list(host: Host, at: int, length: int, address: int, room: int) -> int:
@@ -73,7 +87,11 @@ def kv_list(host: Host, at: int, length: int, address: int, room: int) -> int:
     prefix = host.read(at, length)
     if prefix is None:
         return Status.BAD_POINTER
-    return host.give(encode_list(host.surroundings.state.keys(prefix)), address, room)
+    try:
+        keys = host.surroundings.state.keys(prefix)
+    except Unreachable:
+        return Status.UNREACHABLE
+    return host.give(encode_list(keys), address, room)
 
 
 def context_get(host: Host, key_at: int, key_len: int, address: int, room: int) -> int:

@@ -31,8 +31,15 @@ class OverQuota(Exception):
     """What was to be kept does not fit; nothing was changed."""
 
 
+class Unreachable(Exception):
+    """The keys are shared, and others did not let go of them in time; nothing was
+    done."""
+
+
 @dataclass(slots=True)
-class _Value:
+class Value:
+    """What stands under a key, and when that ends, as in an Entry."""
+
     data: bytes
     ends_ms: int = 0
 
@@ -48,11 +55,15 @@ class KeyValues:
     ) -> None:
         self.quota_bytes = quota_bytes
         self._now_ms = now_ms
-        self._values: dict[bytes, _Value] = {}
+        self._values: dict[bytes, Value] = {}
         self._size = 0
         self._lock = lock or nullcontext()
-        self.changes = 0
-        """Counts every change, so that whoever saves knows when to."""
+        self._changes = 0
+
+    @property
+    def changes(self) -> int:
+        """Differs after every change, so that whoever saves knows when to."""
+        return self._changes
 
     def get(self, key: bytes) -> bytes | None:
         """The value, or None: never set, deleted, or past its end."""
@@ -88,7 +99,7 @@ class KeyValues:
             if value is None:
                 return False
             value.ends_ms = self._now_ms() + milliseconds
-            self.changes += 1
+            self._note(key)
         return True
 
     def delete(self, key: bytes) -> bool:
@@ -101,6 +112,12 @@ class KeyValues:
         with self._lock:
             self._drop_ended()
             return sorted(key for key in self._values if key.startswith(prefix))
+
+    def clear(self) -> None:
+        """Forget all keys."""
+        with self._lock:
+            for key in [*self._values]:
+                self._drop(key)
 
     def snapshot(self) -> list[Entry]:
         """Everything, to be saved."""
@@ -119,7 +136,7 @@ class KeyValues:
                     left_out += 1
         return left_out
 
-    def _live(self, key: bytes) -> _Value | None:
+    def _live(self, key: bytes) -> Value | None:
         value = self._values.get(key)
         if value is not None and value.ends_ms and value.ends_ms <= self._now_ms():
             self._drop(key)
@@ -134,8 +151,8 @@ class KeyValues:
             if self._growth(key, data) > self.quota_bytes or self._has_no_place(key):
                 raise OverQuota
         self._size = self._growth(key, data)
-        self._values[key] = _Value(data, ends_ms)
-        self.changes += 1
+        self._values[key] = Value(data, ends_ms)
+        self._note(key)
 
     def _growth(self, key: bytes, data: bytes) -> int:
         """The size with `data` at `key`."""
@@ -148,8 +165,12 @@ class KeyValues:
 
     def _drop(self, key: bytes) -> bool:
         self._size -= len(key) + len(self._values.pop(key).data)
-        self.changes += 1
+        self._note(key)
         return True
+
+    def _note(self, key: bytes) -> None:
+        """What stands under a key is not what it was."""
+        self._changes += 1
 
     def _drop_ended(self) -> None:
         now = self._now_ms()

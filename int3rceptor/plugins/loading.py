@@ -192,6 +192,7 @@ class Loader:
             manifest.state.quota_bytes,
             is_on_disk=manifest.state.keep == "disk",
             carries=manifest.state.carry,
+            is_shared=manifest.state.shared,
         )
         return Surroundings(
             name=manifest.name,

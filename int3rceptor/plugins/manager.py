@@ -212,7 +212,7 @@ class PluginManager:
         await self._topics.aclose()
         await asyncio.to_thread(self._executor.shutdown)
         await asyncio.to_thread(self._waiting.shutdown)
-        await asyncio.to_thread(self.states.save)
+        await asyncio.to_thread(self.states.close)
         if self._ticker is not None:
             await asyncio.to_thread(self._ticker.release)
             self._ticker = None

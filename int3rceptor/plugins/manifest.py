@@ -185,12 +185,20 @@ class WasiSettings(Table):
 class State(Table):
     """[state]: what it keeps under keys, where, and how much.
 
-    `carry`: a new version of the plugin goes on with what the old one kept.
+    `carry`: a new version of the plugin goes on with what the old one kept. `shared`:
+    all workers have the same keys.
     """
 
     keep: Literal["memory", "disk"] = "memory"
     quota_bytes: int = setting(DEFAULT_STATE_BYTES, least=0, most=MAX_STATE_BYTES)
     carry: bool = True
+    shared: bool = False
+
+    def __post_init__(self) -> None:
+        Table.__post_init__(self)
+        if self.shared and not self.carry:
+            # Workers take up a new version one after the other.
+            raise SettingError("carry", "keys that workers share are always carried")
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

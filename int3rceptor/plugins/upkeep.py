@@ -36,12 +36,14 @@ SUFFIXES = (".wasm", ".wat")
 class Places:
     """Where the plugins of a proxy are and what is kept about them.
 
-    Of several workers each has its number in `worker`, and states of its own.
+    Of several workers each has its number in `worker`, and states of its own; `sharing`
+    is the number of the file for those that they share.
     """
 
     data_dir: Path
     named: Sequence[Path] = ()
     worker: int = 1
+    sharing: int | None = None
 
     @property
     def folder(self) -> Path:
@@ -76,7 +78,9 @@ class Upkeep:
         self._settings = settings or {}
         self._fetcher = fetcher
         self.grants = GrantsFile(places.data_dir / FILE_NAME)
-        self.states = PluginStates(places.states, wall_ms, worker=places.worker)
+        self.states = PluginStates(
+            places.states, wall_ms, worker=places.worker, sharing=places.sharing
+        )
         self._following = Following(places.folder, SUFFIXES)
         self.changing = asyncio.Lock()
         self._manager: PluginManager | None = None

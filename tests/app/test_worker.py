@@ -14,6 +14,7 @@ from int3rceptor import __version__
 from int3rceptor.app import worker as module
 from int3rceptor.app.worker import REPLACED, Voice, work
 from int3rceptor.config.model import Config, LimitsConfig
+from int3rceptor.files.unnamed import unnamed_file
 from int3rceptor.link.channel import Channel, open_channel
 from int3rceptor.link.messages import (
     LINK_VERSION,
@@ -79,9 +80,9 @@ async def linked(folder: Path) -> AsyncIterator[Linked]:
     listening = bind("127.0.0.1", 0)
     there = Linked(folder, own_address(listening))
     there.channel = await open_channel(ours, crew_decoder, there.said.append)
-    with new_loads(2) as loads, listening:
+    with new_loads(2) as loads, unnamed_file() as keys, listening:
         there.task = asyncio.create_task(
-            work(theirs, listening, loads.descriptor, voice)
+            work(theirs, listening, loads.descriptor, keys, voice)
         )
         try:
             yield there

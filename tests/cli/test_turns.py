@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from int3rceptor.cli.line_writer import LineWriter
-from int3rceptor.cli.turns import Turn, turn_file
+from int3rceptor.cli.turns import Turn
+from int3rceptor.files.unnamed import unnamed_file
 
 HOLDER = """
 import os, sys
@@ -47,7 +48,7 @@ def said(program: str, turns: int, *words: str) -> bytes:
 
 
 def test_one_killed_in_the_middle_is_noticed_by_the_next_alone() -> None:
-    with turn_file() as turns:
+    with unnamed_file() as turns:
         assert said(HOLDER, turns) == b"whole"
         assert said(HOLDER, turns, "dies") == b"whole half a li"
         with Turn(turns, 2).taken() as was_cut:  # another stream's
@@ -59,7 +60,7 @@ def test_one_killed_in_the_middle_is_noticed_by_the_next_alone() -> None:
 def test_what_a_killed_process_left_is_a_line_by_itself(tmp_path: Path) -> None:
     out = tmp_path / "out"
     descriptor = os.open(out, os.O_WRONLY | os.O_CREAT)
-    with turn_file() as turns:
+    with unnamed_file() as turns:
         os.write(descriptor, said(HOLDER, turns, "dies"))
         writer = LineWriter(descriptor, gap=str, turn=Turn(turns, 1))
         writer.write("the next")
@@ -72,7 +73,7 @@ def test_what_a_killed_process_left_is_a_line_by_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [97])
 def test_lines_of_several_processes_stay_whole_in_a_pipe(size: int) -> None:
     reading, writing = os.pipe()
-    with turn_file() as turns:
+    with unnamed_file() as turns:
         processes = [
             subprocess.Popen(
                 [sys.executable, "-c", WRITER, str(turns), letter],

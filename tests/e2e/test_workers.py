@@ -5,7 +5,7 @@ import contextlib
 import json
 import random
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -14,7 +14,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from tests.e2e.test_planes import gone
-from tests.support.guests import put, sayer, stamper
+from tests.support.guests import counter, put, sayer, stamper
 from tests.support.h1_peer import H1Peer, response
 from tests.support.kept import journal_files, kept_flows, kept_targets
 from tests.support.load import loaded, until
@@ -233,6 +233,46 @@ async def test_what_is_done_with_plugins_reaches_all(tmp_path: Path) -> None:
             assert again.status_code == 404
             assert await stamps() == [None, None]
     assert [line for line in proxy.stderr if "error" in line] == []
+
+
+async def counts(clients: Sequence[H1Peer], netloc: str) -> list[int]:
+    """What `counter` counted at an answer to each, one after the other."""
+    answers = [await ask(client, netloc) for client in clients]
+    return [int(one.value("x-count") or b"") for one in answers]
+
+
+async def test_keys_that_a_plugin_shares_are_those_of_all_workers(
+    tmp_path: Path,
+) -> None:
+    shared = "[state]\nshared = true\nkeep = 'disk'\n"
+    guest = put(tmp_path, "together", counter(), shared)
+    planes = DATA_PLANE_ALONE
+    with CrewProcess(tmp_path, "--plugin", guest, planes=planes) as proxy:
+        first, second = proxy.workers()
+        async with AnsweringOrigin(echo) as origin:
+            async with clients_of_each(proxy) as clients:
+                assert await counts(clients * 2, origin.netloc) == [1, 2, 3, 4]
+                second.kill()
+                assert await clients[1].read_to_end() == b""
+                assert await counts(clients[:1], origin.netloc) == [5]
+            line = "worker 2 serves again"
+            await asyncio.to_thread(proxy.wait_for_line, line, GONE_S)
+            (third,) = [one for one in proxy.workers() if one != first]
+            async with proxy.client_of(third) as client:
+                assert await counts([client], origin.netloc) == [6]
+    with CrewProcess(tmp_path, "--plugin", guest, planes=planes) as proxy:
+        async with AnsweringOrigin(echo) as origin, clients_of_each(proxy) as clients:
+            assert await counts(clients, origin.netloc) == [7, 8]
+
+
+async def test_keys_that_a_plugin_does_not_share_are_those_of_one_worker(
+    tmp_path: Path,
+) -> None:
+    guest = put(tmp_path, "apart", counter())
+    planes = DATA_PLANE_ALONE
+    with CrewProcess(tmp_path, "--plugin", guest, planes=planes) as proxy:
+        async with AnsweringOrigin(echo) as origin, clients_of_each(proxy) as clients:
+            assert await counts(clients * 2, origin.netloc) == [1, 1, 2, 2]
 
 
 async def test_a_stop_drains_all_and_a_second_signal_does_not_wait(

@@ -1,5 +1,9 @@
 """Host functions about state and about what is left on a flow, from inside a guest."""
 
+import dataclasses
+from collections.abc import Callable
+from typing import cast
+
 import pytest
 
 from int3rceptor.model.flow import MAX_CONTEXT_KEYS
@@ -7,7 +11,7 @@ from int3rceptor.plugins.boundary import Fault
 from int3rceptor.plugins.callers import MakerFactory
 from int3rceptor.plugins.codes import Status
 from int3rceptor.plugins.host_read import encode_list
-from int3rceptor.plugins.keyvalues import KeyValues
+from int3rceptor.plugins.keyvalues import KeyValues, Unreachable
 from int3rceptor.plugins.manifest import Limits
 from int3rceptor.plugins.permissions import Permission, grant_of
 from tests.plugins.support import Probe, make_flow
@@ -130,3 +134,34 @@ def test_without_the_permission_nothing_is_kept() -> None:
     probe = Probe("host_kv_set", granted=frozenset())
     assert probe.call(b"k", b"v", flow=make_flow()) == Status.NO_PERMISSION
     assert state_of(probe).get(b"k") is None
+
+
+class _Held:
+    """Keys that other workers do not let go of."""
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        def refuse(*_: object) -> object:
+            raise Unreachable
+
+        return refuse
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        ("host_kv_get", (b"a", BUFFER, 99)),
+        ("host_kv_set", (b"a", b"1")),
+        ("host_kv_add", (b"a", 1)),
+        ("host_kv_expire", (b"a", 1)),
+        ("host_kv_delete", (b"a",)),
+        ("host_kv_list", (b"", BUFFER, 99)),
+    ],
+)
+def test_keys_that_others_hold_are_told_of(
+    function: str, arguments: tuple[bytes | int, ...], factory: MakerFactory
+) -> None:
+    probe = Probe(function, factory)
+    host = probe.instance.host
+    held = cast("KeyValues", _Held())
+    host.surroundings = dataclasses.replace(host.surroundings, state=held)
+    assert probe.call(*arguments, flow=make_flow()) == Status.UNREACHABLE

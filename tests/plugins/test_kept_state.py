@@ -1,16 +1,21 @@
 """States that outlive a version or the process, and what a disk can do to them."""
 
 import asyncio
+import contextlib
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from int3rceptor.errors import PluginError
+from int3rceptor.files.unnamed import unnamed_file
 from int3rceptor.plugins import kept_state
 from int3rceptor.plugins.kept_state import PluginStates
 from int3rceptor.plugins.keyvalues import KeyValues
 from tests.support.patience import PATIENT_S
+from tests.support.sharer import sharer
 
 
 def states_in(directory: Path | None) -> PluginStates:
@@ -187,3 +192,136 @@ def test_a_deleted_plugin_leaves_no_state_of_any_worker(
     PluginStates(tmp_path, lambda: 1_000, worker=worker).forget("demo")
 
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+# States that workers share
+
+
+@pytest.fixture
+def sharing() -> Iterator[int]:
+    with unnamed_file() as descriptor:
+        yield descriptor
+
+
+def worker_of(directory: Path | None, sharing: int, worker: int) -> PluginStates:
+    return PluginStates(directory, lambda: 1_000, worker=worker, sharing=sharing)
+
+
+def shared(
+    states: PluginStates, *, is_on_disk: bool = False, is_shared: bool = True
+) -> KeyValues:
+    return states.open(
+        "demo", 1_000, is_on_disk=is_on_disk, carries=True, is_shared=is_shared
+    )
+
+
+def test_workers_share_what_a_plugin_says_they_share(
+    tmp_path: Path, sharing: int
+) -> None:
+    first, second = (worker_of(tmp_path, sharing, number) for number in (1, 2))
+    shared(first).add(b"n", 1)
+    assert shared(second).add(b"n", 1) == 2
+    for states in (first, second):
+        states.open("own", 1_000, is_on_disk=False, carries=True).add(b"n", 1)
+        own = states.open("own", 1_000, is_on_disk=False, carries=True)
+        assert own.get(b"n") == b"1"
+
+
+def test_a_shared_state_is_one_file_that_every_worker_reads(
+    tmp_path: Path, sharing: int
+) -> None:
+    second = worker_of(tmp_path, sharing, 2)
+    shared(second, is_on_disk=True).set(b"k", b"v")
+    second.save()
+    assert [path.name for path in tmp_path.iterdir()] == ["demo.state"]
+    second.save()
+    with unnamed_file() as later:
+        first = worker_of(tmp_path, later, 1)
+        assert shared(first, is_on_disk=True).get(b"k") == b"v"
+
+
+def test_a_change_of_another_worker_is_written(tmp_path: Path, sharing: int) -> None:
+    first, second = (worker_of(tmp_path, sharing, number) for number in (1, 2))
+    keeps = shared(first, is_on_disk=True)
+    first.save()
+    shared(second, is_on_disk=True).set(b"k", b"v")
+    first.save()
+    assert opened(states_in(tmp_path)).get(b"k") == b"v"
+    assert keeps.get(b"k") == b"v"
+
+
+def test_keys_go_on_when_they_are_shared_and_when_they_are_not_any_more(
+    tmp_path: Path, sharing: int
+) -> None:
+    first, second = (worker_of(tmp_path, sharing, number) for number in (1, 2))
+    shared(first, is_shared=False).set(b"k", b"first")
+    shared(second, is_shared=False).set(b"k", b"second")
+    assert shared(second).get(b"k") == b"second"
+    assert shared(first).get(b"k") == b"second"
+    alone = shared(first, is_shared=False)
+    alone.set(b"k", b"changed")
+    assert shared(second).get(b"k") == b"second"
+
+
+def test_a_deleted_plugin_leaves_no_shared_state(tmp_path: Path, sharing: int) -> None:
+    first, second = (worker_of(tmp_path, sharing, number) for number in (1, 2))
+    for states in (first, second):
+        shared(states, is_on_disk=True).add(b"n", 1)
+    first.save()
+    first.forget("demo")
+    second.forget("demo")
+    assert list(tmp_path.iterdir()) == []
+    assert shared(second, is_on_disk=True).keys(b"") == []
+
+
+def test_one_process_shares_with_nobody(tmp_path: Path) -> None:
+    assert type(shared(states_in(tmp_path))) is KeyValues
+
+
+@contextlib.contextmanager
+def stopped_in_a_step(sharing: int) -> Iterator[None]:
+    """Another worker holds the keys."""
+    with sharer(sharing, "stop") as stopped:
+        assert stopped.stdout is not None
+        stopped.stdout.readline()
+        yield
+
+
+def test_keys_that_another_worker_holds_are_saved_when_it_is_gone(
+    tmp_path: Path, sharing: int
+) -> None:
+    states = worker_of(tmp_path, sharing, 1)
+    keys = shared(states, is_on_disk=True)
+    keys.set(b"k", b"v")
+    with stopped_in_a_step(sharing):
+        states.save()
+        assert list(tmp_path.iterdir()) == []
+    states.save()
+    assert opened(states_in(tmp_path)).get(b"k") == b"v"
+
+
+def test_keys_that_another_worker_holds_cannot_be_taken_along(
+    tmp_path: Path, sharing: int
+) -> None:
+    states = worker_of(tmp_path, sharing, 1)
+    shared(states).set(b"k", b"v")
+    with stopped_in_a_step(sharing):
+        with pytest.raises(PluginError, match=r"^plugin demo: other workers hold the"):
+            shared(states, is_shared=False)
+        states.forget("demo")
+
+
+def test_the_last_to_end_saves_what_the_others_did(
+    tmp_path: Path, sharing: int
+) -> None:
+    first, second = (worker_of(tmp_path, sharing, number) for number in (1, 2))
+    shared(first, is_on_disk=True).set(b"k", b"v")
+    first.close()
+    with sharer(sharing, "keep") as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        shared(second, is_on_disk=True).set(b"k", b"left to the other one")
+        second.close()
+        assert opened(states_in(tmp_path)).get(b"k") == b"v"
+    second.close()
+    assert opened(states_in(tmp_path)).get(b"k") == b"left to the other one"

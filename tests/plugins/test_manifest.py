@@ -188,6 +188,13 @@ def test_what_a_program_is_started_with_is_judged(
     assert problem in str(caught.value)
 
 
+def test_keys_that_workers_share_are_always_carried(tmp_path: Path) -> None:
+    text = "[state]\nshared = true\n"
+    assert read_manifest(write(tmp_path, text), {}, b"").state.shared
+    with pytest.raises(PluginError, match=r"state.carry: keys that workers share are"):
+        read_manifest(write(tmp_path, f"{text}carry = false\n"), {}, b"")
+
+
 def test_what_a_program_is_started_with(tmp_path: Path) -> None:
     text = '[wasi]\nargs = ["--flag"]\nenv = { MODE = "test" }\n'
     wasi = read_manifest(write(tmp_path, text), {}, b"").wasi

@@ -59,3 +59,19 @@ def burner() -> str:
     """Computes until its limits end it."""
     return """(module (func (export "on_request") (result i32)
       (loop $again (br $again)) (i32.const 0)))"""
+
+
+def counter() -> str:
+    """Adds 1 to a key with each response, and sets x-count to the last digit."""
+    return """(module
+      (import "env" "host_kv_add" (func $add (param i32 i32 i32) (result i64)))
+      (import "env" "host_set_header" (func $set
+        (param i32 i32 i32 i32) (result i32)))
+      (memory (export "memory") 1)
+      (data (i32.const 0) "x-count") (data (i32.const 16) "n")
+      (func (export "on_response") (result i32)
+        (i64.store8 (i32.const 32) (i64.add (i64.const 48) (i64.rem_s
+          (call $add (i32.const 16) (i32.const 1) (i32.const 1)) (i64.const 10))))
+        (drop (call $set
+          (i32.const 0) (i32.const 7) (i32.const 32) (i32.const 1)))
+        (i32.const 0)))"""

@@ -671,7 +671,7 @@ pub fn remove_tag(val: impl AsRef<[u8]>) -> Result<(), Failure> {
 
 /// Reads a key of the plugin's state.
 /// Answers: the value.
-/// Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+/// Errors: NOT_FOUND, BAD_POINTER, UNREACHABLE, NO_PERMISSION.
 /// In: every hook, and plugin_init.
 pub fn kv_get<'b>(key: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let key = key.as_ref();
@@ -680,7 +680,7 @@ pub fn kv_get<'b>(key: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8
 }
 
 /// Keeps a value under a key, without an end.
-/// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, UNREACHABLE, NO_PERMISSION.
 /// In: every hook, and plugin_init.
 pub fn kv_set(key: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), Failure> {
     let key = key.as_ref();
@@ -690,7 +690,7 @@ pub fn kv_set(key: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), Failur
 
 /// Adds to a number, which begins at 0 and never falls below it.
 /// Answers: the number.
-/// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, NO_PERMISSION.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, TOO_LARGE, UNREACHABLE, NO_PERMISSION.
 /// In: every hook, and plugin_init.
 pub fn kv_add(key: impl AsRef<[u8]>, delta: i32) -> Result<u64, Failure> {
     let key = key.as_ref();
@@ -698,7 +698,7 @@ pub fn kv_add(key: impl AsRef<[u8]>, delta: i32) -> Result<u64, Failure> {
 }
 
 /// Lets a key end that long from now.
-/// Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+/// Errors: NOT_FOUND, BAD_POINTER, UNREACHABLE, NO_PERMISSION.
 /// In: every hook, and plugin_init.
 pub fn kv_expire(key: impl AsRef<[u8]>, ms: u32) -> Result<(), Failure> {
     let key = key.as_ref();
@@ -706,7 +706,7 @@ pub fn kv_expire(key: impl AsRef<[u8]>, ms: u32) -> Result<(), Failure> {
 }
 
 /// Forgets a key.
-/// Errors: NOT_FOUND, BAD_POINTER, NO_PERMISSION.
+/// Errors: NOT_FOUND, BAD_POINTER, UNREACHABLE, NO_PERMISSION.
 /// In: every hook, and plugin_init.
 pub fn kv_delete(key: impl AsRef<[u8]>) -> Result<(), Failure> {
     let key = key.as_ref();
@@ -715,7 +715,7 @@ pub fn kv_delete(key: impl AsRef<[u8]>) -> Result<(), Failure> {
 
 /// Reads the keys that begin with a prefix, in order.
 /// Answers: a list.
-/// Errors: BAD_POINTER, NO_PERMISSION.
+/// Errors: BAD_POINTER, UNREACHABLE, NO_PERMISSION.
 /// In: every hook, and plugin_init.
 pub fn kv_list<'b>(prefix: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let prefix = prefix.as_ref();
