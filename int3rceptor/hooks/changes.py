@@ -112,7 +112,7 @@ def record(point: HookPoint, author: str, flow: Flow, before: Before) -> None:
         return
     if found:
         flow.is_redacted |= not shows_values
-        flow.record(point._value_, author, *found)
+        flow.record_all(point._value_, author, found)
 
 
 def look(message: Request | Response) -> Look:

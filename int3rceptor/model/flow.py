@@ -4,6 +4,7 @@ A Flow is the record; the running coroutine is `proxy.exchange`.
 """
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -112,6 +113,10 @@ class Times:
     ended: float = 0.0
 
 
+# What a named tuple's own constructor comes to, without its frame.
+_new_change = tuple.__new__
+
+
 class Change(NamedTuple):
     """One step in a flow's life: who did what at which hook point."""
 
@@ -188,12 +193,16 @@ class Flow:
             names[host_of(self.request.authority)] = None
         return tuple(names)
 
-    def record(self, point: str, author: str, *what: str) -> None:
-        """Note changes; past MAX_CHANGES the oldest stay and the rest is not kept."""
+    def record(self, point: str, author: str, what: str) -> None:
+        """Note a change; past MAX_CHANGES the oldest stay and the rest is not kept."""
+        self.record_all(point, author, (what,))
+
+    def record_all(self, point: str, author: str, what: Iterable[str]) -> None:
+        """The same for several changes by one author."""
         changes = self.changes
         for one in what:
             if len(changes) < MAX_CHANGES:
-                changes.append(Change(point, author, one))
+                changes.append(_new_change(Change, (point, author, one)))
 
     def leave(self, key: str, value: bytes) -> bool:
         """Put a value into the context; False when the flow holds too much already."""

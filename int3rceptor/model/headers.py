@@ -5,11 +5,9 @@ UTF-8 with surrogateescape, so that every byte survives a round trip.
 """
 
 from collections.abc import Iterable, Iterator
-from operator import itemgetter
 from typing import ClassVar, final
 
 RawHeaders = list[tuple[bytes, bytes]]
-_name_of = itemgetter(0)
 
 STEERING = frozenset(
     (
@@ -121,16 +119,21 @@ class Headers:
 
     def put(self, name: bytes, value: bytes) -> int:
         """Set a field whose name and value have been checked already; its place."""
-        key, raw = name.lower(), self.raw
-        keys = [*map(bytes.lower, map(_name_of, raw))]  # without a loop of our own
-        count = keys.count(key)
-        if not count:
+        key, size, raw = name.lower(), len(name), self.raw
+        at, place, has_more = 0, -1, False
+        for one, _ in raw:  # counted by hand: enumerate makes a tuple of each
+            if len(one) == size and one.lower() == key:
+                if place < 0:
+                    place = at
+                else:
+                    has_more = True
+            at += 1  # noqa: SIM113
+        if place < 0:
             return self.append(name, value)
-        place = keys.index(key)
         raw[place] = (raw[place][0], value.strip(b" \t"))
-        if count > 1:
-            others = [f for f, k in zip(raw, keys, strict=True) if k != key]
-            raw[place + 1 :] = others[place:]
+        if has_more:
+            rest = raw[place + 1 :]
+            raw[place + 1 :] = [one for one in rest if one[0].lower() != key]
         return place
 
     def add(self, name: str | bytes, value: str | bytes) -> None:
