@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import pytest
 from hypothesis import given
@@ -10,18 +11,29 @@ from hypothesis import strategies as st
 from int3rceptor.errors import Int3rceptorError
 from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
-from int3rceptor.model.message import Response
+from int3rceptor.model.message import Request, Response
 from int3rceptor.wire import h1_framing, h1_lines, h1_serialise
 from int3rceptor.wire.events import RequestHead, ResponseHead
-from int3rceptor.wire.h1_framing import Framing, judge_request, judge_response
+from int3rceptor.wire.h1_framing import (
+    Framing,
+    judge_request,
+    judge_response,
+    may_have_body,
+)
 from int3rceptor.wire.h1_serialise import (
+    NOTHING,
+    Sending,
+    plain_request_head,
+    plain_response_head,
     request_framing,
     request_head,
     response_framing,
     response_head,
 )
-from tests.support.h1_codec import a_request
+from tests.support.h1_codec import Nothing, a_request
 
+Sent = TypeVar("Sent", Request, Response)
+Head = TypeVar("Head")
 Judged = tuple[RequestHead | ResponseHead, Framing] | tuple[str, str]
 Tables = (h1_framing._requests, h1_framing._responses, h1_serialise._known)
 
@@ -189,6 +201,118 @@ def test_what_is_sent_follows_from_all_that_it_depends_on() -> None:
         assert answer(b"", close=False, method="HEAD") == kept
         assert ask("b") == b"GET / HTTP/1.1\r\nHost: b\r\n\r\n"
         assert ask("c:1") == b"GET / HTTP/1.1\r\nHost: c:1\r\n\r\n"
+
+
+EDITS: tuple[Callable[[Headers], object], ...] = (
+    lambda headers: None,
+    lambda headers: headers.add("x-new", "1"),
+    lambda headers: headers.remove("host"),
+    lambda headers: headers.put(b"content-length", b"7"),
+    lambda headers: headers.append(b"te", b"trailers"),
+    lambda headers: headers.raw.reverse(),
+)
+BODIES: tuple[Callable[[], Body], ...] = (
+    lambda: Body(b"", length=0),
+    lambda: Body(b"abc", length=3),
+    lambda: Body(b"abcd"),
+    lambda: Body(b"abc", trailers=Headers([(b"t", b"1")])),
+    lambda: Body(source=Nothing(), length=3),
+    lambda: Body(source=Nothing()),
+)
+
+
+@given(
+    mutated(REQUESTS),
+    st.sampled_from(["", "GET", "POST", "CONNECT", "a b"]),
+    st.sampled_from(["", "other.test:1"]),
+    st.sampled_from(["HTTP/1.1", "HTTP/2"]),
+    st.sampled_from(BODIES),
+    st.sampled_from(EDITS),
+)
+def test_a_plain_request_head_is_the_head(
+    raw: bytes,
+    method: str,
+    authority: str,
+    version: str,
+    body: Callable[[], Body],
+    edit: Callable[[Headers], object],
+) -> None:
+    for _ in range(3):
+        try:
+            head, _ = judge_request(raw, "https")
+        except Int3rceptorError:
+            return
+        request = a_request(
+            method or head.method,
+            target=head.target,
+            authority=authority or head.authority,
+            version=version,
+            body=body(),
+        )
+        request.headers = head.headers
+        edit(request.headers)
+        if plain := _or_none(plain_request_head, request):
+            sending = request_framing(request)
+            assert sending is NOTHING
+            assert plain == request_head(request, sending, absolute_form=False)
+
+
+@given(
+    mutated(RESPONSES),
+    st.sampled_from([0, 100, 101, 204, 304, 404]),
+    st.sampled_from([b"", b"R", b"a\nb"]),
+    st.sampled_from(BODIES),
+    st.sampled_from(EDITS),
+    st.booleans(),
+)
+def test_a_plain_response_head_is_the_head(
+    raw: bytes,
+    status: int,
+    reason: bytes,
+    body: Callable[[], Body],
+    edit: Callable[[Headers], object],
+    is_http10: bool,
+) -> None:
+    for _ in range(3):
+        try:
+            head, _ = judge_response(raw, "GET")
+        except Int3rceptorError:
+            return
+        edit(head.headers)
+        response = Response(
+            status=status or head.status,
+            reason=reason or head.reason,
+            version=head.version,
+            headers=head.headers,
+            body=body(),
+        )
+        if plain := _or_none(plain_response_head, response):
+            assert may_have_body("GET", response.status)
+            sending = response_framing(response, "GET", is_http10=is_http10)
+            assert sending == Sending(plain[1])
+            assert plain[0] == response_head(response, sending, close=False)
+
+
+def _or_none(serialise: Callable[[Sent], Head | None], message: Sent) -> Head | None:
+    """What it says; None as well when it refuses, as the other would."""
+    try:
+        return serialise(message)
+    except Int3rceptorError:
+        return None
+
+
+def test_what_goes_on_as_it_came_is_plain() -> None:
+    """Else the two properties above would say nothing."""
+    for _ in range(2):
+        head, _ = judge_request(REQUESTS[0], "https")
+        request = a_request(authority="a")
+        request.headers = head.headers
+        assert plain_request_head(request) == REQUESTS[0]
+        answered, _ = judge_response(RESPONSES[0], "GET")
+        response = Response(
+            status=200, reason=b"OK", headers=answered.headers, body=Body(b"abc")
+        )
+        assert plain_response_head(response) == (RESPONSES[0], 3)
 
 
 @pytest.mark.parametrize("name", sorted(h1_lines._SECRET))
