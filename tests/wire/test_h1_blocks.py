@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import TypeVar
 
 import pytest
 from hypothesis import given
@@ -11,84 +10,33 @@ from hypothesis import strategies as st
 from int3rceptor.errors import Int3rceptorError
 from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
-from int3rceptor.model.message import Request, Response
-from int3rceptor.wire import h1_framing, h1_lines, h1_serialise
+from int3rceptor.model.message import Response
+from int3rceptor.wire import h1_framing, h1_lines
 from int3rceptor.wire.events import RequestHead, ResponseHead
-from int3rceptor.wire.h1_framing import (
-    Framing,
-    judge_request,
-    judge_response,
-    may_have_body,
-)
+from int3rceptor.wire.h1_framing import Framing, judge_request, judge_response
 from int3rceptor.wire.h1_serialise import (
-    NOTHING,
-    Sending,
-    plain_request_head,
-    plain_response_head,
     request_framing,
     request_head,
     response_framing,
     response_head,
 )
-from tests.support.h1_codec import Nothing, a_request
+from tests.support.h1_codec import a_request
+from tests.support.h1_heads import (
+    REQUESTS,
+    RESPONSES,
+    TABLES,
+    forget,
+    mutated,
+    nothing_known,
+)
 
-Sent = TypeVar("Sent", Request, Response)
-Head = TypeVar("Head")
 Judged = tuple[RequestHead | ResponseHead, Framing] | tuple[str, str]
-Tables = (h1_framing._requests, h1_framing._responses, h1_serialise._known)
-
-REQUESTS = (
-    b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: x\r\n\r\n",
-    b"GET / HTTP/1.0\r\nHost: a\r\nUser-Agent: x\r\n\r\n",
-    b"GET / HTTP/1.1\r\nUser-Agent: x\r\n\r\n",
-    b"GET / HTTP/1.0\r\nUser-Agent: x\r\n\r\n",
-    b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n",
-    b"POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
-    b"POST /p HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
-    b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n",
-    b"GET http://b/ HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n",
-    b"GET / HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n",
-    b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
-)
-RESPONSES = (
-    b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nServer: x\r\n\r\n",
-    b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\nServer: x\r\n\r\n",
-    b"HTTP/1.1 304 Not\r\nContent-Length: 3\r\nServer: x\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-    b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\n\r\n",
-)
-# What makes two parsers read one head differently, put in anywhere.
-TROUBLE = (
-    *(b"\r", b"\n", b"\r\n", b"\0", b" ", b"\t", b":", b",", b"0", b"+", b"\xff", b""),
-    *(b"\r\nContent-Length: 4", b"\r\nTransfer-Encoding: chunked", b"\r\nHost: c"),
-    *(b"\r\nConnection: close", b"\r\n folded", b"\r\nX : y", b"\r\nCookie: s=1"),
-)
-
-
-@st.composite
-def mutated(draw: st.DrawFn, heads: tuple[bytes, ...]) -> bytes:
-    """A head of the corpus, some bytes of it taken out and others put in."""
-    head = draw(st.sampled_from(heads))[:-4]
-    for _ in range(draw(st.integers(0, 3))):
-        at = draw(st.integers(0, len(head)))
-        without = draw(st.integers(0, 2))
-        put_in = draw(st.sampled_from(TROUBLE) | st.binary(max_size=2))
-        head = head[:at] + put_in + head[at + without :]
-    return head + b"\r\n\r\n"
 
 
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
-    """The tables are their modules' own: each test finds and leaves them empty."""
-    _forget()
-    yield
-    _forget()
-
-
-def _forget() -> None:
-    for table in Tables:
-        table.clear()
+    with nothing_known():
+        yield
 
 
 def request_of(head: bytes) -> Judged:
@@ -115,13 +63,13 @@ def _outcome(
 def test_to_remember_changes_no_judgement(
     requests: list[bytes], responses: list[bytes]
 ) -> None:
-    _forget()
+    forget()
     fresh = []
     for head in requests:
-        _forget()
+        forget()
         fresh.append(request_of(head))
     for head in responses:
-        _forget()
+        forget()
         fresh.append(response_of(head))
     # The corpus is known beforehand: what is near it must not be taken for it.
     for head in REQUESTS:
@@ -139,7 +87,7 @@ def test_to_remember_changes_no_judgement(
 
 @given(mutated(REQUESTS), mutated(RESPONSES))
 def test_only_what_was_accepted_is_remembered(request: bytes, response: bytes) -> None:
-    _forget()
+    forget()
     is_refused = isinstance(request_of(request)[0], str)
     with contextlib.suppress(Int3rceptorError):
         judge_response(response, "GET")
@@ -203,118 +151,6 @@ def test_what_is_sent_follows_from_all_that_it_depends_on() -> None:
         assert ask("c:1") == b"GET / HTTP/1.1\r\nHost: c:1\r\n\r\n"
 
 
-EDITS: tuple[Callable[[Headers], object], ...] = (
-    lambda headers: None,
-    lambda headers: headers.add("x-new", "1"),
-    lambda headers: headers.remove("host"),
-    lambda headers: headers.put(b"content-length", b"7"),
-    lambda headers: headers.append(b"te", b"trailers"),
-    lambda headers: headers.raw.reverse(),
-)
-BODIES: tuple[Callable[[], Body], ...] = (
-    lambda: Body(b"", length=0),
-    lambda: Body(b"abc", length=3),
-    lambda: Body(b"abcd"),
-    lambda: Body(b"abc", trailers=Headers([(b"t", b"1")])),
-    lambda: Body(source=Nothing(), length=3),
-    lambda: Body(source=Nothing()),
-)
-
-
-@given(
-    mutated(REQUESTS),
-    st.sampled_from(["", "GET", "POST", "CONNECT", "a b"]),
-    st.sampled_from(["", "other.test:1"]),
-    st.sampled_from(["HTTP/1.1", "HTTP/2"]),
-    st.sampled_from(BODIES),
-    st.sampled_from(EDITS),
-)
-def test_a_plain_request_head_is_the_head(
-    raw: bytes,
-    method: str,
-    authority: str,
-    version: str,
-    body: Callable[[], Body],
-    edit: Callable[[Headers], object],
-) -> None:
-    for _ in range(3):
-        try:
-            head, _ = judge_request(raw, "https")
-        except Int3rceptorError:
-            return
-        request = a_request(
-            method or head.method,
-            target=head.target,
-            authority=authority or head.authority,
-            version=version,
-            body=body(),
-        )
-        request.headers = head.headers
-        edit(request.headers)
-        if plain := _or_none(plain_request_head, request):
-            sending = request_framing(request)
-            assert sending is NOTHING
-            assert plain == request_head(request, sending, absolute_form=False)
-
-
-@given(
-    mutated(RESPONSES),
-    st.sampled_from([0, 100, 101, 204, 304, 404]),
-    st.sampled_from([b"", b"R", b"a\nb"]),
-    st.sampled_from(BODIES),
-    st.sampled_from(EDITS),
-    st.booleans(),
-)
-def test_a_plain_response_head_is_the_head(
-    raw: bytes,
-    status: int,
-    reason: bytes,
-    body: Callable[[], Body],
-    edit: Callable[[Headers], object],
-    is_http10: bool,
-) -> None:
-    for _ in range(3):
-        try:
-            head, _ = judge_response(raw, "GET")
-        except Int3rceptorError:
-            return
-        edit(head.headers)
-        response = Response(
-            status=status or head.status,
-            reason=reason or head.reason,
-            version=head.version,
-            headers=head.headers,
-            body=body(),
-        )
-        if plain := _or_none(plain_response_head, response):
-            assert may_have_body("GET", response.status)
-            sending = response_framing(response, "GET", is_http10=is_http10)
-            assert sending == Sending(plain[1])
-            assert plain[0] == response_head(response, sending, close=False)
-
-
-def _or_none(serialise: Callable[[Sent], Head | None], message: Sent) -> Head | None:
-    """What it says; None as well when it refuses, as the other would."""
-    try:
-        return serialise(message)
-    except Int3rceptorError:
-        return None
-
-
-def test_what_goes_on_as_it_came_is_plain() -> None:
-    """Else the two properties above would say nothing."""
-    for _ in range(2):
-        head, _ = judge_request(REQUESTS[0], "https")
-        request = a_request(authority="a")
-        request.headers = head.headers
-        assert plain_request_head(request) == REQUESTS[0]
-        answered, _ = judge_response(RESPONSES[0], "GET")
-        response = Response(
-            status=200, reason=b"OK", headers=answered.headers, body=Body(b"abc")
-        )
-        assert plain_response_head(response) == (RESPONSES[0], 3)
-
-
 @pytest.mark.parametrize("name", sorted(h1_lines._SECRET))
 def test_secrets_are_not_remembered(name: bytes) -> None:
     secret = name.title() + b": s3cret\r\n\r\n"
@@ -325,7 +161,7 @@ def test_secrets_are_not_remembered(name: bytes) -> None:
         request, request_framing(request), absolute_form=False
     )
 
-    assert not any(Tables)
+    assert not any(TABLES)
 
 
 def test_large_blocks_are_not_remembered() -> None:
