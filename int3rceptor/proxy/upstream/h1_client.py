@@ -176,7 +176,7 @@ class H1Exchange:
         start = codec.head(request)
         if body.content is not None:
             stream.write(start + codec.whole(body.content, body.trailers))
-            self._mark_sent()
+            self._is_request_sent, self._sent_at = True, time.monotonic()
         else:
             stream.write(start)
             self._is_continue_owed = request.expects_continue
@@ -228,7 +228,7 @@ class H1Exchange:
             return
         except StreamError:
             return  # the response, or its absence, says what the origin made of it
-        self._mark_sent()
+        self._is_request_sent, self._sent_at = True, time.monotonic()
         if self._is_response_whole:
             self.ended()
 
@@ -338,10 +338,6 @@ class H1Exchange:
 
     def _too_late(self) -> Int3rceptorError:
         return self._upload_error or too_late(self._connection)
-
-    def _mark_sent(self) -> None:
-        self._is_request_sent = True
-        self._sent_at = time.monotonic()
 
     def _truncated(self, before: str) -> Int3rceptorError:
         if self._upload_error is not None:
