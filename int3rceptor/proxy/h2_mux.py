@@ -25,6 +25,7 @@ from int3rceptor.wire.h2_events import (
     StreamReset,
     WindowOpened,
 )
+from int3rceptor.wire.h2_sending import Head
 
 
 class WindowTimeout(StreamTimeout):
@@ -35,15 +36,15 @@ class Inbox:
     """The body of one stream's message as it comes in: a ChunkSource."""
 
     __slots__ = (
-        "_chunks", "_error", "_is_empty", "_mux", "_size", "_stream_id",
-        "_timeout_s", "_trailers", "_wait", "has_ended",
+        "_chunks", "_error", "_mux", "_size", "_stream_id", "_timeout_s", "_trailers",
+        "_wait", "has_ended",
     )  # fmt: skip
 
-    def __init__(self, mux: "H2Mux", head: StreamHead, timeout_s: float) -> None:
+    def __init__(self, mux: "H2Mux", stream_id: int, timeout_s: float) -> None:
         self._mux = mux
-        self._stream_id = head.stream_id
+        self._stream_id = stream_id
         self._timeout_s = timeout_s
-        self._is_empty = self.has_ended = head.ended
+        self.has_ended = False
         self._chunks: deque[bytes] = deque()
         self._size = 0
         self._wait: Wait | None = None  # until somebody has to
@@ -54,23 +55,22 @@ class Inbox:
         """A piece of body has come."""
         self._chunks.append(data)
         self._size += len(data)
-        self._news()
+        if self._wait is not None:
+            self._wait.open()
 
     def end(self, trailers: Headers | None) -> None:
         """The message is whole."""
         self.has_ended = True
         self._trailers = trailers
-        self._news()
+        if self._wait is not None:
+            self._wait.open()
 
     def fail(self, error: Int3rceptorError) -> None:
         """The rest will not come. What came stays readable."""
         if not self.has_ended:
             self._error = error
-            self._news()
-
-    def _news(self) -> None:
-        if self._wait is not None:
-            self._wait.open()
+            if self._wait is not None:
+                self._wait.open()
 
     def body(self, length: int | None) -> Body:
         """The message's body: whole, if it is small and here.
@@ -79,8 +79,6 @@ class Inbox:
         a length, and how the pieces came must not decide that.
         """
         content = None
-        if self._is_empty:
-            return Body(length=length)
         if length is not None and self._size <= EAGER_BODY_BYTES:
             content = self.take_whole()
         if content is None:
@@ -92,10 +90,11 @@ class Inbox:
         if not self.has_ended:
             return None
         chunks = self._chunks
+        if not chunks:
+            return b""
         content = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
-        if content:
-            self._mux.consumed(self._stream_id, len(content))
+        self._mux.consumed(self._stream_id, len(content))
         return content
 
     async def next_chunk(self) -> bytes:
@@ -169,7 +168,9 @@ class H2Mux:
                     return b""
 
     def _sort(self, event: H2Event) -> None:
-        if isinstance(event, StreamData):
+        if isinstance(event, StreamHead):
+            self._on_event(event)
+        elif isinstance(event, StreamData):
             if inbox := self.inboxes.get(event.stream_id):
                 inbox.put(event.data)
             else:
@@ -196,15 +197,29 @@ class H2Mux:
 
     def open_inbox(self, head: StreamHead, timeout_s: float) -> Inbox:
         """Where the body that follows `head` is put."""
-        inbox = Inbox(self, head, timeout_s)
-        if not head.ended:
-            self.inboxes[head.stream_id] = inbox
+        stream_id = head.stream_id
+        inbox = self.inboxes[stream_id] = Inbox(self, stream_id, timeout_s)
         return inbox
 
     def consumed(self, stream_id: int, size: int) -> None:
         """A piece of body was passed on: let the peer send more."""
         self.codec.consumed(stream_id, size)
         self.flush_soon()
+
+    def takes(self, stream_id: int, body: Body) -> bool:
+        """Whether all of `body` is here, and may be sent now."""
+        content = body.content
+        if not content or body.trailers or not self._room.is_set():
+            return False
+        return len(content) <= self.codec.window(stream_id)
+
+    def send_whole(self, stream_id: int, head: Head, content: bytes) -> bool:
+        """Send a whole response; False, and nothing is sent, when it may not be now."""
+        if not self._room.is_set():
+            return False
+        is_sent = self.codec.send_whole(stream_id, head, content)
+        self.flush_soon()
+        return is_sent
 
     async def send_body(
         self, stream_id: int, body: Body, before_end: BeforeEnd | None = None

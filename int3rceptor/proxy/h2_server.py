@@ -12,6 +12,7 @@ from int3rceptor.errors import (
     StreamLost,
 )
 from int3rceptor.hooks.keeper import BeforeEnd
+from int3rceptor.model.body import Body
 from int3rceptor.model.message import Informational, Request, Response
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.net.tasks import Tasks
@@ -80,11 +81,11 @@ class H2ServerConnection:
     def _on_event(self, event: H2Event) -> None:
         match event:
             case StreamHead(stream_id=stream_id, head=RequestHead() as head):
-                inbox = self._mux.open_inbox(event, self._limits.client_idle_s)
-                task = self._tasks.spawn(
-                    self._serve_stream(stream_id, head, inbox), str(stream_id)
-                )
-                self._streams[stream_id] = task
+                inbox = None
+                if not event.ended:
+                    inbox = self._mux.open_inbox(event, self._limits.client_idle_s)
+                work = self._serve_stream(stream_id, head, inbox)
+                self._streams[stream_id] = self._tasks.spawn(work, str(stream_id))
             case StreamReset(stream_id=stream_id, reason=reason):
                 if reason:
                     log.info("client %s:%d: %s", *self._stream.peer, reason)
@@ -98,18 +99,20 @@ class H2ServerConnection:
                 pass  # the end of a body is in its inbox, the rest in the codec
 
     async def _serve_stream(
-        self, stream_id: int, head: RequestHead, inbox: Inbox
+        self, stream_id: int, head: RequestHead, inbox: Inbox | None
     ) -> None:
         responder = _StreamResponder(self._mux, stream_id, head.method)
         try:
             if head.method == "CONNECT":
                 await responder.respond(_no_connect_page(), _nothing)
                 return
-            flow = build_flow(head, inbox.body(head.length), self._session)
+            length = head.length
+            body = Body(length=length) if inbox is None else inbox.body(length)
+            flow = build_flow(head, body, self._session)
             if self._is_sent_straight_to_us(flow.request):
                 flow.request.host = OWN_HOST
             await self._exchanges.run(flow, self._session, responder)
-            if not inbox.has_ended:
+            if inbox is not None and not inbox.has_ended:
                 await self._linger(stream_id, inbox)
         except ClientProtocolError as error:
             log.info("client %s:%d: %s", *self._stream.peer, error)
@@ -117,16 +120,20 @@ class H2ServerConnection:
         except StreamError as error:
             log.debug("client %s:%d: %s", *self._stream.peer, error)
         finally:
-            self._mux.inboxes.pop(stream_id, None)
-            if not inbox.has_ended:
-                # The answer is whole; what the client still sends is of no use
-                # (RFC 9113, 8.1).
-                self._codec.reset(stream_id, H2Code.NO_ERROR)
-            else:
-                inbox.take_whole()
+            if inbox is not None:
+                self._close_inbox(stream_id, inbox)
             del self._streams[stream_id]
             self._mux.flush_soon()
             self._close_if_drained()
+
+    def _close_inbox(self, stream_id: int, inbox: Inbox) -> None:
+        """The answer is whole; what the client still sends is of no use (RFC 9113,
+        8.1)."""
+        del self._mux.inboxes[stream_id]
+        if inbox.has_ended:
+            inbox.take_whole()
+        else:
+            self._codec.reset(stream_id, H2Code.NO_ERROR)
 
     async def _linger(self, stream_id: int, inbox: Inbox) -> None:
         """Let the client end a body that nobody takes: some (curl) take a reset for the
@@ -168,16 +175,20 @@ class _StreamResponder:
     ) -> None:
         """Send the whole response; what is last here is a stream, not a connection."""
         self.has_started = True
-        body = response.body
+        mux, stream_id, body = self._mux, self._stream_id, response.body
+        codec = mux.codec
+        head = codec.response_head(stream_id, response)
         is_end = body.is_empty or not may_have_body(self._method, response.status)
-        codec = self._mux.codec
-        head = codec.response_head(self._stream_id, response)
-        if is_end:
+        if is_end or mux.takes(stream_id, body):
             await before_end()
-        codec.send_response_head(self._stream_id, head, end=is_end)
-        self._mux.flush_soon()
+            content = b"" if is_end else body.content or b""
+            if mux.send_whole(stream_id, head, content):
+                return
+            before_end = _nothing  # others have used the window meanwhile
+        codec.send_response_head(stream_id, head, end=is_end)
+        mux.flush_soon()
         if not is_end:
-            await self._mux.send_body(self._stream_id, body, before_end)
+            await mux.send_body(stream_id, body, before_end)
 
     def abort(self) -> None:
         """Reset the stream: without an answer, or in the middle of one."""

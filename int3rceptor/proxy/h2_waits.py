@@ -72,11 +72,14 @@ class Wait(Gate):
         return self._expires
 
     async def wait(self, timeout_s: float) -> None:
-        try:
-            await super().wait(timeout_s)
-        finally:
-            if not self.is_awaited:
-                self._waits.end(self)
-
-    def _arm(self) -> None:
+        if self._future is not None:
+            raise RuntimeError("a second coroutine waits on the same stream")
+        loop = self._loop
+        self._future = future = loop.create_future()
+        self._expires = loop.time() + timeout_s
         self._waits.begin(self)
+        try:
+            await future
+        finally:
+            self._future = None
+            self._waits.end(self)

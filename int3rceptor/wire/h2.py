@@ -171,6 +171,20 @@ class H2Codec:
         """Send what `response_head` gave; `end`: neither body nor trailers follow."""
         self._send_head(self._stream(stream_id), head, end=end)
 
+    def send_whole(self, stream_id: int, head: Head, content: bytes) -> bool:
+        """Send what `response_head` gave, and all of the body. False, and nothing is
+        sent, when the windows have no room for it."""
+        stream = self._stream(stream_id)
+        size = len(content)
+        if size and (size > self._out.window or size > stream.send_window):
+            return False
+        self._out.send_head(stream_id, head, end=not size)
+        if size:
+            self._send_data(stream, content, end=True)
+        else:
+            self._table.end_local(stream)
+        return True
+
     def send_informational(self, stream_id: int, response: Informational) -> None:
         """Send a 1xx response's head, before the final one."""
         stream = self._stream(stream_id)
@@ -186,8 +200,12 @@ class H2Codec:
         size = len(data)
         if size and (size > self._out.window or size > stream.send_window):
             raise ValueError("more data than the stream's window allows")
+        self._send_data(stream, data, end=end)
+
+    def _send_data(self, stream: StreamState, data: bytes, *, end: bool) -> None:
+        size = len(data)
         stream.send_window -= size
-        self._out.send_data(stream_id, data, end=end)
+        self._out.send_data(stream.id, data, end=end)
         self._meter.data_sent(size)
         if end:
             self._table.end_local(stream)

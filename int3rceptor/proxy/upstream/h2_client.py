@@ -193,20 +193,16 @@ class H2Origin:
             home.discard(self)
 
     def _on_event(self, event: H2Event) -> None:
-        match event:
-            case StreamHead() | StreamEnd() | StreamReset():
-                if exchange := self.exchanges.get(event.stream_id):
-                    exchange.on_event(event)
-            case PeerGoAway():
-                if self._home is not None:
-                    self._home.retire(self)
-                if self.is_idle:
-                    self.close()
-            case SettingsChanged():
-                if self._home is not None:
-                    self._home.has_room(self)
-            case _:
-                pass  # bodies and windows are the mux's
+        if isinstance(event, (StreamHead, StreamEnd, StreamReset)):
+            if exchange := self.exchanges.get(event.stream_id):
+                exchange.on_event(event)
+        elif isinstance(event, PeerGoAway):
+            if self._home is not None:
+                self._home.retire(self)
+            if self.is_idle:
+                self.close()
+        elif isinstance(event, SettingsChanged) and self._home is not None:
+            self._home.has_room(self)
 
 
 class H2Exchange:
@@ -248,19 +244,19 @@ class H2Exchange:
         else:
             self._upload = Tasks(f"upload to {self._connection.origin}")
             self._upload.start(self._send(self._request.body), "body")
-        while self._head is None or self._inbox is None:
+        while (head := self._head) is None:
             if self._upload_error is not None:
                 raise self._upload_error
             if self._error is not None:
                 raise self._error
             await self._wait()
-        head = self._head
+        length, inbox = head.length, self._inbox
         self.response = Response(
             status=head.status,
             reason=head.reason,
             version="HTTP/2",
             headers=head.headers,
-            body=self._inbox.body(head.length),
+            body=Body(length=length) if inbox is None else inbox.body(length),
             received=head.block,
         )
 
@@ -329,22 +325,21 @@ class H2Exchange:
 
     def on_event(self, event: StreamHead | StreamEnd | StreamReset) -> None:
         """What the origin said on this stream."""
-        match event:
-            case StreamHead(head=ResponseHead() as head):
-                self._received(event, head)
-            case StreamEnd():
-                self._response_ended()
-            case StreamReset():
-                reason = event.reason or code_name(event.code)
-                self.fail(
-                    OriginReset(
-                        f"{self._connection.origin} cancelled the exchange: {reason}",
-                        code=event.code,
-                        is_unprocessed=event.is_unprocessed,
-                    )
+        if isinstance(event, StreamHead):
+            # A request's head comes to servers only.
+            assert isinstance(event.head, ResponseHead)
+            self._received(event, event.head)
+        elif isinstance(event, StreamEnd):
+            self._response_ended()
+        else:
+            reason = event.reason or code_name(event.code)
+            self.fail(
+                OriginReset(
+                    f"{self._connection.origin} cancelled the exchange: {reason}",
+                    code=event.code,
+                    is_unprocessed=event.is_unprocessed,
                 )
-            case _:
-                pass  # a request's head comes to servers only
+            )
 
     def _received(self, event: StreamHead, head: ResponseHead) -> None:
         if head.status < 200:
@@ -356,11 +351,12 @@ class H2Exchange:
                 )
             )
             return
-        idle_s = self._connection.deadlines.idle_timeout_s
         self._head = head
-        self._inbox = self._connection.mux.open_inbox(event, idle_s)
         if event.ended:
             self._response_ended()
+        else:
+            idle_s = self._connection.deadlines.idle_timeout_s
+            self._inbox = self._connection.mux.open_inbox(event, idle_s)
         self._news.open()
 
     def _response_ended(self) -> None:
