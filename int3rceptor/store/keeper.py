@@ -50,11 +50,12 @@ class Keeper:
             body.tap = _Tap(self._journal, flow.id, "request", self._max_body_bytes)
 
     def answered(self, flow: Flow) -> None:
-        """`flow.response` is set and its body has not passed yet."""
+        """`flow.response` is set and its body has not passed yet: if it is to stream,
+        an ear at it."""
         if flow.response is None:
             return
         body = flow.response.body
-        if body.content != b"" and body.tap is None:
+        if body.content is None and body.tap is None:
             body.tap = _Tap(self._journal, flow.id, "response", self._max_body_bytes)
 
     def finish(self, flow: Flow, *, is_wanted: bool) -> None:
