@@ -13,7 +13,7 @@ from typing import Literal
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import NameOID
 
@@ -122,8 +122,14 @@ class Authority:
     def key_type(self) -> KeyType:
         return "rsa" if isinstance(self._key, rsa.RSAPrivateKey) else "ecdsa"
 
-    def sign(self, builder: x509.CertificateBuilder) -> x509.Certificate:
+    def issue(self, builder: x509.CertificateBuilder) -> x509.Certificate:
         return builder.sign(self._key, hashes.SHA256())
+
+    def sign(self, data: bytes) -> bytes:
+        """Sign as `issue` does."""
+        if isinstance(self._key, rsa.RSAPrivateKey):
+            return self._key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+        return self._key.sign(data, ec.ECDSA(hashes.SHA256()))
 
     def export(
         self, format: ExportFormat, *, with_key: bool, passphrase: str | None

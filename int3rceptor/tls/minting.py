@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from int3rceptor.errors import AuthorityError
 from int3rceptor.tls.authority import Authority
 from int3rceptor.tls.host_names import parse_host
+from int3rceptor.tls.leaf_form import LeafForm
 
 # Short enough that a leaf found in some cache later is worthless, under every limit
 # (398 days in browsers, 825 at Apple), long enough for a client with a wrong clock.
@@ -34,7 +35,6 @@ class LeafCertificate:
 
     certificate_der: bytes
     key_pem: bytes = field(repr=False)
-    not_after: datetime.datetime
 
 
 class Minter:
@@ -48,7 +48,7 @@ class Minter:
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        self._template = self._build_template(key.public_key())
+        self._form = LeafForm(_sample(authority, key.public_key()))
 
     def mint(self, host: str) -> LeafCertificate:
         """Mint a leaf for one DNS name or IP literal (shapes: `parse_host`).
@@ -66,50 +66,42 @@ class Minter:
                 f" {ca.not_valid_after_utc:%Y-%m-%d}; make a new one with"
                 " `int3rceptor ca regenerate` and restart"
             )
-        name: x509.GeneralName = (
-            x509.DNSName(identity)
-            if isinstance(identity, str)
-            else x509.IPAddress(identity)
+        to_be_signed = self._form.to_be_signed(
+            serial=x509.random_serial_number(),
+            validity=(max(now - LEAF_BACKDATE, ca.not_valid_before_utc), not_after),
+            common_name=_common_name(str(identity)),
+            name=identity,
         )
-        subject = _subject_for(str(identity))
-        certificate = self._authority.sign(
-            self._template.subject_name(subject)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(max(now - LEAF_BACKDATE, ca.not_valid_before_utc))
-            .not_valid_after(not_after)
-            # RFC 5280, section 4.2.1.6: critical where it is the only identity.
-            .add_extension(
-                x509.SubjectAlternativeName([name]), critical=not list(subject)
-            )
-        )
+        signature = self._authority.sign(to_be_signed)
         return LeafCertificate(
-            certificate_der=certificate.public_bytes(serialization.Encoding.DER),
+            certificate_der=self._form.signed(to_be_signed, signature),
             key_pem=self._key_pem,
-            not_after=certificate.not_valid_after_utc,
         )
 
-    def _build_template(
-        self, public_key: ec.EllipticCurvePublicKey
-    ) -> x509.CertificateBuilder:
-        """Everything that is the same in every leaf; builders are immutable."""
-        return (
-            x509.CertificateBuilder()
-            .issuer_name(self._authority.certificate.subject)
-            .public_key(public_key)
-            .add_extension(
-                x509.BasicConstraints(ca=False, path_length=None), critical=True
-            )
-            .add_extension(_LEAF_KEY_USAGE, critical=True)
-            .add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
-            )
-            .add_extension(
-                x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False
-            )
-            .add_extension(
-                _authority_key_identifier(self._authority.certificate), critical=False
-            )
+
+def _sample(
+    authority: Authority, public_key: ec.EllipticCurvePublicKey
+) -> x509.Certificate:
+    """Everything that is the same in every leaf."""
+    ca = authority.certificate
+    return authority.issue(
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([]))
+        .issuer_name(ca.subject)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(ca.not_valid_before_utc)
+        .not_valid_after(ca.not_valid_after_utc)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_LEAF_KEY_USAGE, critical=True)
+        .add_extension(
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
         )
+        .add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False
+        )
+        .add_extension(_authority_key_identifier(ca), critical=False)
+    )
 
 
 _LEAF_KEY_USAGE = x509.KeyUsage(
@@ -125,11 +117,9 @@ _LEAF_KEY_USAGE = x509.KeyUsage(
 )
 
 
-def _subject_for(name: str) -> x509.Name:
-    """The common name is for people and old clients: left out where it is too long."""
-    if len(name) > MAX_COMMON_NAME_CHARS:
-        return x509.Name([])
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+def _common_name(name: str) -> str:
+    """For people and old clients: left out where it is too long."""
+    return name if len(name) <= MAX_COMMON_NAME_CHARS else ""
 
 
 def _authority_key_identifier(ca: x509.Certificate) -> x509.AuthorityKeyIdentifier:
