@@ -19,6 +19,7 @@ from typing import Protocol
 from int3rceptor.errors import StreamLost
 from int3rceptor.net.gate import Gate
 from int3rceptor.net.stream import ByteStream
+from int3rceptor.net.tls_session import TlsContext
 from int3rceptor.net.tls_stream import TlsStream
 from int3rceptor.net.tls_transport import TlsTransportStream
 from int3rceptor.net.transport import TransportStream
@@ -53,7 +54,7 @@ class Inbound(Protocol):
         """Go on in the clear."""
         ...
 
-    async def to_tls(self, context: ssl.SSLContext, timeout_s: float) -> ByteStream:
+    async def to_tls(self, context: TlsContext, timeout_s: float) -> ByteStream:
         """Do the TLS handshake as a server; ssl.SSLError when it fails."""
         ...
 
@@ -130,7 +131,7 @@ class SocketInbound:
             await self._loop.connect_accepted_socket(lambda: stream, self._sock)
         return self._stream
 
-    async def to_tls(self, context: ssl.SSLContext, timeout_s: float) -> ByteStream:
+    async def to_tls(self, context: TlsContext, timeout_s: float) -> ByteStream:
         stream = TlsTransportStream(self._loop, context, server_side=True)
         self._stream = stream
         try:
@@ -189,7 +190,7 @@ class StreamInbound:
     async def to_stream(self) -> ByteStream:
         return self._stream
 
-    async def to_tls(self, context: ssl.SSLContext, timeout_s: float) -> ByteStream:
+    async def to_tls(self, context: TlsContext, timeout_s: float) -> ByteStream:
         return await TlsStream.accept(self._stream, context, timeout_s)
 
     def abort(self) -> None:

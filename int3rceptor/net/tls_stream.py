@@ -12,13 +12,13 @@ from collections.abc import Callable
 
 from int3rceptor.errors import StreamLost
 from int3rceptor.net.stream import ByteStream, Chunks
-from int3rceptor.net.tls_session import TlsSession
+from int3rceptor.net.tls_session import TlsContext, TlsSession
 
 
 class TlsStream(ByteStream):
     """TLS spoken over `below`; made by `TlsStream.accept`."""
 
-    def __init__(self, below: ByteStream, context: ssl.SSLContext) -> None:
+    def __init__(self, below: ByteStream, context: TlsContext) -> None:
         self._below = below
         self._session = TlsSession(context, server_side=True)
         self._pushed_back = b""
@@ -28,7 +28,7 @@ class TlsStream(ByteStream):
 
     @classmethod
     async def accept(
-        cls, below: ByteStream, context: ssl.SSLContext, timeout_s: float
+        cls, below: ByteStream, context: TlsContext, timeout_s: float
     ) -> "TlsStream":
         """Do the server's side of the handshake; ssl.SSLError when it fails.
 
