@@ -2,7 +2,7 @@
 
 They are plain calls but for the address of a context: the first field of CPython's
 object. So it is looked at only in releases of which that is known, and tried on a
-context of its own before it is used. Knows no leaves and no hosts.
+context of its own before it is used (docs/adr/0021). Knows no leaves and no hosts.
 """
 
 import ssl
