@@ -124,8 +124,7 @@ class Pool:
         connection = self.take(origin, wants_h2, owner)
         if connection is not None:
             return connection
-        entry = self._entries.get(origin)
-        if entry is None:
+        if (entry := self._entries.get(origin)) is None:
             entry = self._entries[origin] = _Entry(origin=origin)
         may_share = self._may_share(entry, wants_h2)
         if not entry.waiters and self._may_dial(entry, may_share):
