@@ -213,7 +213,8 @@ class PluginListener:
                 self._look_at(instance, seconds, is_cpu=False)
             host = instance.host
             if host.lines:
-                write(host.take_lines())
+                lines, host.lines = host.lines, []
+                write(lines)
             if result is None and not host.before and not quarantine.faults:
                 return None  # as nearly all calls end: nothing is to be told of
             return self._conclude(instance, point, flow, result, seconds)
