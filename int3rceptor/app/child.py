@@ -90,6 +90,11 @@ class Child:
         """Whether no other will be started."""
         return self._is_stopping.is_set()
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the one there is may hang."""
+        return self._watchdog.is_doubtful
+
     def heard(self) -> None:
         """Whoever talks to it has heard of it: it lives."""
         self._watchdog.heard()

@@ -111,7 +111,7 @@ class WorkerProcess:
         now = self._stats.counters
         return WorkerStats(
             number=self.number,
-            is_serving=self.serving is not None,
+            is_serving=self.serving is not None and not self._child.is_doubtful,
             restarts=self._child.restarts,
             hangs=self._child.hangs,
             counters={name: now.get(name, 0) for name in GAUGES},

@@ -127,6 +127,25 @@ async def test_one_that_only_spins_is_killed_and_counted(
     ) in told(caplog, logging.WARNING)
 
 
+async def test_one_that_is_silent_does_not_count_as_serving(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchdog, "SIGN_S", 0.02)
+    monkeypatch.setattr(watchdog, "DOUBTFUL_S", 1.0)
+    async with crew_of(tmp_path) as made:
+
+        def serving() -> list[bool]:
+            return [one.is_serving for one in made.stats().workers]
+
+        await made.start()
+        assert serving() == [True, True]
+        silent = running()[1]
+        silent.suspend()
+        await eventually(lambda: serving() == [True, False], PATIENT_S)
+        silent.resume()
+        await eventually(lambda: serving() == [True, True], PATIENT_S)
+
+
 async def test_one_that_cannot_begin_later_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from int3rceptor.app.watchdog import (
+    DOUBTFUL_S,
     SIGN_S,
     SILENT_S,
     STARTING_S,
@@ -72,6 +73,18 @@ async def test_one_that_serves_and_says_nothing_is_bitten(turns: Turns) -> None:
         await turns.pass_(1)
         assert task.result() == "gave no sign of life for 90 s and was killed"
     assert dog.has_bitten
+
+
+async def test_one_that_is_silent_is_doubtful_first(turns: Turns) -> None:
+    dog = Watchdog()
+    dog.serves()
+    async with watching(dog):
+        await turns.pass_(round(DOUBTFUL_S / SIGN_S) - 1)
+        assert not dog.is_doubtful
+        await turns.pass_(1)
+        assert dog.is_doubtful
+        dog.heard()
+        assert not dog.is_doubtful
 
 
 async def test_whatever_it_says_counts(turns: Turns) -> None:

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from websockets.asyncio.client import connect
 
+from int3rceptor.app.hub import NICENESS
 from tests.support.clients import raw
 from tests.support.h1_peer import H1Peer, response
 from tests.support.kept import journal_files, kept_targets
@@ -57,7 +58,7 @@ async def test_the_hub_dies_and_no_client_notices(tmp_path: Path) -> None:
             await until(lambda: gone(first))
             await load.more(20)
             second = await asyncio.to_thread(proxy.wait_for_hub, first.pid)
-            await asyncio.to_thread(proxy.wait_for_line, "the hub serves again", 15.0)
+            await asyncio.to_thread(proxy.wait_for_line, "the hub serves again")
             await load.more(20)
             assert load.errors == []
         proxy.wait_for_line(
@@ -69,6 +70,14 @@ async def test_the_hub_dies_and_no_client_notices(tmp_path: Path) -> None:
     kept = kept_targets(proxy.data_dir)
     assert set(load.whole) <= set(kept)
     assert set(kept.values()) == {1}
+
+
+async def test_the_hub_gives_way_once_it_serves(tmp_path: Path) -> None:
+    with ProxyProcess(tmp_path, planes=STORE_ALONE) as proxy:
+        hub = proxy.wait_for_hub()
+        level = psutil.Process(proxy.process.pid).nice()
+        assert hub.nice() - level in (0, NICENESS)  # it may have been quick
+        await until(lambda: hub.nice() - level == NICENESS)
 
 
 async def test_the_proxy_dies_and_the_hub_finishes_its_work(tmp_path: Path) -> None:

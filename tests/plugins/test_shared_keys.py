@@ -14,7 +14,7 @@ from int3rceptor.plugins import shared_keys as module
 from int3rceptor.plugins.keyvalues import KeyValues, OverQuota, Unreachable
 from int3rceptor.plugins.shared_keys import SharedFile, SharedKeyValues
 from tests.support.patience import PATIENT_S
-from tests.support.sharer import KEY, joined, sharer
+from tests.support.sharer import KEY, PAD, PAD_VALUE, joined, sharer
 
 NOW = 1_000
 
@@ -233,6 +233,7 @@ def test_whoever_is_killed_when_the_others_go_on_from_whole_steps(file: int) -> 
             before = own.add(KEY, 1)
             assert before is not None
             assert before > highest
+            assert own.get(PAD) == PAD_VALUE
             highest = before
             other.kill()
             one.wait()

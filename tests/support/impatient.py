@@ -13,4 +13,5 @@ SILENT_S = 6.0
 
 if __name__ == "__main__":
     watchdog.SILENT_S = SILENT_S
+    watchdog.DOUBTFUL_S = SILENT_S / 2
     sys.exit(main())

@@ -19,6 +19,7 @@ from int3rceptor.plugins.shared_keys import SharedFile, SharedKeyValues
 from tests.support.patience import PATIENT_S
 
 KEY = b"sum"
+PAD, PAD_VALUE = b"pad", b"x" * 3000
 QUOTA = 4096
 
 
@@ -65,7 +66,9 @@ def main() -> None:
             stop()
         case ["add", *times]:
             shared_keys.STEP_WAIT_S = PATIENT_S
+            shared_keys.LOG_SLACK_BYTES = 200  # the log is begun anew again and again
             keys, left = joined(file), int(times[0]) if times else -1
+            keys.set(PAD, PAD_VALUE)
             while left:
                 left -= 1
                 number = keys.add(KEY, 1)
