@@ -19,13 +19,14 @@ SILENT_S = 90.0
 a plugin may be allowed to hold a worker, and twenty times the silence of a hub beside
 eight busy programs on its core."""
 
-DOUBTFUL_S = 15.0
-"""After so long one that serves is not counted as serving, and nothing is done yet."""
-
 STARTING_S = 600.0
 """The same before it serves. A start is a second of work in which no loop turns; where
 the process gets 1 % of a core, that is some minutes. Cut short it would only be made
 again, and what hangs in a start hangs in the next one, too."""
+
+DOUBTFUL_S = 15.0
+"""After so long one that serves is not counted as serving, and it is looked whether a
+debugger holds it."""
 
 
 class Watchdog:
@@ -59,7 +60,9 @@ class Watchdog:
         """Until it was silent for too long; what is to be said of it."""
         while self._silent_s < self._allowed_s:
             await sleep(SIGN_S)
-            self._silent_s = 0.0 if self._is_held() else self._silent_s + SIGN_S
+            self._silent_s += SIGN_S
+            if self.is_doubtful and self._is_held():
+                self._silent_s = 0.0
         self.has_bitten = True
         return f"gave no sign of life for {self._allowed_s:g} s and was killed"
 

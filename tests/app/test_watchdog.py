@@ -129,9 +129,9 @@ async def test_one_that_a_debugger_holds_need_say_nothing(turns: Turns) -> None:
         await turns.pass_(2 * TURNS)
         assert not task.done()
         held = False
-        await turns.pass_(TURNS - 1)
+        await turns.pass_(TURNS - round(DOUBTFUL_S / SIGN_S))
         assert not task.done()
-        await turns.pass_(1)
+        await turns.pass_(round(DOUBTFUL_S / SIGN_S))
         assert task.done()
 
 
