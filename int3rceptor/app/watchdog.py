@@ -19,9 +19,6 @@ SILENT_S = 90.0
 a plugin may be allowed to hold a worker, and twenty times the silence of a hub beside
 eight busy programs on its core."""
 
-DOUBTFUL_S = 15.0
-"""After so long one that serves is not counted as serving, and nothing is done yet."""
-
 STARTING_S = 600.0
 """The same before it serves. A start is a second of work in which no loop turns; where
 the process gets 1 % of a core, that is some minutes. Cut short it would only be made
