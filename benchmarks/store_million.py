@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from int3rceptor.store.filters import FlowFilter
-from int3rceptor.store.framing import FLOW, HEADER_BYTES, MAGIC, seal
+from int3rceptor.store.framing import FLOW, MAGIC, sealed
 from int3rceptor.store.index import Index
 from int3rceptor.store.queries import StoreReader, open_store
 from int3rceptor.store.records import BodyRecord, FlowRecord, OriginFacts, encode
@@ -139,20 +139,13 @@ def fill(flows_dir: Path, flows: int, *, is_settled: bool) -> None:
         with path.open("wb") as file:
             file.write(MAGIC)
             for number in range(first, last):
-                file.write(framed(encode(a_record(number, flows, chance))))
+                file.write(sealed(FLOW, encode(a_record(number, flows, chance))))
         while index.ingest(1.0):
             pass
     while is_settled and index.idle(1.0):
         pass
     index.close()
     print(f"filled in {time.perf_counter() - began:.0f} s")
-
-
-def framed(payload: bytes) -> bytearray:
-    """A record of the journal."""
-    frame = bytearray(HEADER_BYTES) + payload
-    seal(frame, FLOW)
-    return frame
 
 
 def a_record(number: int, flows: int, chance: random.Random) -> FlowRecord:

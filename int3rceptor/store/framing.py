@@ -29,7 +29,8 @@ MAX_RECORD_BYTES = 64 * 1024 * 1024
 stays far below it; a length above it is damage, and nobody allocates for it."""
 
 _HEADER = struct.Struct("<IIB")
-_SUM = struct.Struct("<II")
+_SUM_OF = tuple(crc32(bytes((kind,))) for kind in range(256))
+"""What the checksum of each kind begins with."""
 
 
 class Tail(Enum):
@@ -93,7 +94,7 @@ class Records:
         if len(payload) < length:
             self.tail = Tail.TORN
             return None
-        if crc32(payload, crc32(bytes((kind,)))) != checksum:
+        if crc32(payload, _SUM_OF[kind]) != checksum:
             self.tail = Tail.DAMAGED
             return None
         return payload
@@ -104,8 +105,7 @@ def read_records(file: BinaryIO, offset: int = 0) -> Records:
     return Records(file, offset)
 
 
-def seal(frame: bytearray, kind: int) -> None:
-    """Make `frame` a record: HEADER_BYTES to be written over, then the payload."""
-    frame[KIND_AT] = kind
-    checksum = crc32(memoryview(frame)[KIND_AT:])
-    _SUM.pack_into(frame, 0, len(frame) - HEADER_BYTES, checksum)
+def sealed(kind: int, payload: bytes) -> bytes:
+    """The record of this kind that holds `payload`."""
+    checksum = crc32(payload, _SUM_OF[kind])
+    return _HEADER.pack(len(payload), checksum, kind) + payload

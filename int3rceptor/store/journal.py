@@ -9,18 +9,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from msgspec.msgpack import Encoder
-
 from int3rceptor.store.framing import (
     BODY,
     FLOW,
-    HEADER_BYTES,
     MAX_RECORD_BYTES,
-    seal,
+    sealed,
 )
 from int3rceptor.store.ids import BLOCK, SHARED_BLOCK, Ids
 from int3rceptor.store.plain_text import with_plain_text
-from int3rceptor.store.records import BodyPiece, FlowRecord
+from int3rceptor.store.records import BodyPiece, FlowRecord, encode
 from int3rceptor.store.segment import JOURNAL_FOLDER, Write
 from int3rceptor.store.slow_disk import MAX_WAITING_BYTES, SLOW_S, Backlog
 from int3rceptor.store.trouble import Trouble, new_notices
@@ -34,7 +31,6 @@ CLOSE_S = 5.0
 """Longest wait at the end for a slow disk; what it has not taken then is lost."""
 
 _MIB = 1024 * 1024
-_encode_into = Encoder().encode_into
 
 
 class Journal:
@@ -69,7 +65,6 @@ class Journal:
             trouble=Trouble(self._notices, clock),
             write=write,
         )
-        self._frame = bytearray()
         self._has_refused = False
         self._is_closed = False
         self._backlog: Backlog | None = None
@@ -137,19 +132,18 @@ class Journal:
     def _append(self, record: FlowRecord | BodyPiece, kind: int) -> bool:
         if self._is_closed:
             return False
-        frame = self._frame
         try:
-            _encode_into(record, frame, HEADER_BYTES)
+            payload = encode(record)
         except UnicodeEncodeError:
             # A host or an error text may hold a client's bytes as lone surrogates.
-            _encode_into(with_plain_text(record), frame, HEADER_BYTES)
-        if len(frame) - HEADER_BYTES > MAX_RECORD_BYTES:
+            payload = encode(with_plain_text(record))
+        if len(payload) > MAX_RECORD_BYTES:
             self._refuse()
             return False
-        seal(frame, kind)
+        frame = sealed(kind, payload)
         flows = 1 if kind == FLOW else 0
         if self._backlog is not None and not self._is_quick_again(self._backlog):
-            is_kept = self._wait_in_line(self._backlog, bytes(frame), flows)
+            is_kept = self._wait_in_line(self._backlog, frame, flows)
         else:
             clock = self._clock
             started = clock()

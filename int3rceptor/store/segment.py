@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from int3rceptor.store.framing import END, HEADER_BYTES, MAGIC, seal
+from int3rceptor.store.framing import END, HEADER_BYTES, MAGIC, sealed
 from int3rceptor.store.locks import try_lock
 
 JOURNAL_FOLDER = "journal"
@@ -23,7 +23,7 @@ UNNAMED_EXPIRY_S = 60.0
 """A segment without its name that is older than this was left by a killed process:
 naming takes microseconds."""
 
-Write = Callable[[int, bytes | bytearray], int]
+Write = Callable[[int, bytes], int]
 """As os.write."""
 
 
@@ -53,14 +53,14 @@ class Segment:
             raise
         return segment
 
-    def append(self, frame: bytes | bytearray) -> None:
+    def append(self, frame: bytes) -> None:
         """Append all of `frame`; OSError, and nothing of it left, if it fails."""
         size = len(frame)
         try:
             written = self._write(self._descriptor, frame)
             while written < size:
                 # The disk is full, or about to be: this gets the rest in, or says why.
-                more = self._write(self._descriptor, bytes(frame[written:]))
+                more = self._write(self._descriptor, frame[written:])
                 if more <= 0:
                     raise OSError(errno.EIO, os.strerror(errno.EIO))
                 written += more
@@ -71,10 +71,8 @@ class Segment:
 
     def end(self) -> None:
         """Close it in order. OSError when it could not be marked so; closed anyway."""
-        frame = bytearray(HEADER_BYTES)
-        seal(frame, END)
         try:
-            self.append(frame)
+            self.append(sealed(END, b""))
         finally:
             os.close(self._descriptor)
 

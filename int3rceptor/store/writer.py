@@ -45,7 +45,7 @@ class Writer:
         self._limit = 0
         self._named_ns = 0
 
-    def append(self, frames: bytes | bytearray, flows: int) -> bool:
+    def append(self, frames: bytes, flows: int) -> bool:
         """Write sealed records, `flows` of them flows; False: none could be kept."""
         size = len(frames)
         segment = self._segment

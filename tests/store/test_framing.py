@@ -16,20 +16,14 @@ from int3rceptor.store.framing import (
     Records,
     Tail,
     read_records,
-    seal,
+    sealed,
 )
 
 Pair = tuple[int, bytes]
 
 
-def record(kind: int, payload: bytes) -> bytes:
-    frame = bytearray(HEADER_BYTES) + payload
-    seal(frame, kind)
-    return bytes(frame)
-
-
 def segment(*pairs: Pair) -> bytes:
-    return MAGIC + b"".join(record(kind, payload) for kind, payload in pairs)
+    return MAGIC + b"".join(sealed(kind, payload) for kind, payload in pairs)
 
 
 def read(data: bytes, offset: int = 0) -> tuple[list[Pair], Records]:
@@ -130,7 +124,7 @@ def test_noise_is_no_segment(noise: bytes) -> None:
 
 
 def test_another_version_is_left_alone() -> None:
-    newer = MAGIC[:-1] + b"\x02" + record(FLOW, b"unknown")
+    newer = MAGIC[:-1] + b"\x02" + sealed(FLOW, b"unknown")
     found, records = read(newer)
 
     assert not found
@@ -139,7 +133,7 @@ def test_another_version_is_left_alone() -> None:
 
 def test_the_end_is_the_end() -> None:
     data = segment((FLOW, b"one"), (END, b""))
-    found, records = read(data + record(FLOW, b"behind it"))
+    found, records = read(data + sealed(FLOW, b"behind it"))
 
     assert found == [(FLOW, b"one"), (END, b"")]
     assert records.tail is Tail.ENDED

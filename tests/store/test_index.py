@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from int3rceptor.store import bodies, ingester, intake, settling
-from int3rceptor.store.framing import MAGIC
+from int3rceptor.store.framing import MAGIC, sealed
 from int3rceptor.store.index import BUSY_PATIENCE_S, MAX_SET_ASIDE, Index
 from int3rceptor.store.journal import Journal
 from int3rceptor.store.locks import try_lock
@@ -25,7 +25,6 @@ from tests.support.journalled import (
     flow_record,
     piece_record,
     run_dry,
-    sealed,
     write_flows,
     write_segment,
 )

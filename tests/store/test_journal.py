@@ -83,7 +83,7 @@ class Disk:
         self.takes_nothing = False
         self.calls = 0
 
-    def __call__(self, descriptor: int, data: bytes | bytearray) -> int:
+    def __call__(self, descriptor: int, data: bytes) -> int:
         self.calls += 1
         if self.takes_nothing:
             return 0
@@ -701,7 +701,7 @@ class SlowDisk(Disk):
         super().__init__(clock)
         self.open = threading.Event()
 
-    def __call__(self, descriptor: int, data: bytes | bytearray) -> int:
+    def __call__(self, descriptor: int, data: bytes) -> int:
         if threading.current_thread() is not threading.main_thread():
             assert self.open.wait(10)
         elif not self.open.is_set():

@@ -12,7 +12,7 @@ from int3rceptor.errors import ConfigError
 from int3rceptor.store import edits, queries
 from int3rceptor.store.filters import FlowFilter
 from int3rceptor.store.follow import Follower
-from int3rceptor.store.framing import BODY, FLOW, HEADER_BYTES
+from int3rceptor.store.framing import BODY, FLOW, HEADER_BYTES, sealed
 from int3rceptor.store.index import Index
 from int3rceptor.store.locks import try_lock
 from int3rceptor.store.queries import open_store
@@ -28,7 +28,6 @@ from tests.support.kept_flows import (
     CREATED,
     a_record,
     ahead,
-    framed,
     journal,
     take_in,
 )
@@ -173,7 +172,7 @@ def test_a_flow_whose_first_pieces_are_in_the_store(tmp_path: Path) -> None:
 def test_an_empty_piece_voids_those_before_it(
     tmp_path: Path, are_first_in_store: bool
 ) -> None:
-    void = framed(BODY, encode(BodyPiece(id=9, side="response", data=b"")))
+    void = sealed(BODY, encode(BodyPiece(id=9, side="response", data=b"")))
     old, new, flow = ahead(a_record(9, content=b"3"), [b"x", b"2"])
     record = decode_flow(bytes(flow[HEADER_BYTES:]))
     body = BodyRecord(size=2, ahead=1, content=b"3")
@@ -201,7 +200,7 @@ def test_nothing_is_there(tmp_path: Path) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
-@pytest.mark.parametrize("rest", [b"\x07", bytes(framed(FLOW, b"x" * 50))[:-1]])
+@pytest.mark.parametrize("rest", [b"\x07", sealed(FLOW, b"x" * 50)[:-1]])
 def test_a_torn_end_of_the_journal_is_left_alone(tmp_path: Path, rest: bytes) -> None:
     path = journal(tmp_path, [*FLOWS, rest])
     size = path.stat().st_size

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from int3rceptor.store.framing import BODY, END, FLOW, HEADER_BYTES, MAGIC, seal
+from int3rceptor.store.framing import BODY, END, FLOW, MAGIC, sealed
 from int3rceptor.store.index import Index
 from int3rceptor.store.records import BodyPiece, BodyRecord, FlowRecord, encode
 
@@ -72,13 +72,6 @@ def flow_record(record: FlowRecord) -> bytes:
 def piece_record(number: int, side: str, data: bytes) -> bytes:
     """Bytes of a body that go ahead of its flow."""
     return sealed(BODY, encode(BodyPiece(id=number, side=side, data=data)))
-
-
-def sealed(kind: int, payload: bytes) -> bytes:
-    """A record of any kind."""
-    frame = bytearray(HEADER_BYTES) + payload
-    seal(frame, kind)
-    return bytes(frame)
 
 
 END_RECORD = sealed(END, b"")

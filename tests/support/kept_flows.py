@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from int3rceptor.store.framing import BODY, END, FLOW, HEADER_BYTES, MAGIC, seal
+from int3rceptor.store.framing import BODY, END, FLOW, MAGIC, sealed
 from int3rceptor.store.index import Index
 from int3rceptor.store.records import (
     BodyPiece,
@@ -77,28 +77,21 @@ def a_record(
     )
 
 
-def ahead(record: FlowRecord, pieces: Sequence[bytes]) -> list[bytearray]:
+def ahead(record: FlowRecord, pieces: Sequence[bytes]) -> list[bytes]:
     """The record with pieces of its response's body before it, as frames."""
     body = record.response_body
     size = sum(map(len, pieces))
     whole = BodyRecord(size=size + body.size, ahead=size, content=body.content)
     frames = [
-        framed(BODY, encode(BodyPiece(id=record.id, side="response", data=piece)))
+        sealed(BODY, encode(BodyPiece(id=record.id, side="response", data=piece)))
         for piece in pieces
     ]
-    return [*frames, framed(FLOW, encode(replace(record, response_body=whole)))]
-
-
-def framed(kind: int, payload: bytes = b"") -> bytearray:
-    """A record of the journal."""
-    frame = bytearray(HEADER_BYTES) + payload
-    seal(frame, kind)
-    return frame
+    return [*frames, sealed(FLOW, encode(replace(record, response_body=whole)))]
 
 
 def journal(
     flows_dir: Path,
-    records: Iterable[FlowRecord | bytes | bytearray],
+    records: Iterable[FlowRecord | bytes | bytes],
     *,
     name: str = "1",
     is_ended: bool = False,
@@ -112,10 +105,10 @@ def journal(
     with path.open("ab") as file:
         for one in records:
             file.write(
-                framed(FLOW, encode(one)) if isinstance(one, FlowRecord) else one
+                sealed(FLOW, encode(one)) if isinstance(one, FlowRecord) else one
             )
         if is_ended:
-            file.write(framed(END))
+            file.write(sealed(END, b""))
     return path
 
 
