@@ -54,10 +54,12 @@ class TextForm:
 
     def __init__(self, *, has_colours: bool) -> None:
         self._has_colours = has_colours
+        self._second = -1
+        self._clock = ""
 
     def __call__(self, flow: Flow) -> str:
         parts = [
-            self._paint(_DIM, _clock(flow)),
+            self._paint(_DIM, self._clock_of(flow)),
             self._paint(_BOLD, f"{_method(flow):<7}"),
             cut(printable(_target(flow)), MAX_URL_CHARS),
             *self._outcome(flow),
@@ -71,6 +73,14 @@ class TextForm:
         if flow.error:
             parts.append(self._paint(_RED, cut(printable(flow.error), MAX_NOTE_CHARS)))
         return " ".join(parts)
+
+    def _clock_of(self, flow: Flow) -> str:
+        milliseconds = int((flow.created or time.time()) * 1000)
+        second = milliseconds // 1000
+        if second != self._second:  # the same for hundreds of lines when it matters
+            self._second = second
+            self._clock = time.strftime("%H:%M:%S", time.localtime(second))
+        return f"{self._clock}.{milliseconds % 1000:03d}"
 
     def _outcome(self, flow: Flow) -> list[str]:
         parts = []
@@ -166,12 +176,6 @@ def _client_version(flow: Flow) -> str:
 def _origin_version(flow: Flow) -> str:
     version = "" if flow.origin is None else flow.origin.version
     return VERSIONS.get(version, version)
-
-
-def _clock(flow: Flow) -> str:
-    moment = flow.created or time.time()
-    clock = time.strftime("%H:%M:%S", time.localtime(moment))
-    return f"{clock}.{int(moment * 1000) % 1000:03d}"
 
 
 def _duration(flow: Flow) -> str:
