@@ -1,11 +1,12 @@
-"""Owns the ssl contexts: one per host towards clients, one per origin towards origins.
+"""Owns the TLS contexts: one per host towards clients, one per origin towards origins.
 
 Everything here is synchronous and called on the event loop, which makes each look-up
 its own single flight. Knows nothing of connections, policy or HTTP.
 
-A connection is made by `context.wrap_bio(...)` alone, so `OriginContext` stands in for
-a context of each origin, and passes the call on to one base context (system trust costs
-50 ms and 1 MB to load) together with a remembered session and the protocols to offer.
+A connection is made by `context.wrap_bio(...)` alone, so few of them need an
+ssl.SSLContext of their own. `OriginContext` passes the call on to one base context
+(system trust costs 50 ms and 1 MB to load), together with a remembered session and the
+protocols to offer; for hosts see `leaf_contexts.py`.
 """
 
 import functools
