@@ -131,9 +131,13 @@ class Inbound:
                 H2Code.ENHANCE_YOUR_CALM, f"{len(decoded)} fields in a header list"
             )
         ended = flags & _END_STREAM != 0
-        stream = self._table.open.get(stream_id)
+        table = self._table
+        stream = table.open.get(stream_id)
         if stream is None:
-            self._on_unknown_headers(stream_id, decoded, ended)
+            if self._is_server and stream_id & 1 and stream_id > table.highest_in:
+                self._on_request(stream_id, decoded, ended)
+            else:
+                self._on_stray_headers(stream_id)
         elif stream.remote_ended:
             raise StreamFault("HEADERS after END_STREAM", code=H2Code.STREAM_CLOSED)
         elif stream.has_head:
@@ -141,15 +145,9 @@ class Inbound:
         else:
             self._on_response(stream, decoded, ended)
 
-    def _on_unknown_headers(
-        self, stream_id: int, decoded: fields.Fields, ended: bool
-    ) -> None:
-        table = self._table
-        if self._is_server and stream_id & 1 and stream_id > table.highest_in:
-            self._on_request(stream_id, decoded, ended)
-            return
+    def _on_stray_headers(self, stream_id: int) -> None:
         self._closed(stream_id, "HEADERS")
-        if not table.was_reset(stream_id):
+        if not self._table.was_reset(stream_id):
             raise ConnectionFault(
                 H2Code.STREAM_CLOSED, f"HEADERS on stream {stream_id}, closed"
             )

@@ -112,8 +112,7 @@ class Outbound:
             piece, block = block[:MAX_SENT_FRAME_BYTES], block[MAX_SENT_FRAME_BYTES:]
             self.queue(frames.build_frame(kind, flags, stream_id, piece))
             kind, flags = frames.CONTINUATION, 0
-        flags |= _END_HEADERS
-        self.queue(frames.build_frame(kind, flags, stream_id, block))
+        self.queue(frames.build_frame(kind, flags | _END_HEADERS, stream_id, block))
 
     def send_data(self, stream_id: int, data: bytes, *, end: bool) -> None:
         """Queue DATA, cut into frames; the connection's window has room for it."""

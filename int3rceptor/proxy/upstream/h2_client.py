@@ -249,7 +249,10 @@ class H2Exchange:
                 raise self._upload_error
             if self._error is not None:
                 raise self._error
-            await self._wait()
+            try:
+                await self._news.wait(self._left_s())
+            except StreamTimeout as error:
+                self._nothing_came(error)
         length, inbox = head.length, self._inbox
         self.response = Response(
             status=head.status,
@@ -282,18 +285,17 @@ class H2Exchange:
         if self._upload is not None:
             await self._upload.close()
 
-    async def _wait(self) -> None:
-        """Wait for news; the head may take its time from the end of the request on."""
+    def _left_s(self) -> float:
+        """The head may take its time from the end of the request on."""
         wait_s = self._connection.deadlines.first_byte_timeout_s
-        left_s = wait_s
         if self._is_request_sent:
-            left_s = self._sent_at + wait_s - time.monotonic()
-        try:
-            await self._news.wait(left_s)
-        except StreamTimeout as error:
-            is_early = time.monotonic() < self._sent_at + wait_s
-            if is_early or not self._is_request_sent:
-                return  # the upload went on, under deadlines of its own
+            return self._sent_at + wait_s - time.monotonic()
+        return wait_s
+
+    def _nothing_came(self, error: StreamTimeout) -> None:
+        """A wait ended without news: too late, unless the upload went on, which has
+        deadlines of its own."""
+        if self._is_request_sent and self._left_s() <= 0:
             raise too_late(self._connection) from error
 
     async def _send(self, body: Body) -> None:
