@@ -90,8 +90,11 @@ class FrameWalker:
                 break
             position = end
             frame = (kind, flags, stream_id & MAX_STREAM_ID, data[start:end])
-            is_bare = kind != HEADERS or flags & _AROUND_BLOCK == END_HEADERS
-            if self._block or kind == CONTINUATION or not is_bare:
+            if (
+                self._block
+                or kind == CONTINUATION
+                or (kind == HEADERS and flags & _AROUND_BLOCK != END_HEADERS)
+            ):
                 block = self._assemble(frame)
                 if block is not None:
                     yield block
