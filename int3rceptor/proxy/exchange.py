@@ -38,7 +38,7 @@ from int3rceptor.proxy.failures import failure_page, listener_failed_page
 from int3rceptor.proxy.onboarding import OWN_HOST, Onboarding
 from int3rceptor.proxy.session import Session
 from int3rceptor.proxy.tunnel import relay
-from int3rceptor.proxy.upstream.answer import Answer, origin_of
+from int3rceptor.proxy.upstream.answer import Origin, origin_of
 from int3rceptor.proxy.upstream.origins import Origins
 
 log = logging.getLogger("int3rceptor.proxy")
@@ -171,11 +171,19 @@ class Exchanges:
         if verdict is not None:
             await self._apply(verdict, flow, client)
             return None
-        answer = await self._ask_origin(flow, session, client)
+        answer = await self._origins.send(
+            flow.request,
+            _origin(flow, session),
+            partial(_pass_on, flow, client),
+            client_is_http2=session.is_http2,
+            owner=session,
+        )
+        flow.times.response_head = time.monotonic()
+        flow.response, flow.origin = answer.response, answer.info
         try:
             if self._hooks.is_heard(RESPONSE, flow):
                 await self._ask_about_answer(flow, client)
-            await self._respond(flow, client, flow.response or answer.response)
+            await self._respond(flow, client, flow.response)
             await answer.settle()
         except BaseException:
             await answer.aclose()
@@ -202,35 +210,6 @@ class Exchanges:
         if self._hooks.needs_body(REQUEST, flow):
             request.headers.remove("expect")
             client.informational(Informational(status=100, reason=b"Continue"))
-
-    async def _ask_origin(
-        self, flow: Flow, session: Session, client: Responder
-    ) -> Answer:
-        request = flow.request
-        host, port = place = request.host, request.port
-        sni = session.sni if session.target == place else None
-        origin = origin_of(request.scheme, host, port, sni)
-        if upstream := session.upstream(host, port):
-            origin = origin._replace(via=upstream.address)
-            if flow.upstream is None:  # else on_connect was asked of this flow itself
-                flow.upstream, author = upstream, upstream.author
-                flow.record(CONNECT.value, author, describe(upstream))
-        answer = await self._origins.send(
-            request,
-            origin,
-            partial(self._pass_on, flow, client),
-            client_is_http2=session.is_http2,
-            owner=session,
-        )
-        flow.times.response_head = time.monotonic()
-        flow.response = answer.response
-        flow.origin = answer.info
-        return answer
-
-    def _pass_on(self, flow: Flow, client: Responder, head: Informational) -> None:
-        if len(flow.informational) < MAX_INFORMATIONAL:
-            flow.informational.append(head)
-        client.informational(head)
 
     async def _ask_about_answer(self, flow: Flow, client: Responder) -> None:
         """on_response; _Replaced when the client has another answer by then."""
@@ -305,6 +284,26 @@ class Exchanges:
             await client.respond(flow.response, finish, is_last=is_last)
         except StreamError:
             client.abort()
+
+
+def _origin(flow: Flow, session: Session) -> Origin:
+    """Where the request of `flow` goes; on_connect may have said where to dial."""
+    request = flow.request
+    host, port = place = request.host, request.port
+    sni = session.sni if session.target == place else None
+    origin = origin_of(request.scheme, host, port, sni)
+    if upstream := session.upstream(host, port):
+        origin = origin._replace(via=upstream.address)
+        if flow.upstream is None:  # else on_connect was asked of this flow itself
+            flow.upstream, author = upstream, upstream.author
+            flow.record(CONNECT.value, author, describe(upstream))
+    return origin
+
+
+def _pass_on(flow: Flow, client: Responder, head: Informational) -> None:
+    if len(flow.informational) < MAX_INFORMATIONAL:
+        flow.informational.append(head)
+    client.informational(head)
 
 
 class _Replaced(Int3rceptorError):
