@@ -6,6 +6,7 @@ for the wait that is under way, if any.
 """
 
 import asyncio
+from collections.abc import Awaitable
 
 from int3rceptor.errors import StreamTimeout
 
@@ -25,30 +26,30 @@ class Gate:
     @property
     def is_awaited(self) -> bool:
         """Whether a coroutine waits now."""
-        return self._future is not None
+        return self._future is not None and not self._future.done()
 
-    async def wait(self, timeout_s: float) -> None:
+    def wait(self, timeout_s: float) -> Awaitable[None]:
         """Wait; StreamTimeout after `timeout_s`, or what `fail` was given."""
-        if self._future is not None:
+        if self.is_awaited:
             raise RuntimeError("a second coroutine waits on the same stream")
         self._future = future = self._loop.create_future()
-        self._expires = self._loop.time() + timeout_s
-        if self._timer is None or self._timer_at > self._expires:
+        self._expires = expires = self._loop.time() + timeout_s
+        if self._timer is None or self._timer_at > expires:
             self._arm()
-        try:
-            await future
-        finally:
-            self._future = None
+        return future
 
     def open(self) -> None:
         """Let the waiter go on; without one, nothing."""
-        if self._future is not None and not self._future.done():
-            self._future.set_result(None)
+        future = self._future
+        if future is not None and not future.done():
+            future.set_result(None)
 
     def fail(self, error: Exception) -> None:
         """Make the waiter raise; without one, nothing."""
-        if self._future is not None and not self._future.done():
-            self._future.set_exception(error)
+        # The frames that an error passes hold this, which must not hold it in turn.
+        future, self._future = self._future, None
+        if future is not None and not future.done():
+            future.set_exception(error)
 
     def close(self) -> None:
         """Drop the timer; the stream is over."""
@@ -64,7 +65,7 @@ class Gate:
 
     def _fired(self) -> None:
         self._timer = None
-        if self._future is None:
+        if not self.is_awaited:
             return
         if self._loop.time() < self._expires:
             self._arm()

@@ -35,17 +35,21 @@ class TlsContext(Protocol):
 
 
 class TlsSession:
-    """One side of a TLS connection. Methods raise ssl.SSLError when it fails."""
+    """One side of a TLS connection. Methods raise ssl.SSLError when it fails.
+
+    `owed` is what OpenSSL itself wants sent: its part of the handshake, alerts, answers
+    to key updates. `is_over` says that the peer has sent close_notify.
+    """
 
     __slots__ = (
         "_feed",
         "_incoming",
-        "_outgoing",
         "_pending",
         "_read",
         "_take",
         "_write",
         "is_over",
+        "owed",
         "ssl_object",
     )
     _read: Callable[[int], bytes]
@@ -59,10 +63,11 @@ class TlsSession:
         server_side: bool,
         server_hostname: str | None = None,
     ) -> None:
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._incoming = ssl.MemoryBIO()
+        self.owed = ssl.MemoryBIO()
         self.ssl_object = context.wrap_bio(
             self._incoming,
-            self._outgoing,
+            self.owed,
             server_side=server_side,
             server_hostname=server_hostname,
         )
@@ -74,8 +79,8 @@ class TlsSession:
         self._write = inner.write
         self._pending = inner.pending
         self._feed = self._incoming.write
-        self._take = self._outgoing.read
-        self.is_over = False  # the peer said that nothing more comes: close_notify
+        self._take = self.owed.read
+        self.is_over = False
 
     def shake_hands(self, data: bytes) -> bool:
         """Go on with the handshake by what arrived; whether it is done.
@@ -154,7 +159,3 @@ class TlsSession:
             self.ssl_object.unwrap()
         self._feed(unread)
         return self._take()
-
-    def owed(self) -> bytes:
-        """What OpenSSL itself wants sent: handshake, alerts, answers to key updates."""
-        return self._take() if self._outgoing.pending else b""

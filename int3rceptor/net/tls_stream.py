@@ -127,5 +127,5 @@ class TlsStream(ByteStream):
         return self._below.peer
 
     def _flush(self) -> None:
-        if owed := self._session.owed():
-            self._below.write(owed)
+        if self._session.owed.pending:
+            self._below.write(self._session.owed.read())

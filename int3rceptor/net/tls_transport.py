@@ -71,7 +71,8 @@ class TlsTransportStream(TransportStream):
         except ssl.SSLError as error:
             self._break_off(error)
             return
-        self._pay()
+        if session.owed.pending:
+            self._pay()
         if plain:
             self._arrived(plain)
         if session.is_over and not self._at_eof:
@@ -88,9 +89,7 @@ class TlsTransportStream(TransportStream):
         self._loop.call_soon(self.data_received, b"")
 
     def _pay(self) -> None:
-        """Send what TLS itself wants sent."""
-        if owed := self._session.owed():
-            super().write(owed)
+        super().write(self._session.owed.read())
 
     def eof_received(self) -> bool:
         # Without close_notify before it, too: many peers save themselves that.

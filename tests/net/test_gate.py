@@ -15,8 +15,15 @@ async def gate() -> Gate:
     return Gate(asyncio.get_running_loop())
 
 
+def waits(gate: Gate, timeout_s: float) -> asyncio.Task[None]:
+    async def wait() -> None:
+        await gate.wait(timeout_s)
+
+    return asyncio.create_task(wait())
+
+
 async def test_open_lets_the_waiter_go(gate: Gate) -> None:
-    waiting = asyncio.create_task(gate.wait(10))
+    waiting = waits(gate, 10)
     await turns()
     assert gate.is_awaited
     gate.open()
@@ -28,7 +35,7 @@ async def test_open_lets_the_waiter_go(gate: Gate) -> None:
 
 
 async def test_fail_makes_the_waiter_raise(gate: Gate) -> None:
-    waiting = asyncio.create_task(gate.wait(10))
+    waiting = waits(gate, 10)
     await turns()
     gate.fail(StreamLost("gone"))
     gate.open()
@@ -46,7 +53,7 @@ async def test_nothing_is_kept_for_who_comes_later(gate: Gate) -> None:
 
 
 async def test_a_second_waiter_is_a_mistake(gate: Gate) -> None:
-    waiting = asyncio.create_task(gate.wait(10))
+    waiting = waits(gate, 10)
     await turns()
 
     with pytest.raises(RuntimeError):
@@ -59,7 +66,7 @@ async def test_a_second_waiter_is_a_mistake(gate: Gate) -> None:
 async def test_the_deadline_is_that_of_the_wait_under_way(gate: Gate) -> None:
     loop = asyncio.get_running_loop()
     # Leaves a timer that fires in the middle of the next wait.
-    waiting = asyncio.create_task(gate.wait(3 * SOON_S))
+    waiting = waits(gate, 3 * SOON_S)
     await turns()
     gate.open()
     await waiting
@@ -73,7 +80,7 @@ async def test_the_deadline_is_that_of_the_wait_under_way(gate: Gate) -> None:
 
 
 async def test_a_shorter_deadline_is_not_late(gate: Gate) -> None:
-    waiting = asyncio.create_task(gate.wait(3600))
+    waiting = waits(gate, 3600)
     await turns()
     gate.open()
     await waiting
@@ -85,7 +92,7 @@ async def test_a_shorter_deadline_is_not_late(gate: Gate) -> None:
 
 async def test_a_timer_without_a_waiter_is_harmless(gate: Gate) -> None:
     for _ in range(3):
-        waiting = asyncio.create_task(gate.wait(SOON_S))
+        waiting = waits(gate, SOON_S)
         await turns()
         gate.open()
         await waiting
@@ -95,7 +102,7 @@ async def test_a_timer_without_a_waiter_is_harmless(gate: Gate) -> None:
 
 
 async def test_a_cancelled_wait_leaves_room_for_the_next(gate: Gate) -> None:
-    waiting = asyncio.create_task(gate.wait(10))
+    waiting = waits(gate, 10)
     await turns()
     waiting.cancel()
     await asyncio.wait([waiting])

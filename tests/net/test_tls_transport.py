@@ -56,7 +56,7 @@ async def test_bytes_that_come_with_the_end_of_the_handshake_are_read(
     )
     shaking = asyncio.create_task(inbound.to_tls(origin_tls.server(), PATIENT_S))
     theirs.shake_hands(b"")
-    await peer.send(theirs.owed())
+    await peer.send(theirs.owed.read())
     while not theirs.shake_hands(await peer.read()):
         pass
     early = theirs.seal(b"early")  # and our last of the handshake before it
