@@ -207,8 +207,10 @@ class Dispatcher:
         answer: Answer = None
         try:
             if isinstance(called, Exception):
-                raise called
-            if called is not None:
+                # Not raised again: this frame, which holds it, would be among its own,
+                # and keep the flow and all its plugins until the collector came.
+                answer = self._failed(listener, flow, called)
+            elif called is not None:
                 answer = await self._verdict(listener, flow, called)
         except Exception as error:  # noqa: BLE001  # a listener may raise anything
             answer = self._failed(listener, flow, error)

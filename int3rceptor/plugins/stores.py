@@ -40,6 +40,8 @@ def func_type(one: HostImport) -> FuncType:
 
 def fault_of(error: Trap | WasmtimeError, *, is_start: bool = False) -> Fault:
     """The fault behind an error out of the engine."""
+    # The engine's frames hold what they raise, and below them are those of the plugin.
+    error.__traceback__ = None
     kind, detail = _classify(error)
     if is_start:
         return Fault(kind=FaultKind.START, detail=detail or kind.value)

@@ -75,6 +75,13 @@ def open_files(process: psutil.Process) -> Counter[str]:
     return held
 
 
+async def closed_again(process: psutil.Process, before: Counter[str]) -> None:
+    """Until it holds no more files open than before."""
+    with contextlib.suppress(TimeoutError):
+        await until(lambda: open_files(process) <= before)
+    assert not open_files(process) - before
+
+
 async def told(proxy: ProxyProcess, pattern: str, within_s: float = 30.0) -> None:
     await asyncio.to_thread(proxy.wait_for_line, pattern, within_s)
 
@@ -175,7 +182,7 @@ async def test_all_at_once_hurt_nobody_else(
         await bystanders(proxy, nginx)
         assert not [line for line in proxy.stderr[lines:] if "plugin" in line]
         assert await victim_gets(proxy, nginx) not in (b"", b"mine")
-        await until(lambda: open_files(process) <= files)
+        await closed_again(process, files)
         assert process.num_threads() <= threads + MORE_THREADS
 
         put(folder, "guard", guest_file("unreachable").read_bytes(), BLOCKS)

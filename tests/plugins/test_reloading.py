@@ -1,5 +1,6 @@
 """New versions of plugins: swapped between flows, refused, held back, taken out."""
 
+import contextlib
 import gc
 import threading
 import weakref
@@ -14,10 +15,18 @@ from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Fail
 from int3rceptor.model.flow import Flow
 from int3rceptor.plugins.grants import GrantsFile
+from int3rceptor.plugins.instance import PluginInstance
 from int3rceptor.plugins.manager import PluginManager
 from int3rceptor.plugins.permissions import parse_all, parse_grants
-from tests.plugins.support import LogBook, make_dispatcher, make_flow, probe_source
+from tests.plugins.support import (
+    LogBook,
+    guest,
+    make_dispatcher,
+    make_flow,
+    probe_source,
+)
 from tests.support.guests import put, sayer, stamper
+from tests.support.load import until
 
 REQUEST, CAPTURE = HookPoint.REQUEST, HookPoint.CAPTURE
 
@@ -85,6 +94,43 @@ async def test_an_old_version_goes_with_the_last_flow_that_holds_it(
         flow.roster = None
         assert gone() is None
         assert not instances[0].is_up
+    finally:
+        gc.enable()
+
+
+async def test_a_plugin_that_failed_goes_at_once_too(
+    manager: PluginManager, dispatcher: Dispatcher, tmp_path: Path
+) -> None:
+    slot = await manager.load(put(tmp_path, "one", guest("unreachable")))
+    assert slot.current is not None
+    gone = weakref.ref(slot.current.runner)
+    gc.disable()
+    try:
+        flow = make_flow()
+        await dispatcher.dispatch(REQUEST, flow)
+        assert "failed" in flow.changes[-1].what
+        del flow
+        put(tmp_path, "one", sayer("new"))
+        await manager.reload(slot)
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+async def test_nothing_stays_of_a_plugin_that_does_not_start(
+    manager: PluginManager, tmp_path: Path
+) -> None:
+    def alive() -> int:
+        return sum(isinstance(one, PluginInstance) for one in gc.get_objects())
+
+    gc.collect()
+    before = alive()
+    gc.disable()
+    try:
+        with contextlib.suppress(PluginError):  # pytest.raises would keep its frames
+            await manager.load(put(tmp_path, "one", guest("start_loops")))
+        assert manager.plugins == {}
+        await until(lambda: alive() == before)  # its thread lets go of it, too
     finally:
         gc.enable()
 
