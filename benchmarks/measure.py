@@ -16,7 +16,7 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 STOP_TIMEOUT_S = 15.0  # a draining proxy is given this long before it is killed
 POLL_S = 0.02  # how often a start is looked at
 QUIET_S = 2.0  # children that used next to nothing for so long have caught up
-QUIET_CPU_S = 0.03  # next to nothing: a timer that ticks, not work that is being done
+QUIET_CPU_S = 0.03  # next to nothing for each: timers that tick, no work that is done
 CHILD_TIMEOUT_S = 15.0  # a hub that is started again must be back by then
 SETTLE_TIMEOUT_S = 600.0  # more than the largest load of one sample leaves behind
 
@@ -136,7 +136,8 @@ def settle(root: int) -> None:
         time.sleep(QUIET_S)
         after = {member.pid: member.cpu_s for member in _tree(root)[1:]}
         spent_s = sum(after.values()) - sum(before.values())
-        if before and before.keys() == after.keys() and spent_s <= QUIET_CPU_S:
+        is_quiet = spent_s <= QUIET_CPU_S * len(after)
+        if before and before.keys() == after.keys() and is_quiet:
             return
         now = time.monotonic()
         if not after and now >= child_deadline:
