@@ -18,7 +18,6 @@ from int3rceptor.plugins.cache import ModuleCache
 from int3rceptor.plugins.codes import IMPORT_MODULE
 from int3rceptor.plugins.compiling import compiled
 from int3rceptor.plugins.engine import shared_engine
-from int3rceptor.plugins.stockcall import StockMaker
 
 log = logging.getLogger("int3rceptor.plugins")
 
@@ -102,4 +101,6 @@ def maker_factory(cache: ModuleCache | None = None) -> MakerFactory:
         "call path does not fit this wasmtime (%s)",
         reason,
     )
+    from int3rceptor.plugins.stockcall import StockMaker
+
     return StockMaker

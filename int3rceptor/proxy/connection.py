@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine
 from functools import partial
+from typing import TYPE_CHECKING
 
 from int3rceptor.errors import (
     ClientProtocolError,
@@ -33,7 +34,6 @@ from int3rceptor.proxy.failures import (
     refusal_page,
 )
 from int3rceptor.proxy.h1_server import H1ServerConnection
-from int3rceptor.proxy.h2_server import H2ServerConnection
 from int3rceptor.proxy.interception import intercept
 from int3rceptor.proxy.onboarding import OWN_HOST
 from int3rceptor.proxy.passthrough import is_passed_through
@@ -50,6 +50,9 @@ from int3rceptor.tls.client_hello import ClientHello
 from int3rceptor.wire.authority import parse_authority
 from int3rceptor.wire.events import RequestHead
 from int3rceptor.wire.sniff import Speech
+
+if TYPE_CHECKING:  # a megabyte that comes with the first client that speaks it
+    from int3rceptor.proxy.h2_server import H2ServerConnection
 
 log = logging.getLogger("int3rceptor.proxy")
 
@@ -154,23 +157,26 @@ class Connection:
         self, stream: ByteStream, session: Session, *, is_http2: bool
     ) -> Next:
         """HTTP on an open stream, until its end."""
-        services, limits = self._services, self._limits
         session.is_http2 = is_http2
-        server: H1ServerConnection | H2ServerConnection
-        if is_http2:
-            server = H2ServerConnection(stream, session, services.exchanges, limits)
-        else:
-            server = H1ServerConnection(
-                stream, session, services.exchanges, limits, self._connect_on_stream
-            )
+        server = (self._h2_server if is_http2 else self._h1_server)(stream, session)
         self._server = server
         if self._is_draining:
             server.drain()
         try:
             await server.serve()
         finally:
-            services.origins.pool.drop_owner(session)
+            self._services.origins.pool.drop_owner(session)
         return None
+
+    def _h1_server(self, stream: ByteStream, session: Session) -> H1ServerConnection:
+        exchanges, connect = self._services.exchanges, self._connect_on_stream
+        return H1ServerConnection(stream, session, exchanges, self._limits, connect)
+
+    def _h2_server(self, stream: ByteStream, session: Session) -> "H2ServerConnection":
+        from int3rceptor.proxy.h2_server import H2ServerConnection
+
+        exchanges = self._services.exchanges
+        return H2ServerConnection(stream, session, exchanges, self._limits)
 
     async def _intercept(
         self, inbound: Inbound, session: Session, hello: ClientHello

@@ -10,7 +10,6 @@ from int3rceptor.proxy.limits import MAX_RETRIES
 from int3rceptor.proxy.upstream.answer import IDEMPOTENT, Answer, Origin, PassOn
 from int3rceptor.proxy.upstream.dial import Dialer, tls_info
 from int3rceptor.proxy.upstream.h1_client import H1Origin
-from int3rceptor.proxy.upstream.h2_client import H2Origin
 from int3rceptor.proxy.upstream.pool import Connection, Pool, PoolLimits
 from int3rceptor.wire.fields import wants_upgrade
 
@@ -81,10 +80,10 @@ class Origins:
                     connection = await self.pool.acquire(origin, wants_h2=True)
             except (TimeoutError, OriginError):
                 return None
-            if isinstance(connection, H2Origin):
-                connection.unreserve()
-            else:
+            if isinstance(connection, H1Origin):
                 self.pool.release(connection)
+            else:
+                connection.unreserve()
             alpn = self.pool.alpn_of(origin)
         return alpn == "h2"
 
@@ -116,6 +115,8 @@ class Origins:
             stream = await self._dialer.tcp(*origin.dialled)
         tls = tls_info(stream.ssl_object, origin.sni)
         if tls is not None and tls.alpn == "h2":
+            from int3rceptor.proxy.upstream.h2_client import H2Origin
+
             return H2Origin(origin, stream, tls, self.pool, self._settings)
         return H1Origin(origin, stream, tls, self.pool, self._settings)
 

@@ -12,14 +12,17 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
 
 from int3rceptor.errors import Int3rceptorError, OriginClosed, PoolExhausted
 from int3rceptor.proxy.limits import MAX_ALPN_ENTRIES
 from int3rceptor.proxy.upstream.answer import Origin
 from int3rceptor.proxy.upstream.h1_client import H1Origin
-from int3rceptor.proxy.upstream.h2_client import H2Origin
 
-Connection = H1Origin | H2Origin
+if TYPE_CHECKING:  # a megabyte that comes with the first origin that speaks it
+    from int3rceptor.proxy.upstream.h2_client import H2Origin
+
+Connection: TypeAlias = "H1Origin | H2Origin"
 Dial = Callable[[Origin, bool], Coroutine[object, object, Connection]]
 
 MAX_WAITERS = 1024
@@ -41,7 +44,7 @@ class PoolLimits:
 
 @dataclass(slots=True, eq=False)
 class _Waiter:
-    future: asyncio.Future[Connection | None]
+    future: "asyncio.Future[Connection | None]"
     wants_h2: bool
     owner: object | None
     deadline: float
@@ -55,7 +58,7 @@ class _Entry:
 
     origin: Origin
     idle: list[H1Origin] = field(default_factory=list)
-    shared: list[H2Origin] = field(default_factory=list)
+    shared: "list[H2Origin]" = field(default_factory=list)
     waiters: deque[_Waiter] = field(default_factory=deque)
     open: int = 0
     is_dialing_h2: bool = False
@@ -107,7 +110,7 @@ class Pool:
 
     def take(
         self, origin: Origin, wants_h2: bool, owner: object | None
-    ) -> Connection | None:
+    ) -> "Connection | None":
         """A connection with room for one exchange, if one is there and nobody waits."""
         entry = self._entries.get(origin)
         if entry is None or entry.waiters:
@@ -124,8 +127,7 @@ class Pool:
         connection = self.take(origin, wants_h2, owner)
         if connection is not None:
             return connection
-        if (entry := self._entries.get(origin)) is None:
-            entry = self._entries[origin] = _Entry(origin=origin)
+        entry = self._entries.setdefault(origin, _Entry(origin=origin))
         may_share = self._may_share(entry, wants_h2)
         if not entry.waiters and self._may_dial(entry, may_share):
             self._reserve(entry, may_share)
@@ -150,7 +152,7 @@ class Pool:
         """An HTTP/1.1 connection serves one owner from now on."""
         self._with_bound.add(self._entries[connection.origin])
 
-    def has_room(self, connection: H2Origin) -> None:
+    def has_room(self, connection: "H2Origin") -> None:
         """An HTTP/2 stream ended, so another can begin; or all did, so that the
         connection may make room for one to elsewhere."""
         entry = self._entries.get(connection.origin)
@@ -167,7 +169,7 @@ class Pool:
             entry.shared.remove(connection)
         self._unreserve(entry)
 
-    def retire(self, connection: H2Origin) -> None:
+    def retire(self, connection: "H2Origin") -> None:
         """Take no new exchanges to it (GOAWAY); those on it go on."""
         entry = self._entries[connection.origin]
         if connection in entry.shared:
@@ -194,13 +196,13 @@ class Pool:
 
     async def aclose(self) -> None:
         """Close every connection listed; taken ones close with their exchange."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
         for entry in list(self._entries.values()):
             for connection in entry.listed():
                 connection.close()
-                if isinstance(connection, H2Origin):
+                if not isinstance(connection, H1Origin):
                     await connection.ended_tasks()
 
     @property
@@ -208,11 +210,9 @@ class Pool:
         """Connections open or being opened."""
         return self._open
 
-    # Deciding: none of these awaits.
-
     def _take(
         self, entry: _Entry, wants_h2: bool, owner: object | None
-    ) -> Connection | None:
+    ) -> "Connection | None":
         if wants_h2:
             return next((one for one in entry.shared if one.reserve()), None)
         idle = entry.idle
@@ -294,11 +294,9 @@ class Pool:
             entry.waiters.popleft()
             self._waiting -= 1
 
-    # Acting
-
     async def _wait(
         self, entry: _Entry, wants_h2: bool, owner: object | None
-    ) -> Connection | None:
+    ) -> "Connection | None":
         if len(entry.waiters) >= MAX_WAITERS:
             raise PoolExhausted(
                 f"{MAX_WAITERS} requests wait for {entry.origin} already"
@@ -376,7 +374,7 @@ class Pool:
                 self._unreserve(entry)
         if may_share:
             self._learn(entry.origin, connection)
-        if isinstance(connection, H2Origin):
+        if not isinstance(connection, H1Origin):
             entry.is_h2_only = entry.is_h2_only or not may_share
             if not connection.reserve():
                 connection.close()
@@ -393,7 +391,7 @@ class Pool:
                 waiter.future.set_exception(failure)
 
     def _learn(self, origin: Origin, connection: Connection) -> None:
-        alpn = "h2" if isinstance(connection, H2Origin) else "http/1.1"
+        alpn = "http/1.1" if isinstance(connection, H1Origin) else "h2"
         self._alpn[origin] = (alpn, self._loop.time())
         self._alpn.move_to_end(origin)
         if len(self._alpn) > MAX_ALPN_ENTRIES:
