@@ -13,6 +13,7 @@ from int3rceptor.errors import (
 )
 from int3rceptor.model.headers import RawHeaders, to_bytes
 from int3rceptor.model.message import Informational, Request, Response
+from int3rceptor.model.own_code import own_code
 from int3rceptor.wire.events import Event, ResponseHead
 from int3rceptor.wire.h1_connection import CLOSED, NEED_DATA, H1Connection, Signal
 from int3rceptor.wire.h1_framing import (
@@ -50,6 +51,7 @@ _HTTP_1_0 = b"%b / HTTP/1.0\r\nHost: a\r\n%b\r\n"
 _HTTP_1_1 = b"%b / HTTP/1.1\r\nHost: a\r\n%b\r\n"
 
 
+@own_code
 class H1Server(H1Connection):
     """The client-facing side of one connection; `scheme` is what its requests imply."""
 
@@ -182,6 +184,7 @@ class H1Server(H1Connection):
         return ClientProtocolError(f"the client closed the connection {where}")
 
 
+@own_code
 class H1Client(H1Connection):
     """The origin-facing side of one connection."""
 

@@ -18,6 +18,7 @@ import aiohappyeyeballs
 from int3rceptor.config.model import UpstreamConfig
 from int3rceptor.errors import ConnectError, OriginTimeout, ProxyLoop, ResolveError
 from int3rceptor.model.flow import TlsInfo
+from int3rceptor.model.own_code import own_code
 from int3rceptor.net.own import Address, leads_to
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.net.tls_transport import TlsTransportStream
@@ -172,6 +173,7 @@ def _getaddrinfo(host: str, port: int, flags: int = 0) -> list[AddrInfo]:
     )
 
 
+@own_code
 class _OriginStream(TlsTransportStream):
     """A stream whose TLS session the next one to its origin may resume."""
 
