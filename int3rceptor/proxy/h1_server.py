@@ -83,20 +83,26 @@ class H1ServerConnection:
 
     async def _serve_one(self) -> bool:
         """One request; whether another may follow."""
-        head = await self._next_head()
-        if head is None:
-            await self._stream.aclose()
-            return False
-        self._is_idle = False
-        if head.method == "CONNECT":
-            self._stream.when_lost(None)
-            self._stream.unread(self._codec.leftover())
-            await self._connect(head, self._stream)
-            return False
-        flow = self._flow = self._begin(head)
-        if self._session.target is None and not head.is_absolute:
-            # A path alone, outside of a tunnel, was meant for a web server: for us.
-            flow.request.host = OWN_HOST
+        head = self._codec.next_event()
+        flow: Flow | None = None
+        if head is NEED_DATA:
+            try:
+                data = await self._stream.read(self._limits.client_idle_s)
+            except StreamTimeout:
+                await self._stream.aclose()
+                return False
+            flow = self._begin_whole(data)
+            if flow is None:
+                head = await self._head_from(data)
+        if flow is None:
+            if not isinstance(head, RequestHead):
+                await self._stream.aclose()
+                return False
+            if head.method == "CONNECT":
+                await self._leave_to(head)
+                return False
+            flow = self._begin(head)
+        self._flow, self._is_idle = flow, False
         upgraded = await self._exchanges.run(flow, self._session, self)
         if upgraded is not None:
             await self._relay(flow, upgraded)
@@ -115,6 +121,24 @@ class H1ServerConnection:
         self._flow = None  # some KB, which an idle connection would hold
         return not self._is_draining
 
+    async def _leave_to(self, connect: RequestHead) -> None:
+        self._is_idle = False
+        self._stream.when_lost(None)
+        self._stream.unread(self._codec.leftover())
+        await self._connect(connect, self._stream)
+
+    def _begin_whole(self, data: bytes) -> Flow | None:
+        """The flow of a plain request that `data` is to its last byte, if it is one."""
+        session = self._session
+        if session.target is None:
+            return None
+        request = self._codec.whole_request(data, *session.target)
+        if request is None:
+            return None
+        self.has_started = self._is_continue_owed = False
+        self._is_request_whole = True
+        return Flow(session.client, request)
+
     def _begin(self, head: RequestHead) -> Flow:
         self.has_started = False
         content = self._codec.take_body(EAGER_BODY_BYTES)
@@ -125,7 +149,11 @@ class H1ServerConnection:
         self._is_continue_owed = not is_whole and b"expect" in head.headers.steering
         source = None if is_whole else _BodySource(self)
         body = Body(content, source=source, length=head.length)
-        return build_flow(head, body, self._session)
+        flow = build_flow(head, body, self._session)
+        if self._session.target is None and not head.is_absolute:
+            # A path alone, outside of a tunnel, was meant for a web server: for us.
+            flow.request.host = OWN_HOST
+        return flow
 
     # The Responder of the exchange that runs
 
@@ -140,9 +168,22 @@ class H1ServerConnection:
     ) -> None:
         """Send the whole response."""
         self.has_started = True
-        codec, stream, body = self._codec, self._stream, response.body
+        codec, stream = self._codec, self._stream
         if not is_last and (self._is_draining or not self._is_request_whole):
             is_last = self._must_give_up_request()
+        whole = None if is_last else codec.whole_answer(response)
+        if whole is not None:
+            await before_end()
+            stream.write(whole)
+        else:
+            await self._send(response, before_end, is_last=is_last)
+        if not stream.has_room:
+            await stream.drain(self._limits.client_idle_s)
+
+    async def _send(
+        self, response: Response, before_end: BeforeEnd, *, is_last: bool
+    ) -> None:
+        codec, stream, body = self._codec, self._stream, response.body
         head = codec.head(response, close=is_last)
         if response.status == 101:
             stream.write(head)
@@ -155,8 +196,6 @@ class H1ServerConnection:
         else:
             stream.write(head)
             await self._send_body(body, before_end)
-        if not stream.has_room:
-            await stream.drain(self._limits.client_idle_s)
 
     async def _send_body(self, body: Body, before_end: BeforeEnd) -> None:
         """Send a body as it comes. Its last bytes are known when they are as many as
@@ -193,18 +232,11 @@ class H1ServerConnection:
 
     # Reading
 
-    async def _next_head(self) -> RequestHead | None:
-        codec = self._codec
-        event = codec.next_event()
-        if event is NEED_DATA:
-            try:
-                codec.receive(await self._stream.read(self._limits.client_idle_s))
-            except StreamTimeout:
-                return None
-            event = codec.next_event()
-            if event is NEED_DATA:
-                event = await self._rest_of_head()
-        return event if isinstance(event, RequestHead) else None
+    async def _head_from(self, data: bytes) -> Event | Signal:
+        """The head that begins with `data`."""
+        self._codec.receive(data)
+        event = self._codec.next_event()
+        return await self._rest_of_head() if event is NEED_DATA else event
 
     async def _rest_of_head(self) -> Event | Signal:
         # One deadline for the whole head: a byte now and then does not extend it.

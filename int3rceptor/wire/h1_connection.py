@@ -13,10 +13,10 @@ import h11
 from int3rceptor.errors import OriginError, ProtocolError
 from int3rceptor.model.headers import Headers
 from int3rceptor.wire.events import Data, End, Event, RequestHead, ResponseHead
+from int3rceptor.wire.h1_block import Framing
 from int3rceptor.wire.h1_chunks import ChunkGuard
 from int3rceptor.wire.h1_framing import (
     MAX_HEAD_BYTES,
-    Framing,
     Peer,
     judge_partial_head,
     refusal,
@@ -51,6 +51,8 @@ class _Reading(Enum):
 
 
 _HEAD, _LENGTH, _CHUNKED, _UNTIL_CLOSE, _PAUSED = _Reading
+READ = _PAUSED
+"""How a message that was taken whole leaves the reading."""
 
 
 _BOTH_DONE = {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}
@@ -350,6 +352,12 @@ class H1Connection(ABC):
     def ends_by_close(self) -> bool:
         """Whether the end of the connection alone tells where that body ends."""
         return self._sends_body and self._sending is NOTHING
+
+    def _is_fresh(self) -> bool:
+        """Whether the next byte that comes is the first of a head, in an exchange that
+        is plain so far."""
+        is_read = self._piece or self._buffer or self._is_eof or self._must_close
+        return not is_read and self._engine is None and self._theirs.stage is IDLE
 
     def _is_whole(self) -> bool:
         """Both messages are at their end, and nothing forbids another exchange."""

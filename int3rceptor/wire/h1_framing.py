@@ -5,22 +5,23 @@ are smuggled. It knows nothing of connections, buffers or h11.
 """
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from typing import NoReturn
 
 from int3rceptor.errors import ClientProtocolError, OriginProtocolError, ProtocolError
-from int3rceptor.model.headers import Headers, RawHeaders, to_text
+from int3rceptor.model.headers import Headers, to_text
 from int3rceptor.wire.authority import MAX_PORT, parse_authority
 from int3rceptor.wire.events import RequestHead, ResponseHead
 from int3rceptor.wire.fields import comma_tokens, is_upgrade
+from int3rceptor.wire.h1_block import Block, Framing
 from int3rceptor.wire.h1_lines import (
     TEXT,
     TOKEN,
     BadLine,
     KnownBlocks,
     Line,
+    problem_of,
     received,
 )
 from int3rceptor.wire.h1_target import judge_target
@@ -58,41 +59,14 @@ class Peer(Enum):
 _CLIENT, _ORIGIN = Peer
 
 
-@dataclass(slots=True, frozen=True)  # read more often than made
-class Framing:
-    """How a message's body ends, and what Connection says (lower-case options).
-
-    Neither chunked nor a length: no body in a request, until close in a response.
-    """
-
-    length: int | None
-    is_chunked: bool
-    options: frozenset[bytes]
-    is_upgrade: bool
-
-
-@dataclass(slots=True)
-class Block:
-    """What the fields of a head say. `host` of requests only; `authority` is what it
-    reads as, and None where that has to be judged with the target. `next_hop` is for
-    the serialiser: how they go on when nothing but them decides it."""
-
-    raw: RawHeaders
-    steering: frozenset[bytes]
-    host: bytes | None
-    authority: str | None
-    framing: Framing
-    next_hop: bytes | None = None
-
-
 _requests: KnownBlocks[tuple[str, bytes], Block] = KnownBlocks()
-_responses: KnownBlocks[tuple[str, bytes], Block] = KnownBlocks()
 """Blocks that were judged and found good, by the version and the bytes."""
+
+_responses: KnownBlocks[bytes, Block] = KnownBlocks()
+"""The same of responses, by the whole head: most have one of few status lines."""
 
 _REQUEST_LINE = re.compile(rb"(%s) ([^\x00-\x20\x7f]++) (HTTP/[0-9.]++)\r\n" % TOKEN)
 _STATUS_LINE = re.compile(rb"(HTTP/[0-9.]++) ([0-9]{3})(?: (%s))?\r\n" % TEXT)
-_ONE_TOKEN = re.compile(TOKEN)
-_ONE_TEXT = re.compile(TEXT)
 _LENGTH = re.compile(rb"[0-9]{1,19}")
 _CONTROL = re.compile(
     rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)",
@@ -145,7 +119,7 @@ def judge_request(head: bytes, scheme: str) -> tuple[RequestHead, Framing]:
             _CLIENT, f"{number[:20].decode()} is not spoken here in clear text", 505
         )
     fields = head[line.end() :]
-    block = _requests.get((version, fields)) or _judge_block(fields, version, _CLIENT)
+    block = _requests.get((version, fields)) or _judge_asked(fields, version)
     framing = block.framing
     has_body = framing.is_chunked or bool(framing.length)
     is_connect = method == b"CONNECT"
@@ -177,17 +151,14 @@ def judge_response(head: bytes, method: str) -> tuple[ResponseHead, Framing]:
 
     OriginProtocolError says what is wrong and where.
     """
-    end = head.find(b"\r\n") + 2
-    version, status, reason = _judge_status_line(head[:end])
-    fields = head[end:]
-    block = _responses.get((version, fields)) or _judge_block(fields, version, _ORIGIN)
+    block = _responses.get(head) or _judge_answered(head)
     framing = block.framing
     response = ResponseHead(
-        status,
-        reason,
-        version,
+        block.status,
+        block.reason,
+        block.version,
         Headers.judged(block.raw, block.steering, block),
-        may_have_body(method, status) and framing.length != 0,
+        may_have_body(method, block.status) and framing.length != 0,
         framing.length,
         head[:-4],
     )
@@ -265,24 +236,57 @@ def judge_fields(block: bytes, peer: Peer, *, is_trailer: bool = False) -> list[
         _refuse_fields(lines, peer, "trailers" if is_trailer else "head")
 
 
-def _judge_block(fields: bytes, version: str, peer: Peer) -> Block:
-    """Judge all fields of a head; the same bytes of the same version say the same."""
-    lines = judge_fields(fields, peer)
+def known_request(fields: bytes) -> Block | None:
+    """What the fields of an HTTP/1.1 request say, if that is known."""
+    return _requests.get(("HTTP/1.1", fields))
+
+
+known_response = _responses.get
+"""What a whole head of a response says, if that is known."""
+
+
+def _judge_asked(fields: bytes, version: str) -> Block:
+    """Judge a request's fields; the same bytes of the same version say the same."""
+    lines = judge_fields(fields, _CLIENT)
+    block = _judge_lines(lines, version, _CLIENT)
+    framing = block.framing
+    is_counted = not (framing.is_chunked or framing.is_upgrade or framing.length)
+    is_at_rest = b"close" not in framing.options and b"expect" not in block.steering
+    is_plain = is_counted and framing.length is None and is_at_rest
+    block.is_plain = is_plain and version == "HTTP/1.1" and block.authority is not None
+    _requests.remember((version, fields), block, lines, len(fields))
+    return block
+
+
+def _judge_answered(head: bytes) -> Block:
+    """Judge a response's status line and fields."""
+    end = head.find(b"\r\n") + 2
+    version, status, reason = _judge_status_line(head[:end])
+    lines = judge_fields(head[end:], _ORIGIN)
+    block = _judge_lines(lines, version, _ORIGIN)
+    block.version, block.status, block.reason = version, status, reason
+    length = block.framing.length
+    if length is not None and may_have_body("GET", status):
+        block.counted = length
+        is_kept = b"close" not in block.framing.options
+        block.is_plain = is_kept and version == "HTTP/1.1"
+    _responses.remember(head, block, lines, len(head))
+    return block
+
+
+def _judge_lines(lines: list[Line], version: str, peer: Peer) -> Block:
     found: dict[bytes, list[bytes]] = {}
     for line in lines:
         if line.is_steering:
             found.setdefault(line.key, []).append(line.field[1])
     host = _judge_host(found, version) if peer is _CLIENT else None
-    block = Block(
+    return Block(
         [line.field for line in lines],
         frozenset(found),
         host,
         _read_host(host),
         _judge_framing(found, version, peer),
     )
-    known = _requests if peer is _CLIENT else _responses
-    known.remember((version, fields), block, lines, len(fields))
-    return block
 
 
 def _judge_host(found: dict[bytes, list[bytes]], version: str) -> bytes | None:
@@ -369,23 +373,6 @@ def _refuse_start_line(head: bytes, peer: Peer) -> NoReturn:
 def _refuse_fields(lines: list[bytes], peer: Peer, section: str) -> NoReturn:
     first = 2 if section == "head" else 1  # a head's first line is the start line
     for number, line in enumerate(lines, first):
-        if problem := _field_problem(line):
+        if problem := problem_of(line):
             raise refusal(peer, f"{problem} in line {number} of the {section}")
     raise refusal(peer, f"malformed fields in the {section}")
-
-
-def _field_problem(line: bytes) -> str:
-    if b"\r" in line or b"\n" in line:
-        return "bare CR or LF"  # RFC 9112, 2.2
-    if line[:1] in (b" ", b"\t"):
-        return "a folded line"  # RFC 9112, 5.2
-    name, colon, value = line.partition(b":")
-    if not colon:
-        return f"no colon after {name[:40]!r}"
-    if name != name.rstrip(b" \t"):
-        return f"space before the colon of {name[:40]!r}"  # RFC 9112, 5.1
-    if not _ONE_TOKEN.fullmatch(name):
-        return f"the invalid name {name[:40]!r}"
-    if not _ONE_TEXT.fullmatch(value):
-        return f"a control character in the value of {name[:40].decode()}"
-    return ""

@@ -107,6 +107,24 @@ class KnownBlocks(dict[Key, Value]):
             self[key] = value
 
 
+def problem_of(line: bytes) -> str:
+    """What is wrong with a line that is no field; "" of one that is."""
+    if b"\r" in line or b"\n" in line:
+        return "bare CR or LF"  # RFC 9112, 2.2
+    if line[:1] in (b" ", b"\t"):
+        return "a folded line"  # RFC 9112, 5.2
+    name, colon, value = line.partition(b":")
+    if not colon:
+        return f"no colon after {name[:40]!r}"
+    if name != name.rstrip(b" \t"):
+        return f"space before the colon of {name[:40]!r}"  # RFC 9112, 5.1
+    if not _NAME.fullmatch(name):
+        return f"the invalid name {name[:40]!r}"
+    if not _VALUE.fullmatch(value):
+        return f"a control character in the value of {name[:40].decode()}"
+    return ""
+
+
 def _line(name: bytes, value: bytes) -> Line:
     key = name.lower()
     return Line((name, value), key, b"%b: %b" % (name, value), key in STEERING)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from int3rceptor.errors import ProtocolError
 from int3rceptor.model.body import Body
-from int3rceptor.model.headers import Headers, to_bytes
+from int3rceptor.model.headers import Headers, RawHeaders, to_bytes
 from int3rceptor.model.message import (
     Informational,
     Request,
@@ -25,10 +25,10 @@ from int3rceptor.wire.fields import (
     hop_by_hop,
     wants_upgrade,
 )
+from int3rceptor.wire.h1_block import Block
 from int3rceptor.wire.h1_framing import (
     FORBIDDEN_TRAILERS,
     MAX_KNOWN_STATUS_LINES,
-    Block,
     Peer,
     refusal,
 )
@@ -85,7 +85,6 @@ _NAMES = {
 }
 _METHODS_WITH_MORE = _METHODS_WITH_CONTENT | {"CONNECT"}
 _ASKS_FOR_MORE = frozenset((b"te", b"upgrade", b"content-length", b"transfer-encoding"))
-_WITHOUT_BODY = (204, 304)
 _SAID_ANEW = frozenset((b"te", b"upgrade"))
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 _ALWAYS_DROPPED = HOP_BY_HOP | _FRAMING
@@ -130,6 +129,13 @@ def response_framing(response: Response, method: str, *, is_http10: bool) -> Sen
     if body.length is not None:
         return Sending(body.length)
     return NOTHING if is_http10 else _CHUNKED
+
+
+def framing_fields(sending: Sending) -> RawHeaders:
+    """The field that says how a body is delimited, if one does."""
+    if sending.length is not None:
+        return [(b"content-length", b"%d" % sending.length)]
+    return [(b"transfer-encoding", b"chunked")] if sending.is_chunked else []
 
 
 def plain_request_head(request: Request) -> bytes | None:
@@ -195,20 +201,21 @@ def plain_response_head(response: Response) -> tuple[bytes, int] | None:
     """The head of a response that goes on with the fields it came with, one of them its
     length, which is the other value; None for any other. It is what `response_head`
     says of an answer with a body that leaves the connection open."""
-    known, body, status = response.headers.facts(), response.body, response.status
-    if not isinstance(known, Block) or body.trailers or not response.reason:
+    known, body = response.headers.facts(), response.body
+    if not isinstance(known, Block) or body.trailers:
         return None
-    content, length = body.content, known.framing.length
-    if length is None or length != (body.length if content is None else len(content)):
+    content, length = body.content, known.counted
+    if length != (body.length if content is None else len(content)):
         return None
-    if status < 200 or status in _WITHOUT_BODY:
+    status, reason = response.status, response.reason
+    if status != known.status or reason != known.reason or not reason:
         return None
     if known.next_hop is None:
         if b"trailer" in known.steering:
             return None
-        sending = Sending(length)
-        known.next_hop = _next_hop_fields(response.headers, sending, (), _NO_OPTIONS)
-    return _status_line(status, response.reason) + known.next_hop, length
+        fields = _next_hop_fields(response.headers, Sending(length), (), _NO_OPTIONS)
+        known.next_hop = _status_line(status, reason) + fields
+    return known.next_hop, length
 
 
 def response_head(response: Response, sending: Sending, *, close: bool) -> bytes:

@@ -1,7 +1,6 @@
 """One HTTP/1.1 connection to an origin, carrying one exchange at a time."""
 
 import time
-from collections import deque
 from typing import Protocol
 
 from int3rceptor.errors import (
@@ -14,7 +13,6 @@ from int3rceptor.errors import (
 )
 from int3rceptor.model.body import Body
 from int3rceptor.model.flow import OriginInfo, TlsInfo
-from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Informational, Request, Response
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.net.tasks import Tasks
@@ -28,6 +26,7 @@ from int3rceptor.proxy.upstream.answer import (
     not_taken,
     too_late,
 )
+from int3rceptor.proxy.upstream.h1_body import ResponseBody
 from int3rceptor.wire.events import Data, End, ResponseHead
 from int3rceptor.wire.h1 import NEED_DATA, H1Client
 
@@ -82,7 +81,16 @@ class H1Origin:
         self._exchange = exchange = H1Exchange(self, request, owner)
         try:
             exchange.send()
-            exchange.receive(await exchange.final_head(pass_on))
+            try:
+                data = await self.stream.read(self.deadlines.first_byte_timeout_s)
+            except StreamError as error:
+                exchange.judge(error)
+                data = await exchange.read()
+            response = self.codec.whole_answer(data)
+            if response is not None:
+                exchange.take_whole(response)
+            else:
+                exchange.receive(await exchange.final_head(data, pass_on))
         except BaseException:
             await exchange.aclose()
             raise
@@ -119,14 +127,19 @@ class H1Origin:
 
     def finished(self) -> None:
         """The exchange is over, in both directions."""
-        self._exchange = None
-        if self._home is None:
-            return
         if self.codec.is_reusable:
             self.codec.next_cycle()
-            self._home.release(self)
+            self.free()
         else:
-            self.close()
+            self._exchange = None
+            if self._home is not None:
+                self.close()
+
+    def free(self) -> None:
+        """The exchange is over, and the codec ready for another."""
+        self._exchange = None
+        if self._home is not None:
+            self._home.release(self)
 
     def leave(self) -> None:
         """The stream belongs to somebody else from now on (101)."""
@@ -172,7 +185,13 @@ class H1Exchange:
     def send(self) -> None:
         """Send the request; a body that is not here yet follows as it comes."""
         codec, stream = self._connection.codec, self._connection.stream
-        request, body = self._request, self._request.body
+        request = self._request
+        whole = codec.whole_request(request)
+        if whole is not None:
+            stream.write(whole)
+            self._is_request_sent = True  # now, so that no answer is waited for longer
+            return
+        body = request.body
         start = codec.head(request)
         if body.content is not None:
             stream.write(start + codec.whole(body.content, body.trailers))
@@ -234,11 +253,13 @@ class H1Exchange:
 
     # The response's way
 
-    async def final_head(self, pass_on: PassOn) -> ResponseHead:
-        """Wait for it; those of 1xx responses before it are passed on."""
+    async def final_head(self, data: bytes, pass_on: PassOn) -> ResponseHead:
+        """Wait for it, of which `data` has come; those of 1xx responses before it are
+        passed on."""
         codec = self._connection.codec
+        self._heard(data)
         while True:
-            codec.receive(await self._read())
+            codec.receive(data)
             while (event := codec.next_event()) is not NEED_DATA:
                 if not isinstance(event, ResponseHead):
                     raise self._truncated("the answer's head was whole")
@@ -249,6 +270,15 @@ class H1Exchange:
                     self._is_continue_owed = False
                 reason, headers = event.reason, event.headers
                 pass_on(Informational(status=status, reason=reason, headers=headers))
+            data = await self.read()
+
+    def take_whole(self, response: Response) -> None:
+        """Take an answer that is here to its end, and was all that was here."""
+        connection, self.response = self._connection, response
+        if is_bound(self._request.headers, response.headers):
+            connection.bind(self._owner)
+        self._is_response_whole = self._is_over = True
+        connection.free()
 
     def receive(self, head: ResponseHead) -> None:
         """Take the final head, and the body if it is small and here."""
@@ -278,7 +308,7 @@ class H1Exchange:
         if content is not None:
             self.ended()
             return Body(content, length=head.length)
-        source = _BodySource(self)
+        source = ResponseBody(self)
         return source.take_ready() or Body(source=source, length=head.length)
 
     async def next_event(self) -> Data | End:
@@ -287,7 +317,7 @@ class H1Exchange:
         while True:
             event = codec.next_event()
             if event is NEED_DATA:
-                codec.receive(await self._read())
+                codec.receive(await self.read())
                 continue
             if isinstance(event, End):
                 self.ended()
@@ -307,24 +337,35 @@ class H1Exchange:
         event = self._connection.codec.next_event()
         return event if isinstance(event, Data | End) else None
 
-    async def _read(self) -> bytes:
-        connection = self._connection
+    async def read(self) -> bytes:
+        """The next bytes of the answer; b"" at the end of the connection."""
         while True:
             try:
-                data = await connection.stream.read(self._wait_s())
-            except StreamTimeout as error:
-                is_early = not connection.has_answered and self._wait_s() > 0
-                if self._upload_error is None and is_early:
-                    continue  # the upload went on, under deadlines of its own
-                raise self._too_late() from error
-            except StreamLost as error:
-                alert = alert_of(error, connection.origin)
-                raise alert or self._truncated("its answer was whole") from error
-            if data:
-                connection.has_answered = True
-            elif not connection.has_answered:
-                raise self._truncated("it answered")
+                data = await self._connection.stream.read(self._wait_s())
+            except StreamError as error:
+                self.judge(error)
+                continue
+            self._heard(data)
             return data
+
+    def judge(self, error: StreamError) -> None:
+        """Raise what a failed read means for the exchange, if it is not to go on."""
+        connection = self._connection
+        if isinstance(error, StreamTimeout):
+            is_early = not connection.has_answered and self._wait_s() > 0
+            if self._upload_error is None and is_early:
+                return  # the upload went on, under deadlines of its own
+            raise self._too_late() from error
+        if isinstance(error, StreamLost):
+            alert = alert_of(error, connection.origin)
+            raise alert or self._truncated("its answer was whole") from error
+        raise error
+
+    def _heard(self, data: bytes) -> None:
+        if data:
+            self._connection.has_answered = True
+        elif not self._connection.has_answered:
+            raise self._truncated("it answered")
 
     def _wait_s(self) -> float:
         """What is left of the wait for the next byte: the first may take its time from
@@ -347,42 +388,3 @@ class H1Exchange:
             f"{connection.origin} closed the connection before {before}",
             is_stale=connection.is_reused and not connection.has_answered,
         )
-
-
-class _BodySource:
-    """A response's body as it comes in."""
-
-    def __init__(self, exchange: H1Exchange) -> None:
-        self._exchange = exchange
-        self._ready: deque[Data | End] = deque()
-        self._trailers: Headers | None = None
-
-    def take_ready(self) -> Body | None:
-        """The whole body, if it is small and here; else what is here waits."""
-        size = 0
-        pieces: list[bytes] = []
-        while size <= EAGER_BODY_BYTES:
-            event = self._exchange.ready_event()
-            if event is None:
-                return None
-            self._ready.append(event)
-            if isinstance(event, End):
-                self._exchange.ended()
-                content = b"".join(pieces)
-                return Body(content, length=size, trailers=event.trailers)
-            pieces.append(event.data)
-            size += len(event.data)
-        return None
-
-    async def next_chunk(self) -> bytes:
-        if self._ready:
-            event = self._ready.popleft()
-        else:
-            event = await self._exchange.next_event()
-        if isinstance(event, End):
-            self._trailers = event.trailers
-            return b""
-        return event.data
-
-    def trailers(self) -> Headers | None:
-        return self._trailers
