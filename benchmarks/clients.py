@@ -1,7 +1,8 @@
 """The load as scenarios see it: start a client on the load core, get counted results.
 
-Small requests come from `load_h1`, `load_new` and h2load, bulk from curl. Whatever is
-not the origin's answer, whole and in the wanted HTTP version, is an error.
+Small requests come from `load_h1`, `load_new` and h2load, messages from `load_ws`, bulk
+from curl. Whatever is not the origin's answer, whole and in the wanted HTTP version, is
+an error.
 """
 
 import dataclasses
@@ -129,6 +130,22 @@ class Client:
         if first_host is not None:
             arguments += ["--first-host", str(first_host)]
         with self._helper("benchmarks.load_new", *arguments) as (process, _):
+            yield Load(process=process, client=self)
+
+    @contextmanager
+    def echo(self) -> Iterator[tuple["Client", int]]:
+        """A client of an origin that echoes WebSocket messages, and its process."""
+        leaf = str(self.origin.leaf_pem)
+        with self._helper("benchmarks.ws_origin", "--leaf", leaf) as (process, port):
+            via = self.route.via if self.route.is_proxy else (ADDRESS, int(port))
+            route = dataclasses.replace(self.route, via=via, port=int(port))
+            yield dataclasses.replace(self, route=route), process.pid
+
+    @contextmanager
+    def ws_load(self, connections: int, window: int) -> Iterator["Load"]:
+        """WebSockets that are opened now; a batch is of messages echoed."""
+        arguments = [*self._load_arguments(connections), "--window", str(window)]
+        with self._helper("benchmarks.load_ws", *arguments) as (process, _):
             yield Load(process=process, client=self)
 
     def _load_arguments(self, connections: int) -> list[str]:

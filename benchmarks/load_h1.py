@@ -14,10 +14,10 @@ import ssl
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 import uvloop
 
@@ -30,6 +30,15 @@ MAX_HEAD_BYTES = 64 * 1024
 MAX_ERRORS_SHOWN = 5
 EACH_AT_ONCE = 32
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*\r\n", re.IGNORECASE)
+
+
+class Sender(Protocol):
+    """A connection as batches see it."""
+
+    is_lost: bool
+
+    def start(self, batch: "Batch | PacedBatch") -> None:
+        """Take part in `batch` until nothing is left in it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,7 +58,7 @@ class Batch:
         self.unsent -= 1
         return time.perf_counter()
 
-    def idle(self, _connection: "Connection") -> None:
+    def idle(self, _connection: Sender) -> None:
         """A connection has nothing more to do."""
         self._one_less()
 
@@ -75,7 +84,7 @@ class PacedBatch:
     schedule: Schedule
     done: asyncio.Future[None]
     open_connections: int
-    parked: list["Connection"] = field(default_factory=list)
+    parked: list[Sender] = field(default_factory=list)
     waiting: deque[float] = field(default_factory=deque)
     latencies_s: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -91,7 +100,7 @@ class PacedBatch:
         """From when one more request counts, which is then the caller's; or None."""
         return self.waiting.popleft() if self.waiting else None
 
-    def idle(self, connection: "Connection") -> None:
+    def idle(self, connection: Sender) -> None:
         """A connection is free for what comes due."""
         self.parked.append(connection)
         self._finish_if_over()
@@ -249,7 +258,7 @@ def counted(
     }
 
 
-async def run_batch(connections: list[Connection], requests: int) -> dict[str, object]:
+async def run_batch(connections: Sequence[Sender], requests: int) -> dict[str, object]:
     """Send `requests` over the connections that are left; count what came."""
     before = time.perf_counter()
     batch = await _batch(connections, requests)
@@ -273,7 +282,7 @@ async def run_each(connections: list[Connection]) -> dict[str, object]:
     return counted(len(connections), latencies_s, errors, elapsed_s)
 
 
-async def _batch(connections: list[Connection], requests: int) -> Batch:
+async def _batch(connections: Sequence[Sender], requests: int) -> Batch:
     """`requests`, all done, or as many as came while something did."""
     alive = [connection for connection in connections if not connection.is_lost]
     batch = Batch(

@@ -102,6 +102,11 @@ class Origin:
     bulk_crc: int
     upload: Path
 
+    @property
+    def leaf_pem(self) -> Path:
+        """Its key and certificate, for a server beside it."""
+        return self.ca_pem.with_name("origin.pem")
+
     def port(self, version: str) -> int:
         """The port that speaks `version` ("plain", "h1" or "h2")."""
         ports = {"plain": self.plain_port, "h1": self.h1_port, "h2": self.h2_port}

@@ -42,6 +42,8 @@ ssl_bump bump all
 tls_outgoing_options cafile={folder}/origin-ca.pem
 acl load src 127.0.0.0/8
 http_access allow load
+# By default it takes the Upgrade out of requests.
+http_upgrade_request_protocols websocket allow all
 http_access deny all
 cache deny all
 access_log none

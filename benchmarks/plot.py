@@ -19,6 +19,7 @@ UNITS = {
     "requests": "CPU µs per request",
     "new": "CPU µs per connection",
     "first": "CPU µs per connection",
+    "websocket": "CPU µs per message echoed",
     "latency": "p99 in ms",
 }
 

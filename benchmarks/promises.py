@@ -207,6 +207,15 @@ GOALS = (
         is_minimum=True,
     ),
     *_cpu(("first",), "goal", own=4),
+    Promise(
+        scenarios=("websocket",),
+        level="goal",
+        wanted="messages echoed per CPU second >= 10 x mitmdump's",
+        read=_ours(lambda row: _part(row.own_cpu_share)),
+        limit=10,
+        shown="{:.1f} x",
+        is_minimum=True,
+    ),
     _rate(BULK, "goal", 4),
     Promise(
         scenarios=BULK,

@@ -34,7 +34,15 @@ WARM_UP_REQUESTS = 320
 MEMORY_PARTS = 10  # how often memory is looked at; the first part is warm-up
 NEW_AT_ONCE = 16
 Kind = Literal[
-    "requests", "new", "first", "latency", "memory", "download", "upload", "idle"
+    "requests",
+    "new",
+    "first",
+    "latency",
+    "memory",
+    "download",
+    "upload",
+    "idle",
+    "websocket",
 ]
 Version = Literal["plain", "h1", "h2"]
 
@@ -92,6 +100,8 @@ class Scenario:
                 return self._new(system, client, sizes, turn)
             case "latency":
                 return self._latency(system, client, sizes)
+            case "websocket":
+                return self._websocket(system, client, sizes)
             case "idle":
                 return self._idle(system, client, sizes)
             case "download" | "upload":
@@ -159,6 +169,17 @@ class Scenario:
         meter.start()
         with client.h1_load(count) as load:
             return meter.sample(load.run_each, before=WARM_UP_REQUESTS)
+
+    def _websocket(self, system: System, client: Client, sizes: Sizes) -> Sample:
+        """Messages to and fro; each connection was one request."""
+        share = PEERS[system.name].share if system.name in PEERS else 1.0
+        with client.echo() as (echoed, origin_pid):
+            meter = Meter(system, self.name, origin_pid)
+            with echoed.ws_load(self.connections, self.streams) as load:
+                _require_good(load.run(WARM_UP_REQUESTS), system)
+                count = int(sizes.messages * share)
+                sample = meter.sample(lambda: load.run(count), before=0)
+        return dataclasses.replace(sample, sent=self.connections)
 
     def _bulk(self, system: System, client: Client, sizes: Sizes) -> Sample:
         client.warm_up(self.version)
@@ -294,6 +315,13 @@ SCENARIOS = (
         "download", "download of one large body", "download", "h1", options=STREAMED
     ),
     _scenario("upload", "upload of one large body", "upload", "h1", options=STREAMED),
+    _scenario(
+        "websocket",
+        "WebSocket, 64 byte messages echoed, 32 connections x 4 on the way",
+        "websocket",
+        "h1",
+        shape=(32, 4),
+    ),
     _scenario("idle", "tunnels held open", "idle", "h1", PROXIES),
     _scenario(
         "idle-many",

@@ -16,6 +16,7 @@ class Sizes:
     requests: int
     connections: int
     first_contacts: int
+    messages: int
     memory_requests: int
     idle_connections: int
     peak_requests: int
@@ -35,6 +36,7 @@ FULL = Sizes(
     requests=6_000,
     connections=400,
     first_contacts=120,
+    messages=20_000,
     memory_requests=300_000,
     idle_connections=1_000,
     peak_requests=3_000,
@@ -48,6 +50,7 @@ SHORT = Sizes(
     requests=3_000,
     connections=200,
     first_contacts=60,
+    messages=10_000,
     memory_requests=60_000,
     idle_connections=1_000,
     peak_requests=1_500,
@@ -61,6 +64,7 @@ QUICK = Sizes(
     requests=800,
     connections=60,
     first_contacts=24,
+    messages=2_000,
     memory_requests=8_000,
     idle_connections=100,
     peak_requests=400,
@@ -74,6 +78,7 @@ SMOKE = Sizes(
     requests=40,
     connections=8,
     first_contacts=8,
+    messages=160,
     memory_requests=200,
     idle_connections=8,
     peak_requests=40,

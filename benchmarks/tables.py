@@ -158,6 +158,7 @@ COLUMNS: dict[Kind, list[Column]] = {
     "upload": BULK,
     "idle": IDLE,
     "memory": MEMORY,
+    "websocket": _rated("message", "messages/s"),
 }
 
 

@@ -18,9 +18,9 @@ async function main() {
         // It would keep every exchange in memory for a test to ask for.
         recordTraffic: false,
     });
-    await server.forAnyRequest().thenPassThrough({
-        additionalTrustedCAs: [{ certPath: originCa }],
-    });
+    const options = { additionalTrustedCAs: [{ certPath: originCa }] };
+    await server.forAnyRequest().thenPassThrough(options);
+    await server.forAnyWebSocket().thenPassThrough(options);
     await server.start(Number(port));
     console.log('ready');
 }

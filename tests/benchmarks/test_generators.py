@@ -295,6 +295,28 @@ def test_a_blind_relay_is_not_taken_for_interception(tmp_path: Path) -> None:
             )
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        HEAD + SMALL_BODY,
+        b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: x\r\n\r\n",
+        b"",
+    ],
+    ids=["an-answer", "another-key", "closed"],
+)
+def test_a_proxy_that_opens_no_websocket_is_named(
+    tmp_path: Path, answer: bytes
+) -> None:
+    with (
+        tiny_proxy(tmp_path, lambda _: answer) as bed,
+        pytest.raises(
+            BenchmarkError, match=r"ended on 127\.0\.0\.1:\d+:\nno WebSocket: "
+        ),
+        bed.client.ws_load(1, 1),
+    ):
+        pass
+
+
 H2LOAD_REPORT = """\
 Application protocol: h2
 

@@ -62,6 +62,8 @@ def test_floors_are_judged(name: str, ours: Sample, met: list[bool]) -> None:
         ("upload", sample("int3rceptor", elapsed_s=0.51, growth_mib=17), [False] * 2),
         ("idle", sample("int3rceptor", own_rss_mib=(50, 53)), [True]),
         ("idle-many", sample("int3rceptor", own_rss_mib=(50, 54)), [False]),
+        ("websocket", sample("int3rceptor", 2.0, own_cpu_s=0.59), [True]),
+        ("websocket", sample("int3rceptor", 0.1, own_cpu_s=0.61), [False]),
         ("latency", sample("int3rceptor", p99_ms=0.3), [True]),
         ("latency", sample("int3rceptor", p99_ms=0.31), [False]),
     ],
