@@ -1,8 +1,10 @@
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from benchmarks import gate
 from benchmarks.gate import (
     MARGIN,
     NAMES,
@@ -110,3 +112,30 @@ def test_a_new_record_keeps_the_margin_and_needs_no_old_one(tmp_path: Path) -> N
     assert margin_so_far(path) == 1.5
     path.write_text("{}")
     assert margin_so_far(path) == MARGIN
+
+
+def test_what_was_recorded_passes_and_what_is_dearer_than_that_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cost = measured()
+    monkeypatch.setattr(gate, "RECORDED", tmp_path / "recorded.json")
+    monkeypatch.setattr(gate, "require_tools", lambda: None)
+    monkeypatch.setattr(gate, "stage", nullcontext)
+    monkeypatch.setattr(gate, "measure", lambda _: dict(cost))
+
+    def ended(*arguments: str) -> int:
+        monkeypatch.setattr("sys.argv", ["gate", *arguments])
+        return gate.main()
+
+    assert ended() == 1  # nothing is recorded yet
+    assert ended("--record", "--margin", "1.3") == 0
+    assert ended() == 0
+    cost["h1"] *= 1.31
+    assert ended() == 1
+    assert "benchmark: dearer than recorded:\n  h1: 13.10" in capsys.readouterr().err
+    assert ended("--record") == 0
+    assert ended() == 0
+    assert read_recorded(gate.RECORDED).margin == 1.3
+    cost["hub"] *= 0.7
+    assert ended() == 0
+    assert "cheaper than recorded: hub" in capsys.readouterr().out

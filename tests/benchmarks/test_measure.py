@@ -2,7 +2,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -130,6 +130,27 @@ def test_a_child_that_still_works_is_waited_for(
             settle(process.pid)
     finally:
         stop(process)
+
+
+@pytest.mark.parametrize(("each_s", "is_quiet"), [(0.02, True), (0.04, False)])
+def test_a_crew_is_quiet_when_each_of_it_does_next_to_nothing(
+    monkeypatch: pytest.MonkeyPatch, each_s: float, is_quiet: bool
+) -> None:
+    seen = 0
+
+    def tree(root: int) -> list[measure._Stat]:
+        nonlocal seen
+        seen += 1
+        return [
+            measure._Stat(pid=pid, parent=root, cpu_s=seen * each_s, own_cpu_s=0.0)
+            for pid in (root, 2, 3, 4, 5)
+        ]
+
+    monkeypatch.setattr(measure, "_tree", tree)
+    monkeypatch.setattr(measure, "QUIET_S", 0.001)
+    monkeypatch.setattr(measure, "SETTLE_TIMEOUT_S", 0.05)
+    with nullcontext() if is_quiet else pytest.raises(BenchmarkError, match="busy"):
+        settle(1)
 
 
 def test_a_hub_that_is_not_there_is_not_taken_for_a_quiet_one(
