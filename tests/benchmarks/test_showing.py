@@ -52,7 +52,7 @@ def report() -> Report:
 
 def test_figures_replace_what_stood_between_the_marks_and_nothing_else() -> None:
     page = f"# Title\n\n{BEGIN}\nold\n{END}\n\nlast words\n"
-    once = filled(page, report())
+    once = filled(page, [report()])
     assert once.startswith(f"# Title\n\n{BEGIN}\n")
     assert once.endswith(f"{END}\n\nlast words\n")
     assert "old" not in once
@@ -61,12 +61,37 @@ def test_figures_replace_what_stood_between_the_marks_and_nothing_else() -> None
     wanted = "CPU of the proxy process <= 1/"
     assert f"| h1 | floor | {wanted}6 of mitmdump's | 1/12.0 | met |" in once
     assert f"| h1 | goal | {wanted}20 of mitmdump's | 1/12.0 | missed |" in once
-    assert filled(once, report()) == once
+    assert filled(once, [report()]) == once
+    assert "From run" not in once
+
+
+def test_of_several_reports_the_last_that_measured_a_scenario_counts() -> None:
+    first, second = report(), report()
+    first.tables["plain"] = rows([sample("int3rceptor", 3.0)])
+    second.tables["h1"] = rows([sample("int3rceptor", 2.0)])
+    second.tables["h2-1x100"] = []  # begun, and nothing came of it
+    second.facts["cpu"] = "another"
+    second.absences[0] = Absence(system="goproxy", scenario="h1", reason="busy")
+    page = filled(f"{BEGIN}\n{END}\n", [first, second])
+    h1, plain = page.index("### HTTP/1.1 in TLS, 32"), page.index("### Plain HTTP/1.1")
+    of_h1, of_plain = page[h1:plain], page[plain : page.index("### Not measured")]
+    assert "| int3rceptor | 100 | 0 | 20000 |" in of_h1
+    assert "From run 2." in of_h1
+    assert "| mitmdump |" not in of_h1
+    assert "| int3rceptor | 100 | 0 | 30000 |" in of_plain
+    assert "From run 1." in of_plain
+    assert "### HTTP/2" not in page
+    assert "- goproxy, h1: busy" in page
+    assert "squid" not in page
+    assert page.count("| h1 | floor | ") == len(
+        [each for each in second.targets if each.level == "floor"]
+    )
+    assert "Run 1:\n\n- cpu: a fast one\n\nRun 2:\n\n- cpu: another" in page
 
 
 def test_a_page_without_marks_is_refused() -> None:
     with pytest.raises(BenchmarkError, match="lacks the marks"):
-        filled("# Title\n", report())
+        filled("# Title\n", [report()])
 
 
 def test_bars_are_as_long_as_the_figures() -> None:
