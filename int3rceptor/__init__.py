@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from int3rceptor.model.flow import Flow, Upstream
     from int3rceptor.model.headers import Headers
     from int3rceptor.model.message import Request, Response
+    from int3rceptor.model.websocket import WebSocket, WebSocketMessage
 
 __all__ = (
     "Body",
@@ -53,6 +54,8 @@ __all__ = (
     "Upstream",
     "UpstreamConfig",
     "UsageError",
+    "WebSocket",
+    "WebSocketMessage",
 )
 
 _HOMES = {
@@ -66,6 +69,7 @@ _HOMES = {
     "model.flow": ("Flow", "Upstream"),
     "model.headers": ("Headers",),
     "model.message": ("Request", "Response"),
+    "model.websocket": ("WebSocket", "WebSocketMessage"),
 }  # fmt: skip
 
 

@@ -92,6 +92,10 @@ class OriginProtocolError(ProtocolError):
     status = 502
 
 
+class WebSocketError(ProtocolError):
+    """What came after a 101 is no WebSocket, or none that can be read here."""
+
+
 class OriginError(Int3rceptorError):
     """The origin could not be used.
 
@@ -206,6 +210,10 @@ class BodyCut(TransformError):
     def __init__(self, message: str, *, is_wanted: bool) -> None:
         super().__init__(message)
         self.is_wanted = is_wanted
+
+
+class MessagesCut(StreamError):
+    """A listener that must see every WebSocket message cannot: the connection ends."""
 
 
 class DecodeError(TransformError):

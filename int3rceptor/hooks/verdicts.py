@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from int3rceptor.model.flow import Upstream
 from int3rceptor.model.message import Response, format_authority
+from int3rceptor.model.websocket import Drop as Drop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -18,13 +19,6 @@ class Respond:
     """Answer the client with this; the origin is not asked (or its answer replaced)."""
 
     response: Response
-
-
-@dataclass(slots=True, frozen=True)
-class Drop:
-    """Close without an answer (HTTP/1), reset the stream (HTTP/2)."""
-
-    reason: str = ""
 
 
 @dataclass(slots=True, frozen=True)

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from int3rceptor.model.message import Informational, Request, Response
+from int3rceptor.model.websocket import WebSocket
 
 _serial = itertools.count(1)
 
@@ -153,7 +154,8 @@ class Flow:
     later ones; it is not kept. `roster` is for who dispatches the flow: whom it asks,
     from the first hook to the last. `upstream` is what a listener of on_connect decided
     for the connection that the flow came on; `rule_facts` are of the last rule that
-    listeners were asked about.
+    listeners were asked about. `websocket` is there from on_response on when the answer
+    opens one.
     """
 
     client: ClientInfo
@@ -178,6 +180,7 @@ class Flow:
     roster: object = field(default=None, repr=False, compare=False)
     bytes_up: int = 0
     bytes_down: int = 0
+    websocket: WebSocket | None = None
 
     def hosts(self) -> tuple[str, ...]:
         """Every name this flow goes by; scopes and grants match the strictest.

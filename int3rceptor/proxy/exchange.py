@@ -40,6 +40,7 @@ from int3rceptor.proxy.session import Session
 from int3rceptor.proxy.tunnel import relay
 from int3rceptor.proxy.upstream.answer import Origin, origin_of
 from int3rceptor.proxy.upstream.origins import Origins
+from int3rceptor.proxy.websocket import open_websocket, relay_messages
 
 log = logging.getLogger("int3rceptor.proxy")
 
@@ -123,10 +124,15 @@ class Exchanges:
             self._keeper.begin(flow)
 
     async def relay(self, flow: Flow, client: ByteStream, origin: ByteStream) -> None:
-        """After a 101, or for a tunnel: pass bytes on unread, then record the flow."""
+        """After a 101, or for a tunnel: pass bytes on, then record the flow. They are
+        unread, unless someone follows the messages of a WebSocket."""
         self._announce(flow)
+        websocket = flow.websocket
         try:
-            await relay(flow, client, origin)
+            if websocket is None or not websocket.followers:
+                await relay(flow, client, origin)
+            else:
+                await relay_messages(flow, websocket, client, origin)
         finally:
             await self.capture(flow)
 
@@ -213,6 +219,8 @@ class Exchanges:
 
     async def _ask_about_answer(self, flow: Flow, client: Responder) -> None:
         """on_response; _Replaced when the client has another answer by then."""
+        if flow.response is not None and flow.response.status == 101:
+            flow.websocket = open_websocket(flow)
         verdict = await self._hooks.dispatch(RESPONSE, flow)
         if verdict is not None:
             await self._apply(verdict, flow, client, is_answer=True)

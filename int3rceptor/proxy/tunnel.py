@@ -1,6 +1,8 @@
-"""A blind relay between two streams, with half-close and back-pressure both ways."""
+"""A relay between two streams, with half-close and back-pressure both ways."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from typing import Protocol
 
 from int3rceptor.errors import StreamError, StreamTimeout
 from int3rceptor.model.flow import Flow
@@ -9,7 +11,21 @@ from int3rceptor.net.tasks import Tasks
 from int3rceptor.proxy.limits import TUNNEL_IDLE_S
 
 
-async def relay(flow: Flow, client: ByteStream, origin: ByteStream) -> None:
+class Passage(Protocol):
+    """What the bytes of one direction pass through."""
+
+    def take(self, data: bytes) -> AsyncIterator[bytes]:
+        """What goes on now that these have come; b"" has come at their end."""
+        ...
+
+
+async def relay(
+    flow: Flow,
+    client: ByteStream,
+    origin: ByteStream,
+    up: Passage | None = None,
+    down: Passage | None = None,
+) -> None:
     """Pass bytes until both directions have ended; counted in `flow`.
 
     The end of one direction is passed on as such, where the streams can say it. Both
@@ -17,9 +33,11 @@ async def relay(flow: Flow, client: ByteStream, origin: ByteStream) -> None:
     """
     tasks = Tasks(f"tunnel {flow.id}")
     try:
-        up = tasks.spawn(_pump(flow, client, origin, is_up=True), "up")
-        down = tasks.spawn(_pump(flow, origin, client, is_up=False), "down")
-        await asyncio.wait((up, down))
+        pumps = (
+            tasks.spawn(_pump(flow, client, origin, up, is_up=True), "up"),
+            tasks.spawn(_pump(flow, origin, client, down, is_up=False), "down"),
+        )
+        await asyncio.wait(pumps)
     finally:
         await tasks.close()
         await origin.aclose()
@@ -27,7 +45,12 @@ async def relay(flow: Flow, client: ByteStream, origin: ByteStream) -> None:
 
 
 async def _pump(
-    flow: Flow, source: ByteStream, sink: ByteStream, *, is_up: bool
+    flow: Flow,
+    source: ByteStream,
+    sink: ByteStream,
+    passage: Passage | None,
+    *,
+    is_up: bool,
 ) -> None:
     try:
         while data := await _read(flow, source):
@@ -35,8 +58,13 @@ async def _pump(
                 flow.bytes_up += len(data)
             else:
                 flow.bytes_down += len(data)
+            if passage is not None:
+                await _pass(data, passage, sink)
+                continue
             sink.write(data)
             await sink.drain(TUNNEL_IDLE_S)
+        if passage is not None:
+            await _pass(b"", passage, sink)
     except StreamError as error:
         flow.error = flow.error or str(error)
         source.abort()
@@ -44,6 +72,12 @@ async def _pump(
         return
     if not sink.send_eof():
         await sink.aclose()
+
+
+async def _pass(data: bytes, passage: Passage, sink: ByteStream) -> None:
+    async for piece in passage.take(data):
+        sink.write(piece)
+        await sink.drain(TUNNEL_IDLE_S)
 
 
 async def _read(flow: Flow, source: ByteStream) -> bytes:
