@@ -68,6 +68,8 @@ def flow_shape(row: FlowRow, record: FlowRecord, *, is_raw: bool) -> Shape:
         "plugins": [msgspec.structs.asdict(one) for one in record.plugins],
         "bytes_up": record.bytes_up,
         "bytes_down": record.bytes_down,
+        "messages_up": record.messages_up,
+        "messages_down": record.messages_down,
         "is_redacted": record.is_redacted,
     }
 

@@ -91,6 +91,9 @@ def summary(
     if record.kind == "tunnel":
         up, down = size(record.bytes_up), size(record.bytes_down)
         yield f"Relayed: {up} to the origin, {down} to the client"
+    if record.messages_up or record.messages_down:
+        sent = f"{record.messages_up} from the client"
+        yield f"Messages: {sent}, {record.messages_down} from the origin"
     yield from _remarks(row, record, explains)
 
 

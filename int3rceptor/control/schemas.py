@@ -231,6 +231,10 @@ class FlowDetail(FlowSummary):
     )
     bytes_up: int = Field(description="Relayed to the origin, of tunnels.")
     bytes_down: int = Field(description="Relayed to the client, of tunnels.")
+    messages_up: int = Field(
+        description="Messages of a WebSocket from the client, if anyone was shown them."
+    )
+    messages_down: int = Field(description="The same from the origin.")
     is_redacted: bool = Field(
         description="A listener of on_capture changed what is kept."
     )

@@ -92,6 +92,8 @@ def detail(row: FlowRow, record: FlowRecord, kept_bytes: tuple[int, int]) -> Flo
         plugins=[PluginCalls(**msgspec.structs.asdict(one)) for one in record.plugins],
         bytes_up=record.bytes_up,
         bytes_down=record.bytes_down,
+        messages_up=record.messages_up,
+        messages_down=record.messages_down,
         is_redacted=record.is_redacted,
     )
 

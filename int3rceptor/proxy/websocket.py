@@ -162,9 +162,7 @@ class _Passage:
         if direction is None:
             return data
         if not direction.can_go_unread:
-            raise MessagesCut(
-                f"messages were changed, and what {who} sends now is {why}"
-            )
+            raise MessagesCut(f"messages were changed, and then came {why}")
         return direction.rest() or data
 
 

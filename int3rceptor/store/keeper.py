@@ -72,7 +72,7 @@ class Keeper:
         asked, answered = request.body, response.body
         times, client, origin = flow.times, flow.client, flow.origin
         started = times.started
-        host = client.connect_host
+        host, websocket = client.connect_host, flow.websocket
         return FlowRecord(  # by position: by name it takes twice as long
             flow.id,
             "http" if flow.kind is _HTTP else flow.kind.value,
@@ -96,6 +96,8 @@ class Keeper:
             _changes(flow) if flow.changes else _NO_CHANGES,
             flow.tags, flow.rule, flow.bytes_up, flow.bytes_down, flow.is_redacted,
             _plugins(flow) if flow.plugins else _NO_PLUGINS,
+            0 if websocket is None else websocket.up,
+            0 if websocket is None else websocket.down,
         )  # fmt: skip
 
     def _body(self, flow: Flow, side: str, body: Body) -> BodyRecord:

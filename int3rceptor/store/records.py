@@ -67,7 +67,8 @@ class FlowRecord(msgspec.Struct, array_like=True, frozen=True):
     HTTP/1 heads are byte for byte; HTTP/2 heads are one decoded field a line, the
     pseudo fields first (`:method: GET`). b"" where a head did not pass. `created` is in
     seconds since the epoch; `head_s` and `total_s` count from then (0.0: not reached).
-    `changes` are (hook point, author, what) in order.
+    `changes` are (hook point, author, what) in order. `messages_up` and `_down` are
+    those of a WebSocket that listeners were shown, from the client and from the origin.
     """
 
     id: int
@@ -104,6 +105,8 @@ class FlowRecord(msgspec.Struct, array_like=True, frozen=True):
     bytes_down: int
     is_redacted: bool
     plugins: list[PluginFacts] = []
+    messages_up: int = 0
+    messages_down: int = 0
 
 
 class BodyPiece(msgspec.Struct, array_like=True, frozen=True):

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from int3rceptor.cli import flows as command
 from int3rceptor.cli.flow_options import flows_dir, moment
@@ -25,7 +26,11 @@ FLOWS = [
     ),
     a_record(2, host="api.example.com", method="POST", status=404, tags=["slow"]),
     a_record(3, host="evil.test", content=b"\x1b[2Jcleared\n", status=500),
-    a_record(4, host="bytes.test", content=bytes(range(256)), head=b""),
+    replace(
+        a_record(4, host="bytes.test", content=bytes(range(256)), head=b""),
+        messages_up=12,
+        messages_down=1,
+    ),
 ]
 
 
@@ -138,6 +143,8 @@ def test_show_lets_nobody_drive_the_terminal(
     assert "\x1b" not in shown
     assert "# 256 B that are no text; --body response -o FILE saves them" in shown
     assert "00000010  10 11 12" in shown
+    assert shown.count("Messages: ") == 1
+    assert "\nMessages: 12 from the client, 1 from the origin\n" in shown
 
 
 def test_show_raw_is_byte_for_byte(

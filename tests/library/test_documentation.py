@@ -14,6 +14,7 @@ from int3rceptor import Config, Proxy
 from tests.support.examples import running_example
 from tests.support.origin_tls import OriginTls
 from tests.support.ways import WAYS, an_origin, httpx_through
+from tests.support.websockets_ends import client_of, echo_origin
 
 PLAIN, TLS_H1, TLS_H2 = WAYS
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "library.md"
@@ -77,3 +78,15 @@ async def test_a_piece(
 def test_there_are_pieces() -> None:
     assert len(PIECES) > 5
     assert any("transform(" in piece for piece in PIECES)
+
+
+async def test_the_piece_about_messages(config: Config) -> None:
+    (piece,) = (one for one in PIECES if "websocket.transform(" in one)
+    names = {name: getattr(int3rceptor, name) for name in int3rceptor.__all__}
+    async with echo_origin() as origin, Proxy(config) as proxy:
+        eval(compiled(piece), {**names, "proxy": proxy})  # noqa: S307  # as above
+        async with client_of(origin.url, proxy.url, proxy.ca_path) as client:
+            for one in ("damn it", b"noise", b"data"):
+                await client.send(one)
+            assert [await client.recv(), await client.recv()] == ["**** it", b"data"]
+    assert origin.received == ["**** it", b"data"]

@@ -21,6 +21,7 @@ from int3rceptor.model.flow import (
 )
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Informational, Request, Response
+from int3rceptor.model.websocket import WebSocket
 from int3rceptor.store import keeper as keeper_module
 from int3rceptor.store.framing import BODY, FLOW, read_records
 from int3rceptor.store.journal import Journal
@@ -34,6 +35,7 @@ from int3rceptor.store.records import (
     TlsFacts,
     decode_flow,
     decode_piece,
+    encode,
 )
 from int3rceptor.store.segment import JOURNAL_FOLDER
 from int3rceptor.store.trouble import RETRY_MAX_S
@@ -281,6 +283,19 @@ def test_a_tunnel(kept: Kept) -> None:
 
     assert record.kind == "tunnel"
     assert (record.bytes_up, record.bytes_down) == (5, 7)
+
+
+def test_the_messages_of_a_websocket_are_counted(kept: Kept) -> None:
+    flow = flow_with()
+    assert (kept.keep(flow).messages_up, kept.keep(flow).messages_down) == (0, 0)
+    flow.websocket = WebSocket(up=3, down=4)
+    record = kept.keep(flow)
+
+    assert (record.messages_up, record.messages_down) == (3, 4)
+    older = msgspec.structs.astuple(record)[:-2]  # of a release without these two
+    assert decode_flow(encode(older)) == msgspec.structs.replace(
+        record, messages_up=0, messages_down=0
+    )
 
 
 def test_numbers_rise(kept: Kept) -> None:

@@ -3,10 +3,12 @@
 `websockets` makes the frames; `wsproto` reads them.
 """
 
+import itertools
 from collections.abc import Sequence
 
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
+from wsproto.extensions import Extension
 from wsproto.extensions import PerMessageDeflate as ReadDeflate
 from wsproto.frame_protocol import FrameProtocol
 from wsproto.frame_protocol import Opcode as ReadOpcode
@@ -53,8 +55,8 @@ class Sender:
         data = message.encode() if isinstance(message, str) else message
         opcode = Opcode.TEXT if isinstance(message, str) else Opcode.BINARY
         places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-        frames = []
-        for start, end in zip(places, places[1:], strict=False):
+        frames: list[bytes] = []
+        for start, end in itertools.pairwise(places):
             is_last = len(frames) == len(places) - 2
             one = Frame(opcode, data[start:end], fin=is_last)
             frames.append(self.frame(one, is_plain=is_plain))
@@ -71,7 +73,7 @@ class Receiver:
 
     def __init__(self, extensions: Extensions, *, is_client: bool) -> None:
         side = extensions.client if is_client else extensions.server
-        found = []
+        found: list[Extension] = []
         if extensions.is_deflated:
             deflate = ReadDeflate(
                 client_no_context_takeover=side.forgets,
@@ -83,27 +85,25 @@ class Receiver:
             found.append(deflate)
         # Who reads what a client sends is the server.
         self._protocol = FrameProtocol(client=not is_client, extensions=found)
-        self._parts: list[Message] = []
+        self._text = ""
+        self._data = b""
         self.messages: list[Message] = []
-        self.controls: list[bytes] = []
+        self.pings: list[bytes] = []
 
     def receive(self, data: bytes) -> None:
         """Bytes of the other end."""
         self._protocol.receive_bytes(data)
         for frame in self._protocol.received_frames():
-            if frame.opcode.iscontrol():
-                assert isinstance(frame.payload, bytes | bytearray | tuple)
-                self.controls.append(
-                    b"close" if frame.opcode is ReadOpcode.CLOSE else frame.payload
-                )
+            payload = frame.payload
+            assert not isinstance(payload, tuple)  # a close
+            if isinstance(payload, str):
+                self._text += payload
+            elif frame.opcode is ReadOpcode.PING:
+                self.pings.append(bytes(payload))
                 continue
-            self._parts.append(frame.payload)
+            else:
+                self._data += bytes(payload)
             if frame.frame_finished and frame.message_finished:
-                first = self._parts[0]
-                joined = (
-                    "".join(self._parts)
-                    if isinstance(first, str)
-                    else b"".join(self._parts)
-                )
-                self.messages.append(joined)
-                self._parts = []
+                is_text = frame.opcode is ReadOpcode.TEXT
+                self.messages.append(self._text if is_text else self._data)
+                self._text, self._data = "", b""

@@ -1,5 +1,6 @@
 """One direction of a WebSocket, between ends that other libraries play."""
 
+import itertools
 import zlib
 from collections.abc import Callable, Iterable
 
@@ -102,7 +103,7 @@ a_frame_plan = st.tuples(
 
 def split(data: bytes, cuts: list[int]) -> list[bytes]:
     places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in itertools.pairwise(places)]
 
 
 # Unchanged
@@ -118,7 +119,7 @@ def test_any_split_gives_the_same_messages_and_bytes(
     plans: list[tuple[Message, list[int], bool, bool]],
     cuts: list[int],
     extensions: Extensions,
-    is_client: bool,  # noqa: FBT001
+    is_client: bool,
 ) -> None:
     sender = Sender(extensions, is_client=is_client)
     sent = b""
@@ -137,7 +138,7 @@ def test_any_split_gives_the_same_messages_and_bytes(
 @of_all_kinds
 def test_byte_by_byte(extensions: Extensions, *, is_client: bool) -> None:
     sender = Sender(extensions, is_client=is_client)
-    sent = b"".join(sender.message("häßlich" * 40, [3, 100]) + [sender.ping(b"?")])
+    sent = b"".join([*sender.message("häßlich" * 40, [3, 100]), sender.ping(b"?")])
     middle = Middle(extensions, is_client=is_client)
     for place in range(len(sent)):
         middle.receive(sent[place : place + 1])
@@ -170,7 +171,7 @@ def test_a_ping_does_not_wait_for_the_message_around_it() -> None:
 def test_the_other_end_reads_what_was_made_of_each(
     plans: list[tuple[tuple[Message, list[int], bool, bool], Answer]],
     extensions: Extensions,
-    is_client: bool,  # noqa: FBT001
+    is_client: bool,
 ) -> None:
     side = extensions.client
     # Nobody's zlib makes a window of 8 bits; one of 9 that only repeats itself is one.
@@ -403,7 +404,7 @@ def test_closes_that_pass(code: int) -> None:
 
 
 @given(st.lists(st.binary(max_size=40), max_size=6), st.booleans())
-def test_no_bytes_break_it(pieces: list[bytes], is_client: bool) -> None:  # noqa: FBT001
+def test_no_bytes_break_it(pieces: list[bytes], is_client: bool) -> None:
     middle = Middle(deflated(), is_client=is_client)
     try:
         for piece in pieces:
@@ -427,9 +428,7 @@ def test_no_bytes_break_it(pieces: list[bytes], is_client: bool) -> None:  # noq
             Extensions(is_deflated=True, server=Side(forgets=True)),
         ),
         (
-            [
-                'permessage-deflate;client_max_window_bits="9" ; server_max_window_bits=8'
-            ],
+            ['permessage-deflate;client_max_window_bits="9"; server_max_window_bits=8'],
             Extensions(is_deflated=True, client=Side(9), server=Side(8)),
         ),
     ],
