@@ -11,6 +11,7 @@ import ssl
 import sys
 import time
 from collections import deque
+from collections.abc import Iterator
 from typing import cast
 
 import uvloop
@@ -111,7 +112,7 @@ class Conversation(asyncio.Protocol):
         self.open.set_result(None)
         return rest
 
-    def _echoed(self, messages: list[bytes]) -> None:
+    def _echoed(self, messages: Iterator[bytes]) -> None:
         now = time.perf_counter()
         batch, missing = self._batch, self._missing
         for message in messages:

@@ -7,6 +7,7 @@ message needs (lengths of 64 bits, fragments, extensions, other opcodes) is an e
 import base64
 import hashlib
 import os
+from collections.abc import Iterator
 
 from benchmarks.measure import BenchmarkError
 
@@ -55,10 +56,10 @@ class Messages:
         self._mask_bit = MASKED if are_masked else 0
         self._received = b""
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """The messages that are whole now; what no echo needs is a BenchmarkError."""
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The messages that are whole now; BenchmarkError at what no echo needs, after
+        those before it."""
         received = self._received + data if self._received else data
-        found: list[bytes] = []
         begin, end = 0, len(received)
         while end - begin >= 2:
             payload_at, size = self._sized(received, begin)
@@ -68,10 +69,9 @@ class Messages:
             payload = received[payload_at:next_at]
             if self._mask_bit:
                 payload = _mask(payload, received[payload_at - 4 : payload_at])
-            found.append(payload)
+            yield payload
             begin = next_at
         self._received = received[begin:]
-        return found
 
     def _sized(self, received: bytes, begin: int) -> tuple[int, int]:
         """Where the payload of the frame at `begin` starts, and its size."""

@@ -45,12 +45,10 @@ class Echo(asyncio.Protocol):
         if self._messages is None or not data:
             return
         try:
-            messages = self._messages.feed(data)
+            for message in self._messages.feed(data):
+                transport.write(frame(message))  # in a record of its own, as it came
         except BenchmarkError:
             transport.abort()  # whoever sent that misses its answer, and says so
-            return
-        for message in messages:  # each in a record of its own, as if it came alone
-            transport.write(frame(message))
 
     def _shaken_hands(self, transport: asyncio.Transport, data: bytes) -> bytes:
         """What follows the request's head, if it has ended and was a handshake."""

@@ -140,36 +140,60 @@ class Dispatcher:
         listeners = flow.roster.at[point]
         return any(one.needs_body and _applies(one, flow) for one in listeners)
 
-    async def dispatch(self, point: HookPoint, flow: Flow) -> Answer:
-        """Ask each listener in turn; the first verdict that ends the asking, or None.
+    def ask(self, point: HookPoint, flow: Flow) -> Awaitable[Answer] | None:
+        """Ask each listener in turn. None at once when nobody ended the asking and
+        there was nothing to wait for, as it is nearly always; else what gives the
+        first verdict that ends it, or None.
 
-        Delays and holds are waited for here. Every change and every ending verdict is
+        Delays and holds are waited for there. Every change and every ending verdict is
         recorded in the flow with its author.
         """
         roster = flow.roster
         if type(roster) is not Roster:
             roster = flow.roster = self._roster
-        for listener in roster.at[point]:
+        rest = iter(roster.at[point])
+        for listener in rest:
             asked = self._ask(listener, flow)
-            if asked is None:
-                continue
-            verdict = await asked
-            if isinstance(verdict, Delay):
-                # Not min(max()): that lets NaN through, and a sleep of NaN never ends.
-                wanted = verdict.seconds
-                seconds = min(wanted, MAX_DELAY_S) if wanted > 0 else 0.0
-                flow.record(point.value, listener.name, f"delayed by {seconds:g} s")
-                await self._sleep(seconds)
-                continue
-            if isinstance(verdict, Upstream):
-                flow.upstream = replace(verdict, author=listener.name)
-                flow.record(point.value, listener.name, describe(verdict))
-                continue
-            if verdict is not None:
-                if not listener.records_itself:
-                    flow.record(point.value, listener.name, describe(verdict))
-                return verdict
+            if asked is not None:
+                return self._go_on(asked, listener, flow, rest)
         return None
+
+    async def dispatch(self, point: HookPoint, flow: Flow) -> Answer:
+        """`ask`, for those who wait in any case."""
+        asked = self.ask(point, flow)
+        return None if asked is None else await asked
+
+    async def _go_on(
+        self,
+        asked: Awaitable[Answer] | None,
+        listener: Listener,
+        flow: Flow,
+        rest: Iterator[Listener],
+    ) -> Answer:
+        """From a listener that is waited for, or that answered, on to the rest."""
+        while True:
+            verdict = None if asked is None else await asked
+            if isinstance(verdict, Delay):
+                await self._delay(verdict, listener, flow)
+            elif isinstance(verdict, Upstream):
+                flow.upstream = replace(verdict, author=listener.name)
+                flow.record(listener.point.value, listener.name, describe(verdict))
+            elif verdict is not None:
+                if not listener.records_itself:
+                    flow.record(listener.point.value, listener.name, describe(verdict))
+                return verdict
+            following = next(rest, None)
+            if following is None:
+                return None
+            listener = following
+            asked = self._ask(listener, flow)
+
+    async def _delay(self, verdict: Delay, listener: Listener, flow: Flow) -> None:
+        # Not min(max()): that lets NaN through, and a sleep of NaN never ends.
+        wanted = verdict.seconds
+        seconds = min(wanted, MAX_DELAY_S) if wanted > 0 else 0.0
+        flow.record(listener.point.value, listener.name, f"delayed by {seconds:g} s")
+        await self._sleep(seconds)
 
     def _ask(
         self, listener: Listener, flow: Flow, *, is_body_read: bool = False

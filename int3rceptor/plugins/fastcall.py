@@ -168,9 +168,10 @@ class FastMaker:
         whatever a host function might raise is kept for after the call, because an
         exception must not cross the engine's frames.
         """
-        count, function = len(one.params), one.call
-        slots_at = _SlotsAt(ctypes.c_uint32 * (_SLOTS * max(count, 1)))
-        numbers = struct.Struct("=" + "I12x" * count).unpack_from
+        function = one.call
+        slots_at = _SlotsAt(ctypes.c_uint32 * (_SLOTS * max(len(one.params), 1)))
+        # As large as the slots: `unpack_from` takes longer for its own arguments.
+        numbers = struct.Struct("=" + ("I12x" * len(one.params) or "16x")).unpack
         has_result, is_wide = bool(one.result), one.result == "i64"
 
         def callback(_env: object, _caller: object, args: int, _n: int) -> int:

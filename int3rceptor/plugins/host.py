@@ -12,7 +12,7 @@ from types import MethodType
 from typing import TYPE_CHECKING
 
 from int3rceptor.hooks.changes import Before, Edited, looks, looks_before
-from int3rceptor.hooks.points import HookPoint
+from int3rceptor.hooks.points import CAPTURE, RESPONSE, HookPoint
 from int3rceptor.hooks.verdicts import Drop, Respond, Verdict
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.headers import Headers
@@ -89,12 +89,9 @@ class HostBudget:
     bytes: int
 
 
-_WITH_RESPONSE = frozenset(
-    (HookPoint.RESPONSE, HookPoint.CAPTURE, Extra.RESPONSE_CHUNK)
-)
-
 # To look a member up on its class costs as much as what a host function does.
 _TOO_LARGE, _BAD_POINTER = Status.TOO_LARGE, Status.BAD_POINTER
+_RESPONSE_CHUNK = Extra.RESPONSE_CHUNK
 
 
 class Host:
@@ -176,7 +173,7 @@ class Host:
         self.flow = flow
         if flow is None:
             self.message = None
-        elif point in _WITH_RESPONSE:
+        elif point is RESPONSE or point is CAPTURE or point is _RESPONSE_CHUNK:
             self.message = flow.response
         else:
             self.message = flow.request
@@ -196,8 +193,6 @@ class Host:
         """
         point = self.point
         self.point = self.flow = self.message = self.chunk = None
-        if outcome == 0 and not self.is_marked:
-            return None  # the usual end, without the work below
         self.is_marked = False
         if self.endings:
             endings, self.endings = self.endings, []

@@ -190,8 +190,11 @@ class PluginInstance:
         except BaseException:
             self._interrupted()
             raise
+        if outcome == 0 and not host.is_marked:  # the usual end: nothing to see to
+            host.point = host.flow = host.message = host.chunk = None
+            return None
         result = host.finish(outcome)
-        if result is not None and type(result) is Fault and result.kind not in _INTACT:
+        if type(result) is Fault and result.kind not in _INTACT:
             self._drop()
         return result
 

@@ -7,6 +7,7 @@ calls returns to it; nothing calls upward.
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable
 from functools import partial
 from typing import Protocol
 
@@ -149,9 +150,10 @@ class Exchanges:
         if flow.response is not None:
             flow.bytes_down += flow.response.body.passed
         is_wanted = True
-        if self._hooks.is_heard(CAPTURE, flow):
+        asked = self._hooks.ask(CAPTURE, flow)
+        if asked is not None:
             try:
-                verdict = await self._hooks.dispatch(CAPTURE, flow)
+                verdict = await asked
             except asyncio.CancelledError:
                 # Who was interrupted is asked again, and the flow is kept after that.
                 flow.times.ended = 0.0
@@ -173,7 +175,8 @@ class Exchanges:
             verdict = await self._admit(flow, session)
         if verdict is None and self._hooks.is_heard(REQUEST, flow):
             self._ask_for_body(flow, client)
-            verdict = await self._hooks.dispatch(REQUEST, flow)
+            if (asked := self._hooks.ask(REQUEST, flow)) is not None:
+                verdict = await asked
         if verdict is not None:
             await self._apply(verdict, flow, client)
             return None
@@ -186,9 +189,11 @@ class Exchanges:
         )
         flow.times.response_head = time.monotonic()
         flow.response, flow.origin = answer.response, answer.info
+        if answer.response.status == 101:
+            flow.websocket = open_websocket(flow)
         try:
-            if self._hooks.is_heard(RESPONSE, flow):
-                await self._ask_about_answer(flow, client)
+            if (asked := self._hooks.ask(RESPONSE, flow)) is not None:
+                await self._judge_answer(asked, flow, client)
             await self._respond(flow, client, flow.response)
             await answer.settle()
         except BaseException:
@@ -217,11 +222,11 @@ class Exchanges:
             request.headers.remove("expect")
             client.informational(Informational(status=100, reason=b"Continue"))
 
-    async def _ask_about_answer(self, flow: Flow, client: Responder) -> None:
-        """on_response; _Replaced when the client has another answer by then."""
-        if flow.response is not None and flow.response.status == 101:
-            flow.websocket = open_websocket(flow)
-        verdict = await self._hooks.dispatch(RESPONSE, flow)
+    async def _judge_answer(
+        self, asked: Awaitable[Verdict | None], flow: Flow, client: Responder
+    ) -> None:
+        """What on_response says; _Replaced when the client has another answer then."""
+        verdict = await asked
         if verdict is not None:
             await self._apply(verdict, flow, client, is_answer=True)
             raise _Replaced

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import ssl
 import subprocess
 import sys
@@ -71,7 +72,7 @@ def test_messages_arrive_whole_however_they_are_cut(
 )
 def test_what_is_no_echo_is_refused(sent: str) -> None:
     with pytest.raises(BenchmarkError, match="not a whole text message"):
-        Messages(are_masked=False).feed(bytes.fromhex(sent))
+        list(Messages(are_masked=False).feed(bytes.fromhex(sent)))
 
 
 def test_a_message_that_has_no_short_length_is_refused() -> None:
@@ -181,7 +182,8 @@ def broken_echo(folder: Path, change: str) -> Iterator[Client]:
     ("change", "good", "reason"),
     [
         ("real(payload[::-1])", 4, "not the echo of"),
-        ("real(payload) * 2", 5, "not the echo of"),
+        # Which of the two depends on whether the next one was sent by then.
+        ("real(payload) * 2", 5, "not the echo of|that nobody sent"),
         ("b''", 4, "not the echo of"),
         ("real(payload, b'abcd')", 4, "not a whole text message"),
         ("bytes((0x88, 0))", 4, "not a whole text message"),
@@ -195,5 +197,5 @@ def test_what_is_not_the_echo_is_an_error(
         result = load.run(20)
         again = load.run(3)
     assert (result.requests, result.errors) == (good, 20 - good)
-    assert reason in result.error_texts[0]
+    assert re.search(reason, result.error_texts[0])
     assert (again.requests, again.errors) == (0, 3)
