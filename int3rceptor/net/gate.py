@@ -30,10 +30,12 @@ class Gate:
 
     def wait(self, timeout_s: float) -> Awaitable[None]:
         """Wait; StreamTimeout after `timeout_s`, or what `fail` was given."""
-        if self.is_awaited:
+        future = self._future
+        if future is not None and not future.done():
             raise RuntimeError("a second coroutine waits on the same stream")
-        self._future = future = self._loop.create_future()
-        self._expires = expires = self._loop.time() + timeout_s
+        loop = self._loop
+        self._future = future = loop.create_future()
+        self._expires = expires = loop.time() + timeout_s
         if self._timer is None or self._timer_at > expires:
             self._arm()
         return future

@@ -70,6 +70,10 @@ class ByteStream(ABC):
     def is_usable(self) -> bool:
         """False once the peer has finished or the connection is gone."""
 
+    def is_quiet(self) -> bool:
+        """Whether it is usable, and nothing waits to be read."""
+        return self.is_usable and not self.has_unread
+
     @property
     @abstractmethod
     def has_unread(self) -> bool:

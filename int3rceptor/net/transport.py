@@ -114,15 +114,15 @@ class TransportStream(asyncio.Protocol, ByteStream):
         self._on_lost = callback
 
     async def read(self, timeout_s: float) -> bytes:
-        if not self._chunks:
+        chunks = self._chunks
+        if not chunks:
             if self._at_eof:
                 return b""
             if self._is_lost or self._is_aborted:
                 raise self._lost()
             await self._readable.wait(timeout_s)
-            if not self._chunks:
+            if not chunks:
                 return b""
-        chunks = self._chunks
         if len(chunks) == 1 or len(chunks[0]) >= LARGE_BYTES:
             data = chunks.pop(0)
         else:
@@ -216,6 +216,10 @@ class TransportStream(asyncio.Protocol, ByteStream):
     @property
     def is_usable(self) -> bool:
         return not (self._is_lost or self._is_closing or self._at_eof)
+
+    def is_quiet(self) -> bool:
+        is_ending = self._is_lost or self._is_closing or self._at_eof
+        return not (is_ending or self._chunks)
 
     @property
     def has_unread(self) -> bool:

@@ -80,7 +80,7 @@ class H1Client(H1Connection):
 
     def whole_request(self, request: Request) -> bytes | None:
         """What `head` and `whole` would give for it, when it is plain. None when it is
-        anything else: nothing is begun then."""
+        anything else: nothing is begun then. One with credentials is not plain."""
         if self._engine is not None or self._ours.stage is not IDLE:
             return None
         plain = plain_request_head(request)
@@ -97,7 +97,8 @@ class H1Client(H1Connection):
         last byte one plain answer, whose head is known: the answer. The connection is
         ready for another exchange then, as after `next_cycle`.
 
-        None when it is anything else, or not all that is here: nothing is taken then.
+        None when it is anything else (such as one that asks for credentials), or not
+        all that is here: nothing is taken then.
         """
         end = data.find(b"\r\n\r\n", 0, MAX_KNOWN_BLOCK_BYTES) + 4
         known = known_response(data[:end])

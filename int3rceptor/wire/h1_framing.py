@@ -269,7 +269,8 @@ def _judge_answered(head: bytes) -> Block:
     if length is not None and may_have_body("GET", status):
         block.counted = length
         is_kept = b"close" not in block.framing.options
-        block.is_plain = is_kept and version == "HTTP/1.1"
+        is_open = b"www-authenticate" not in block.steering
+        block.is_plain = is_kept and is_open and version == "HTTP/1.1"
     _responses.remember(head, block, lines, len(head))
     return block
 

@@ -84,7 +84,9 @@ _NAMES = {
     b"transfer-encoding": b"Transfer-Encoding",
 }
 _METHODS_WITH_MORE = _METHODS_WITH_CONTENT | {"CONNECT"}
-_ASKS_FOR_MORE = frozenset((b"te", b"upgrade", b"content-length", b"transfer-encoding"))
+_ASKS_FOR_MORE = frozenset(
+    (b"authorization", b"content-length", b"te", b"transfer-encoding", b"upgrade")
+)
 _SAID_ANEW = frozenset((b"te", b"upgrade"))
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 _ALWAYS_DROPPED = HOP_BY_HOP | _FRAMING

@@ -13,6 +13,7 @@ from int3rceptor.errors import (
 from int3rceptor.model.body import Body
 from int3rceptor.model.message import Request
 from int3rceptor.proxy.upstream.h1_client import H1Exchange, H1Origin
+from int3rceptor.wire.h1_framing import judge_request
 from tests.support.fake_stream import FakeStream
 from tests.support.patience import PATIENT_S
 from tests.support.pool import Deadlines
@@ -74,6 +75,23 @@ async def test_one_exchange_after_the_other(bench: Bench) -> None:
         assert (await asking).response.body.content == b"ok"
 
     assert bench.home.told == ["release"] * 3
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_an_answer_that_was_seen_before_binds_as_any_other(
+    bench: Bench, method: str
+) -> None:
+    connection = bench.connect()
+    raw = b"%b /p HTTP/1.1\r\nHost: a.test\r\nAuthorization: NTLM a\r\n\r\n"
+    with_credentials = request(method)
+    head, _ = judge_request(raw % method.encode(), "https")
+    with_credentials.headers = head.headers
+    for what in (request(), with_credentials):
+        asking = await bench.ask(connection, what)
+        bench.stream.arrive(OK)
+        await asking
+
+    assert bench.home.told == ["release", "bound", "release"]
 
 
 async def test_a_streamed_answer_is_over_at_its_end(bench: Bench) -> None:

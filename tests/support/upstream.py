@@ -21,6 +21,9 @@ class Home:
     def release(self, connection: object) -> None:
         self.told.append("release")
 
+    def bound(self, connection: object) -> None:
+        self.told.append("bound")
+
     def discard(self, connection: object) -> None:
         self.told.append("discard")
 

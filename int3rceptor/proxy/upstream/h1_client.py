@@ -123,7 +123,7 @@ class H1Origin:
     def is_usable(self) -> bool:
         """Whether it can carry one more exchange: open, and silent (an origin that
         sends bytes nobody asked for has lost its framing)."""
-        return self.stream.is_usable and not self.stream.has_unread
+        return self.stream.is_quiet()
 
     def finished(self) -> None:
         """The exchange is over, in both directions."""
@@ -173,7 +173,7 @@ class H1Exchange:
         self._request = request
         self._tasks: Tasks | None = None  # most requests have no body to upload
         self._upload_error: Int3rceptorError | None = None
-        self._is_request_sent = False
+        self._is_request_sent = self._is_plain = False
         self._sent_at = 0.0
         self._is_response_whole = False
         self._is_continue_owed = False
@@ -189,7 +189,7 @@ class H1Exchange:
         whole = codec.whole_request(request)
         if whole is not None:
             stream.write(whole)
-            self._is_request_sent = True  # now, so that no answer is waited for longer
+            self._is_request_sent = self._is_plain = True
             return
         body = request.body
         start = codec.head(request)
@@ -273,12 +273,13 @@ class H1Exchange:
             data = await self.read()
 
     def take_whole(self, response: Response) -> None:
-        """Take an answer that is here to its end, and was all that was here."""
-        connection, self.response = self._connection, response
-        if is_bound(self._request.headers, response.headers):
-            connection.bind(self._owner)
+        """Take an answer that is here to its end, and was all that was here. It asks
+        for no credentials, and a plain request has none."""
+        self.response = response
+        if not self._is_plain and is_bound(self._request.headers, response.headers):
+            self._connection.bind(self._owner)
         self._is_response_whole = self._is_over = True
-        connection.free()
+        self._connection.free()
 
     def receive(self, head: ResponseHead) -> None:
         """Take the final head, and the body if it is small and here."""

@@ -140,7 +140,7 @@ class Pool:
 
     def release(self, connection: H1Origin) -> None:
         """An HTTP/1.1 connection is free again."""
-        if not connection.is_usable:
+        if not connection.stream.is_quiet():
             connection.close()
             return
         connection.idle_since = self._loop.time()
@@ -221,7 +221,7 @@ class Pool:
             if i < 0:
                 break
             connection = idle.pop(i)
-            if connection.is_usable:
+            if connection.stream.is_quiet():
                 connection.is_reused = True
                 return connection
             self._loop.call_soon(connection.close)
