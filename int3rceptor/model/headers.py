@@ -42,6 +42,9 @@ def to_bytes(value: str | bytes) -> bytes:
     )
 
 
+_new = object.__new__
+
+
 @final
 class Headers:
     """An ordered multi-map of header fields; names are compared without case.
@@ -68,7 +71,7 @@ class Headers:
 
         `raw` is copied, and must not be changed afterwards.
         """
-        made = cls.__new__(cls)
+        made = _new(cls)
         made.raw, made._seen, made._steering = raw.copy(), raw, steering
         made._facts = facts
         return made

@@ -26,6 +26,7 @@ from int3rceptor.wire.h1_serialise import (
 MAX_INFORMATIONAL = 32
 """1xx responses to one request: progress reports are few, a flood is an attack."""
 
+_judged = Headers.judged
 _WITHOUT_BODY = frozenset(("HEAD", "CONNECT"))
 
 
@@ -113,7 +114,7 @@ class H1Client(H1Connection):
             known.status,
             known.reason,
             known.version,
-            Headers.judged(known.raw, known.steering, known),
+            _judged(known.raw, known.steering, known),
             Body(data[end:], length=known.counted),
             data[: end - 4],
         )

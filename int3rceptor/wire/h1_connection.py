@@ -334,14 +334,17 @@ class H1Connection(ABC):
 
     def next_cycle(self) -> None:
         """Make ready for the next exchange; ProtocolError when there can be none."""
-        if not self._is_whole():
+        ours, theirs = self._ours, self._theirs
+        is_counted = ours.stage is DONE and theirs.stage is DONE
+        is_plain = is_counted and self._engine is None and not self._must_close
+        if not (is_plain or self._is_whole()):
             raise ProtocolError("this HTTP/1 connection cannot carry another exchange")
         self._reading = _HEAD
         self._sends_body = False
         self._method = ""
         self._tolerated = 0
         self._engine = None
-        self._ours.stage = self._theirs.stage = IDLE
+        ours.stage = theirs.stage = IDLE
 
     @property
     def sends_body(self) -> bool:

@@ -76,6 +76,7 @@ _VERSIONS = {b"HTTP/1.%d" % minor: "HTTP/1.1" for minor in range(1, 10)} | {
     b"HTTP/1.0": "HTTP/1.0"
 }
 _SLASH = ord("/")
+_judged = Headers.judged  # looked up by name it is made anew each time
 _NO_OPTIONS: frozenset[bytes] = frozenset()
 _NO_BODY = Framing(None, False, _NO_OPTIONS, False)
 
@@ -137,7 +138,7 @@ def judge_request(head: bytes, scheme: str) -> tuple[RequestHead, Framing]:
         authority,
         scheme,
         version,
-        Headers.judged(block.raw, block.steering, block),
+        _judged(block.raw, block.steering, block),
         has_body,
         framing.length,
         is_absolute,
@@ -157,7 +158,7 @@ def judge_response(head: bytes, method: str) -> tuple[ResponseHead, Framing]:
         block.status,
         block.reason,
         block.version,
-        Headers.judged(block.raw, block.steering, block),
+        _judged(block.raw, block.steering, block),
         may_have_body(method, block.status) and framing.length != 0,
         framing.length,
         head[:-4],

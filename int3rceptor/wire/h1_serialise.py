@@ -6,7 +6,7 @@ or replaced where it stood.
 
 import re
 from functools import lru_cache
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 from typing import NamedTuple
 
 from int3rceptor.errors import ProtocolError
@@ -83,6 +83,7 @@ _NAMES = {
     b"te": b"TE",
     b"transfer-encoding": b"Transfer-Encoding",
 }
+_VERBS = {method.value: method.value.encode("ascii") for method in HTTPMethod}
 _METHODS_WITH_MORE = _METHODS_WITH_CONTENT | {"CONNECT"}
 _ASKS_FOR_MORE = frozenset(
     (b"authorization", b"content-length", b"te", b"transfer-encoding", b"upgrade")
@@ -177,7 +178,7 @@ def request_head(request: Request, sending: Sending, *, absolute_form: bool) -> 
 
 
 def _request_line(method: str, target: bytes) -> bytes:
-    line = b"%b %b HTTP/1.1" % (to_bytes(method), target)
+    line = b"%b %b HTTP/1.1" % (_VERBS.get(method) or to_bytes(method), target)
     if not _REQUEST_LINE.fullmatch(line):
         raise _unsendable(line, Peer.CLIENT)
     return line

@@ -165,6 +165,12 @@ _NO_RESPONSE = Response(status=0)
 class H1Exchange:
     """One exchange: an Answer once `run` has returned."""
 
+    __slots__ = (
+        "_connection", "_is_continue_owed", "_is_over", "_is_plain",
+        "_is_request_sent", "_is_response_whole", "_owner", "_request", "_sent_at",
+        "_tasks", "_upload_error", "info", "response", "upgraded",
+    )  # fmt: skip
+
     def __init__(
         self, connection: H1Origin, request: Request, owner: object | None
     ) -> None:
