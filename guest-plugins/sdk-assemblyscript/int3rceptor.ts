@@ -196,6 +196,12 @@ export namespace raw {
   @external("env", "host_is_last_chunk")
   export declare function host_is_last_chunk(): i32;
 
+  @external("env", "host_get_event_field")
+  export declare function host_get_event_field(name_ptr: usize, name_len: usize, buf_ptr: usize, buf_len: usize): i32;
+
+  @external("env", "host_set_event_field")
+  export declare function host_set_event_field(name_ptr: usize, name_len: usize, val_ptr: usize, val_len: usize): i32;
+
   @external("env", "host_decode_body")
   export declare function host_decode_body(): i32;
 
@@ -312,7 +318,7 @@ export function abort<T0>(text: T0): void {
 /** Reads the first value of a header of the hook's message.
  *  Answers: the value.
  *  Errors: NOT_FOUND.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
 export function getHeader<T0>(name: T0): ArrayBuffer | null {
   const nameBytes = bytes(name);
   let answer = raw.host_get_header(address(nameBytes), nameBytes.byteLength, address(room), room.byteLength);
@@ -332,7 +338,7 @@ export function setHeader<T0, T1>(name: T0, val: T1): Status {
 /** Reads the request's method.
  *  Answers: the value.
  *  Errors: NOT_FOUND.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
 export function getMethod(): ArrayBuffer | null {
   let answer = raw.host_get_method(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_method(address(room), room.byteLength);
@@ -342,7 +348,7 @@ export function getMethod(): ArrayBuffer | null {
 /** Reads the request's URL.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
 export function getUrl(): ArrayBuffer | null {
   let answer = raw.host_get_url(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_url(address(room), room.byteLength);
@@ -352,7 +358,7 @@ export function getUrl(): ArrayBuffer | null {
 /** Reads http or https.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
 export function getScheme(): ArrayBuffer | null {
   let answer = raw.host_get_scheme(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_scheme(address(room), room.byteLength);
@@ -362,7 +368,7 @@ export function getScheme(): ArrayBuffer | null {
 /** Reads the host that the request goes to.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
 export function getHost(): ArrayBuffer | null {
   let answer = raw.host_get_host(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_host(address(room), room.byteLength);
@@ -372,7 +378,7 @@ export function getHost(): ArrayBuffer | null {
 /** Tells the port that the request goes to.
  *  Answers: the port.
  *  Errors: WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
 export function getPort(): i32 {
   return raw.host_get_port();
 }
@@ -380,7 +386,7 @@ export function getPort(): i32 {
 /** Reads path and query, byte for byte as received.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
 export function getPath(): ArrayBuffer | null {
   let answer = raw.host_get_path(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_path(address(room), room.byteLength);
@@ -390,7 +396,7 @@ export function getPath(): ArrayBuffer | null {
 /** Reads the HTTP version of the hook's message.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
 export function getVersion(): ArrayBuffer | null {
   let answer = raw.host_get_version(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_version(address(room), room.byteLength);
@@ -400,7 +406,7 @@ export function getVersion(): ArrayBuffer | null {
 /** Reads the client's ADDRESS:PORT.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
 export function getClientAddr(): ArrayBuffer | null {
   let answer = raw.host_get_client_addr(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_client_addr(address(room), room.byteLength);
@@ -410,7 +416,7 @@ export function getClientAddr(): ArrayBuffer | null {
 /** Reads the server name of the client's TLS hello.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
 export function getSni(): ArrayBuffer | null {
   let answer = raw.host_get_sni(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_sni(address(room), room.byteLength);
@@ -420,7 +426,7 @@ export function getSni(): ArrayBuffer | null {
 /** Reads the host that CONNECT named.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
 export function getConnectHost(): ArrayBuffer | null {
   let answer = raw.host_get_connect_host(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_connect_host(address(room), room.byteLength);
@@ -430,7 +436,7 @@ export function getConnectHost(): ArrayBuffer | null {
 /** Reads the name of the rule that matched.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
 export function getRule(): ArrayBuffer | null {
   let answer = raw.host_get_rule(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_rule(address(room), room.byteLength);
@@ -440,7 +446,7 @@ export function getRule(): ArrayBuffer | null {
 /** Reads the first value of a header of the request, in any hook.
  *  Answers: the value.
  *  Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
 export function getRequestHeader<T0>(name: T0): ArrayBuffer | null {
   const nameBytes = bytes(name);
   let answer = raw.host_get_request_header(address(nameBytes), nameBytes.byteLength, address(room), room.byteLength);
@@ -451,7 +457,7 @@ export function getRequestHeader<T0>(name: T0): ArrayBuffer | null {
 /** Reads every value of a header of the hook's message.
  *  Answers: a list.
  *  Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
 export function getHeaderValues<T0>(name: T0): ArrayBuffer | null {
   const nameBytes = bytes(name);
   let answer = raw.host_get_header_values(address(nameBytes), nameBytes.byteLength, address(room), room.byteLength);
@@ -462,7 +468,7 @@ export function getHeaderValues<T0>(name: T0): ArrayBuffer | null {
 /** Reads all headers of the hook's message: name, value, name, value.
  *  Answers: a list.
  *  Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
 export function listHeaders(): ArrayBuffer | null {
   let answer = raw.host_list_headers(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_list_headers(address(room), room.byteLength);
@@ -472,7 +478,7 @@ export function listHeaders(): ArrayBuffer | null {
 /** Reads all headers of the request, in any hook.
  *  Answers: a list.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
 export function listRequestHeaders(): ArrayBuffer | null {
   let answer = raw.host_list_request_headers(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_list_request_headers(address(room), room.byteLength);
@@ -482,7 +488,7 @@ export function listRequestHeaders(): ArrayBuffer | null {
 /** Tells the response's status.
  *  Answers: the status.
  *  Errors: NOT_FOUND, WRONG_HOOK, NO_PERMISSION.
- *  In: on_response, on_capture, on_response_chunk. */
+ *  In: on_response, on_capture, on_response_chunk, on_sse_event. */
 export function getStatus(): i32 {
   return raw.host_get_status();
 }
@@ -521,7 +527,7 @@ export function listTrailers(): ArrayBuffer | null {
 /** Reads a fact by its name, as text; BAD_ARGUMENT: there is no such fact.
  *  Answers: the value.
  *  Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
 export function getFact<T0>(name: T0): ArrayBuffer | null {
   const nameBytes = bytes(name);
   let answer = raw.host_get_fact(address(nameBytes), nameBytes.byteLength, address(room), room.byteLength);
@@ -696,9 +702,9 @@ export function respond<T0, T1>(status: u16, headers: T0, body: T1): Status {
   return raw.host_respond(status, address(headersBytes), headersBytes.byteLength, address(bodyBytes), bodyBytes.byteLength);
 }
 
-/** Closes without an answer; in on_capture: does not keep the flow.
+/** Closes without an answer; in on_capture: does not keep the flow; in on_sse_event: lets this event go no further.
  *  Errors: WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
 export function drop(): Status {
   return raw.host_drop();
 }
@@ -736,19 +742,19 @@ export function random(buffer: ArrayBuffer): Status {
   return raw.host_random(address(buffer), buffer.byteLength);
 }
 
-/** Reads the chunk, 16 KiB at most.
+/** Reads the chunk, 16 KiB at most; in on_sse_event: the event's data.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_request_chunk, on_response_chunk. */
+ *  In: on_request_chunk, on_response_chunk, on_sse_event. */
 export function getChunk(): ArrayBuffer | null {
   let answer = raw.host_get_chunk(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_chunk(address(room), room.byteLength);
   return taken(answer);
 }
 
-/** Sets what goes on in the chunk's place, 1 MiB at most; may be empty.
+/** Sets what goes on in the place of the chunk, or of the event's data, 1 MiB at most; may be empty.
  *  Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- *  In: on_request_chunk, on_response_chunk. */
+ *  In: on_request_chunk, on_response_chunk, on_sse_event. */
 export function setChunk<T0>(val: T0): Status {
   const valBytes = bytes(val);
   return raw.host_set_chunk(address(valBytes), valBytes.byteLength);
@@ -761,6 +767,26 @@ export function setChunk<T0>(val: T0): Status {
 export function isLastChunk(): bool {
   status = raw.host_is_last_chunk();
   return status > 0;
+}
+
+/** Reads the event's `event` (its type), `id` or `retry`.
+ *  Answers: the value.
+ *  Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+ *  In: on_sse_event. */
+export function getEventField<T0>(name: T0): ArrayBuffer | null {
+  const nameBytes = bytes(name);
+  let answer = raw.host_get_event_field(address(nameBytes), nameBytes.byteLength, address(room), room.byteLength);
+  if (grown(answer)) answer = raw.host_get_event_field(address(nameBytes), nameBytes.byteLength, address(room), room.byteLength);
+  return taken(answer);
+}
+
+/** Sets the event's `event`, `id` or `retry`.
+ *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ *  In: on_sse_event. */
+export function setEventField<T0, T1>(name: T0, val: T1): Status {
+  const nameBytes = bytes(name);
+  const valBytes = bytes(val);
+  return raw.host_set_event_field(address(nameBytes), nameBytes.byteLength, address(valBytes), valBytes.byteLength);
 }
 
 /** Takes the content codings off the hook's message, now and further on.
@@ -797,7 +823,7 @@ export function passThrough(): Status {
 /** Reads the flow's tags.
  *  Answers: a list.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
 export function listTags(): ArrayBuffer | null {
   let answer = raw.host_list_tags(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_list_tags(address(room), room.byteLength);
@@ -806,7 +832,7 @@ export function listTags(): ArrayBuffer | null {
 
 /** Adds a UTF-8 tag to the flow.
  *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
 export function tag<T0>(val: T0): Status {
   const valBytes = bytes(val);
   return raw.host_tag(address(valBytes), valBytes.byteLength);
@@ -814,7 +840,7 @@ export function tag<T0>(val: T0): Status {
 
 /** Takes away a tag that this plugin added.
  *  Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
 export function removeTag<T0>(val: T0): Status {
   const valBytes = bytes(val);
   return raw.host_remove_tag(address(valBytes), valBytes.byteLength);
@@ -879,7 +905,7 @@ export function kvList<T0>(prefix: T0): ArrayBuffer | null {
 /** Reads what a plugin left on this flow under a key.
  *  Answers: the value.
  *  Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
 export function contextGet<T0>(key: T0): ArrayBuffer | null {
   const keyBytes = bytes(key);
   let answer = raw.host_context_get(address(keyBytes), keyBytes.byteLength, address(room), room.byteLength);
@@ -889,7 +915,7 @@ export function contextGet<T0>(key: T0): ArrayBuffer | null {
 
 /** Leaves a value on this flow, for later hooks and plugins.
  *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
 export function contextSet<T0, T1>(key: T0, val: T1): Status {
   const keyBytes = bytes(key);
   const valBytes = bytes(val);

@@ -93,6 +93,8 @@ pub const raw = struct {
     pub extern "env" fn host_get_chunk(buf_ptr: [*]u8, buf_len: usize) i32;
     pub extern "env" fn host_set_chunk(val_ptr: [*]const u8, val_len: usize) i32;
     pub extern "env" fn host_is_last_chunk() i32;
+    pub extern "env" fn host_get_event_field(name_ptr: [*]const u8, name_len: usize, buf_ptr: [*]u8, buf_len: usize) i32;
+    pub extern "env" fn host_set_event_field(name_ptr: [*]const u8, name_len: usize, val_ptr: [*]const u8, val_len: usize) i32;
     pub extern "env" fn host_decode_body() i32;
     pub extern "env" fn host_set_url(url_ptr: [*]const u8, url_len: usize) i32;
     pub extern "env" fn host_set_upstream(host_ptr: [*]const u8, host_len: usize, port: i32) i32;
@@ -166,7 +168,7 @@ pub fn abort(text: []const u8) void {
 /// Reads the first value of a header of the hook's message.
 /// Answers: the value.
 /// Errors: NOT_FOUND.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn getHeader(name: []const u8, buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_header(name.ptr, name.len, buffer.ptr, buffer.len));
 }
@@ -181,7 +183,7 @@ pub fn setHeader(name: []const u8, val: []const u8) Failure!void {
 /// Reads the request's method.
 /// Answers: the value.
 /// Errors: NOT_FOUND.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn getMethod(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_method(buffer.ptr, buffer.len));
 }
@@ -189,7 +191,7 @@ pub fn getMethod(buffer: []u8) Failure![]u8 {
 /// Reads the request's URL.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn getUrl(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_url(buffer.ptr, buffer.len));
 }
@@ -197,7 +199,7 @@ pub fn getUrl(buffer: []u8) Failure![]u8 {
 /// Reads http or https.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn getScheme(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_scheme(buffer.ptr, buffer.len));
 }
@@ -205,7 +207,7 @@ pub fn getScheme(buffer: []u8) Failure![]u8 {
 /// Reads the host that the request goes to.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn getHost(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_host(buffer.ptr, buffer.len));
 }
@@ -213,7 +215,7 @@ pub fn getHost(buffer: []u8) Failure![]u8 {
 /// Tells the port that the request goes to.
 /// Answers: the port.
 /// Errors: WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn getPort() Failure!u16 {
     return @intCast(try number(raw.host_get_port()));
 }
@@ -221,7 +223,7 @@ pub fn getPort() Failure!u16 {
 /// Reads path and query, byte for byte as received.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn getPath(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_path(buffer.ptr, buffer.len));
 }
@@ -229,7 +231,7 @@ pub fn getPath(buffer: []u8) Failure![]u8 {
 /// Reads the HTTP version of the hook's message.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn getVersion(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_version(buffer.ptr, buffer.len));
 }
@@ -237,7 +239,7 @@ pub fn getVersion(buffer: []u8) Failure![]u8 {
 /// Reads the client's ADDRESS:PORT.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn getClientAddr(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_client_addr(buffer.ptr, buffer.len));
 }
@@ -245,7 +247,7 @@ pub fn getClientAddr(buffer: []u8) Failure![]u8 {
 /// Reads the server name of the client's TLS hello.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn getSni(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_sni(buffer.ptr, buffer.len));
 }
@@ -253,7 +255,7 @@ pub fn getSni(buffer: []u8) Failure![]u8 {
 /// Reads the host that CONNECT named.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn getConnectHost(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_connect_host(buffer.ptr, buffer.len));
 }
@@ -261,7 +263,7 @@ pub fn getConnectHost(buffer: []u8) Failure![]u8 {
 /// Reads the name of the rule that matched.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn getRule(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_rule(buffer.ptr, buffer.len));
 }
@@ -269,7 +271,7 @@ pub fn getRule(buffer: []u8) Failure![]u8 {
 /// Reads the first value of a header of the request, in any hook.
 /// Answers: the value.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn getRequestHeader(name: []const u8, buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_request_header(name.ptr, name.len, buffer.ptr, buffer.len));
 }
@@ -277,7 +279,7 @@ pub fn getRequestHeader(name: []const u8, buffer: []u8) Failure![]u8 {
 /// Reads every value of a header of the hook's message.
 /// Answers: a list.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn getHeaderValues(name: []const u8, buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_header_values(name.ptr, name.len, buffer.ptr, buffer.len));
 }
@@ -285,7 +287,7 @@ pub fn getHeaderValues(name: []const u8, buffer: []u8) Failure![]u8 {
 /// Reads all headers of the hook's message: name, value, name, value.
 /// Answers: a list.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn listHeaders(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_list_headers(buffer.ptr, buffer.len));
 }
@@ -293,7 +295,7 @@ pub fn listHeaders(buffer: []u8) Failure![]u8 {
 /// Reads all headers of the request, in any hook.
 /// Answers: a list.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn listRequestHeaders(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_list_request_headers(buffer.ptr, buffer.len));
 }
@@ -301,7 +303,7 @@ pub fn listRequestHeaders(buffer: []u8) Failure![]u8 {
 /// Tells the response's status.
 /// Answers: the status.
 /// Errors: NOT_FOUND, WRONG_HOOK, NO_PERMISSION.
-/// In: on_response, on_capture, on_response_chunk.
+/// In: on_response, on_capture, on_response_chunk, on_sse_event.
 pub fn getStatus() Failure!u16 {
     return @intCast(try number(raw.host_get_status()));
 }
@@ -333,7 +335,7 @@ pub fn listTrailers(buffer: []u8) Failure![]u8 {
 /// Reads a fact by its name, as text; BAD_ARGUMENT: there is no such fact.
 /// Answers: the value.
 /// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn getFact(name: []const u8, buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_fact(name.ptr, name.len, buffer.ptr, buffer.len));
 }
@@ -477,9 +479,9 @@ pub fn respond(status: u16, headers: []const u8, body: []const u8) Failure!void 
     return done(raw.host_respond(status, headers.ptr, headers.len, body.ptr, body.len));
 }
 
-/// Closes without an answer; in on_capture: does not keep the flow.
+/// Closes without an answer; in on_capture: does not keep the flow; in on_sse_event: lets this event go no further.
 /// Errors: WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn drop() Failure!void {
     return done(raw.host_drop());
 }
@@ -514,17 +516,17 @@ pub fn random(buffer: []u8) Failure!void {
     return done(raw.host_random(buffer.ptr, buffer.len));
 }
 
-/// Reads the chunk, 16 KiB at most.
+/// Reads the chunk, 16 KiB at most; in on_sse_event: the event's data.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_request_chunk, on_response_chunk.
+/// In: on_request_chunk, on_response_chunk, on_sse_event.
 pub fn getChunk(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_chunk(buffer.ptr, buffer.len));
 }
 
-/// Sets what goes on in the chunk's place, 1 MiB at most; may be empty.
+/// Sets what goes on in the place of the chunk, or of the event's data, 1 MiB at most; may be empty.
 /// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_request_chunk, on_response_chunk.
+/// In: on_request_chunk, on_response_chunk, on_sse_event.
 pub fn setChunk(val: []const u8) Failure!void {
     return done(raw.host_set_chunk(val.ptr, val.len));
 }
@@ -535,6 +537,21 @@ pub fn setChunk(val: []const u8) Failure!void {
 /// In: on_request_chunk, on_response_chunk.
 pub fn isLastChunk() Failure!bool {
     return try number(raw.host_is_last_chunk()) != 0;
+}
+
+/// Reads the event's `event` (its type), `id` or `retry`.
+/// Answers: the value.
+/// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+/// In: on_sse_event.
+pub fn getEventField(name: []const u8, buffer: []u8) Failure![]u8 {
+    return filled(buffer, raw.host_get_event_field(name.ptr, name.len, buffer.ptr, buffer.len));
+}
+
+/// Sets the event's `event`, `id` or `retry`.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+/// In: on_sse_event.
+pub fn setEventField(name: []const u8, val: []const u8) Failure!void {
+    return done(raw.host_set_event_field(name.ptr, name.len, val.ptr, val.len));
 }
 
 /// Takes the content codings off the hook's message, now and further on.
@@ -569,21 +586,21 @@ pub fn passThrough() Failure!void {
 /// Reads the flow's tags.
 /// Answers: a list.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn listTags(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_list_tags(buffer.ptr, buffer.len));
 }
 
 /// Adds a UTF-8 tag to the flow.
 /// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn tag(val: []const u8) Failure!void {
     return done(raw.host_tag(val.ptr, val.len));
 }
 
 /// Takes away a tag that this plugin added.
 /// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn removeTag(val: []const u8) Failure!void {
     return done(raw.host_remove_tag(val.ptr, val.len));
 }
@@ -636,14 +653,14 @@ pub fn kvList(prefix: []const u8, buffer: []u8) Failure![]u8 {
 /// Reads what a plugin left on this flow under a key.
 /// Answers: the value.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn contextGet(key: []const u8, buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_context_get(key.ptr, key.len, buffer.ptr, buffer.len));
 }
 
 /// Leaves a value on this flow, for later hooks and plugins.
 /// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn contextSet(key: []const u8, val: []const u8) Failure!void {
     return done(raw.host_context_set(key.ptr, key.len, val.ptr, val.len));
 }

@@ -1,4 +1,4 @@
-"""Host functions about bodies on their way: chunks, and decoding."""
+"""Host functions about bodies on their way: chunks, events, and decoding."""
 
 from int3rceptor.plugins.abi_rows import (
     ARG,
@@ -6,11 +6,14 @@ from int3rceptor.plugins.abi_rows import (
     BUF,
     CHUNK_HOOKS,
     EDIT_BODY,
+    EVENT_HOOKS,
     HOOK,
     KEPT,
     LARGE,
     LENGTH,
+    NAME,
     NONE,
+    PIECE_HOOKS,
     PTR,
     READ_BODY,
     row,
@@ -21,8 +24,8 @@ STREAMING = (
         "host_get_chunk",
         BUF,
         READ_BODY,
-        CHUNK_HOOKS,
-        "reads the chunk, 16 KiB at most",
+        PIECE_HOOKS,
+        "reads the chunk, 16 KiB at most; in on_sse_event: the event's data",
         LENGTH,
         *(PTR, HOOK),
     ),
@@ -30,8 +33,9 @@ STREAMING = (
         "host_set_chunk",
         "val_ptr val_len",
         EDIT_BODY,
-        CHUNK_HOOKS,
-        "sets what goes on in the chunk's place, 1 MiB at most; may be empty",
+        PIECE_HOOKS,
+        "sets what goes on in the place of the chunk, or of the event's data, 1 MiB at "
+        "most; may be empty",
         "OK",
         *(PTR, HOOK, LARGE),
     ),
@@ -43,6 +47,24 @@ STREAMING = (
         "tells whether this is the end of the body: an empty chunk after the others",
         "1 or 0",
         HOOK,
+    ),
+    row(
+        "host_get_event_field",
+        f"{NAME} {BUF}",
+        READ_BODY,
+        EVENT_HOOKS,
+        "reads the event's `event` (its type), `id` or `retry`",
+        LENGTH,
+        *(NONE, PTR, ARG, HOOK),
+    ),
+    row(
+        "host_set_event_field",
+        f"{NAME} val_ptr val_len",
+        EDIT_BODY,
+        EVENT_HOOKS,
+        "sets the event's `event`, `id` or `retry`",
+        "OK",
+        *(PTR, ARG, HOOK, LARGE),
     ),
     row(
         "host_decode_body",

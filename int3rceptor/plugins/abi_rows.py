@@ -87,7 +87,9 @@ class HostFunction:
 
 
 CHUNK_HOOKS = (Extra.REQUEST_CHUNK, Extra.RESPONSE_CHUNK)
-ALL_HOOKS = (*HookPoint, *CHUNK_HOOKS)
+EVENT_HOOKS = (Extra.SSE_EVENT,)
+PIECE_HOOKS = (*CHUNK_HOOKS, *EVENT_HOOKS)
+ALL_HOOKS = (*HookPoint, *PIECE_HOOKS)
 REQUEST_HOOKS = (HookPoint.REQUEST, HookPoint.RULE_MATCH)
 RESPONSE_HOOKS = (HookPoint.RESPONSE,)
 BODY_HOOKS = (HookPoint.REQUEST, HookPoint.RESPONSE)
@@ -95,7 +97,10 @@ CHANGE_HOOKS = (*REQUEST_HOOKS, *RESPONSE_HOOKS)
 KEPT_HOOKS = (*CHANGE_HOOKS, HookPoint.CAPTURE)
 KEPT_REQUEST_HOOKS = (*REQUEST_HOOKS, HookPoint.CAPTURE)
 KEPT_BODY_HOOKS = (*BODY_HOOKS, HookPoint.CAPTURE)
-ANSWERED_HOOKS = (*RESPONSE_HOOKS, HookPoint.CAPTURE, Extra.RESPONSE_CHUNK)
+ANSWERED_HOOKS = (
+    *RESPONSE_HOOKS,
+    *(HookPoint.CAPTURE, Extra.RESPONSE_CHUNK, Extra.SSE_EVENT),
+)
 DECIDE_HOOKS = (HookPoint.CONNECT, *CHANGE_HOOKS)
 BUF = "buf_ptr buf_len"
 LENGTH = "the length; more than buf_len means that nothing was written: ask again"
@@ -151,6 +156,7 @@ READ_MESSAGE = Need(
         HookPoint.RESPONSE: Permission.RESPONSE_READ,
         HookPoint.CAPTURE: Permission.RESPONSE_READ,
         Extra.RESPONSE_CHUNK: Permission.RESPONSE_READ,
+        Extra.SSE_EVENT: Permission.RESPONSE_READ,
     },
 )
 READ_ANSWER = Need(Permission.RESPONSE_READ)
@@ -166,7 +172,12 @@ EDIT_BODY = Need(Permission.BODY_MODIFY, {HookPoint.CAPTURE: Permission.RECORD})
 RECORD = Need(Permission.RECORD)
 DECIDE = Need(
     Permission.RESPOND,
-    {HookPoint.CONNECT: Permission.CONNECT, HookPoint.CAPTURE: Permission.RECORD},
+    {
+        HookPoint.CONNECT: Permission.CONNECT,
+        HookPoint.CAPTURE: Permission.RECORD,
+        # One event of a body that goes on.
+        Extra.SSE_EVENT: Permission.BODY_MODIFY,
+    },
 )
 
 NAME = "name_ptr name_len"

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from int3rceptor.model.server_events import Event
+
 MAX_CHUNK_BYTES = 16 * 1024
 """Largest chunk that a guest is shown; what comes larger is split. The default fuel has
 60 instructions for each of its bytes, and a loop over them stays under 1 ms. TLS and
@@ -11,14 +13,31 @@ MAX_GIVEN_BYTES = 1024 * 1024
 """Largest chunk that a guest may put in its place: it is held until it has left, and a
 guest that kept something back has this much to give it out in at a time."""
 
+BUDGET_SHARE = 4
+"""Of a call's byte budget the largest chunk, or event, is a quarter: to read it, to put
+one as large in its place, and half for all else."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Chunk:
     """`given` goes on in the place of `data`; None: it goes on as it is.
 
-    The last one is the end of the body, and empty.
+    The last one is the end of the body, and empty. `event`: the data are of that event,
+    which may have other fields than it came with, too.
     """
 
     data: bytes
-    is_last: bool
+    is_last: bool = False
     given: bytes | None = None
+    event: Event | None = None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether something was put in its place."""
+        is_changed = self.event is not None and self.event.is_changed
+        return self.given is not None or is_changed
+
+    def settle(self) -> None:
+        """The call ended well: the event goes on with what was given."""
+        if self.event is not None and self.given not in (None, self.data):
+            self.event.data = self.given

@@ -29,6 +29,7 @@ class Extra(Enum):
     """What the host calls in a guest beside the hooks of the dispatcher.
 
     on_request_chunk, on_response_chunk: a piece of a body on its way, or its end.
+    on_sse_event: one event of a response that is a stream of them (text/event-stream).
     on_message: a message of another plugin, on a topic that this one listens to.
     """
 
@@ -37,6 +38,7 @@ class Extra(Enum):
 
     REQUEST_CHUNK = "on_request_chunk"
     RESPONSE_CHUNK = "on_response_chunk"
+    SSE_EVENT = "on_sse_event"
     MESSAGE = "on_message"
 
 

@@ -1,4 +1,4 @@
-"""Host functions about bodies on their way: chunks, and decoding."""
+"""Host functions about bodies on their way: chunks, events, and decoding."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -6,6 +6,7 @@ from types import MappingProxyType
 from int3rceptor.errors import DecodeError
 from int3rceptor.model.decoding import MAX_WHOLE_BYTES, decode
 from int3rceptor.model.message import Response
+from int3rceptor.model.server_events import FIELDS, MAX_FIELD_BYTES
 from int3rceptor.plugins.chunks import MAX_GIVEN_BYTES
 from int3rceptor.plugins.codes import Status
 from int3rceptor.plugins.host import Host, HostAct
@@ -35,6 +36,41 @@ def is_last_chunk(host: Host) -> int:
     """host_is_last_chunk."""
     chunk = host.chunk
     return Status.WRONG_HOOK if chunk is None else int(chunk.is_last)
+
+
+def get_event_field(
+    host: Host, name_at: int, name_len: int, address: int, room: int
+) -> int:
+    """host_get_event_field."""
+    event = None if host.chunk is None else host.chunk.event
+    if event is None:
+        return Status.WRONG_HOOK
+    name = host.read(name_at, name_len)
+    if name is None:
+        return Status.BAD_POINTER
+    if name not in FIELDS:
+        return Status.BAD_ARGUMENT
+    value = event.field(name)
+    return Status.NOT_FOUND if value is None else host.give(value, address, room)
+
+
+def set_event_field(
+    host: Host, name_at: int, name_len: int, address: int, length: int
+) -> int:
+    """host_set_event_field. As with a chunk, what goes on is decided by the end."""
+    event = None if host.chunk is None else host.chunk.event
+    if event is None:
+        return Status.WRONG_HOOK
+    if length > MAX_FIELD_BYTES:
+        return Status.TOO_LARGE
+    name, value = host.read(name_at, name_len), host.read(address, length)
+    if name is None or value is None:
+        return Status.BAD_POINTER
+    try:
+        event.set_field(name, value)
+    except ValueError:
+        return Status.BAD_ARGUMENT
+    return Status.OK
 
 
 _WHY = {
@@ -82,6 +118,8 @@ BODIES: Mapping[str, HostAct] = MappingProxyType(
         "host_get_chunk": get_chunk,
         "host_set_chunk": set_chunk,
         "host_is_last_chunk": is_last_chunk,
+        "host_get_event_field": get_event_field,
+        "host_set_event_field": set_event_field,
         "host_decode_body": decode_body,
     }
 )

@@ -108,10 +108,8 @@ class PluginInstance:
         self._fuel = limits.fuel
         self._has_init = code.info.has_init
         self._has_initialize = code.info.has_initialize
-        self.changes_chunks = (
-            code.info.changes_chunks
-            and grant_of(Permission.BODY_MODIFY) in code.granted
-        )
+        self.changes_bodies = grant_of(Permission.BODY_MODIFY) in code.granted
+        self.changes_chunks = code.info.changes_chunks and self.changes_bodies
         if code.info.waits_for:
             self.host.outbound = Outbound(
                 count=limits.fetches,

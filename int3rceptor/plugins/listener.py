@@ -32,7 +32,7 @@ from int3rceptor.plugins.manifest import Manifest
 from int3rceptor.plugins.messages import Message
 from int3rceptor.plugins.pins import Pin, Shown, run
 from int3rceptor.plugins.scope import scope_test
-from int3rceptor.plugins.streaming import CHUNKS_OF, follow
+from int3rceptor.plugins.streaming import CHUNKS_OF, FOLLOWERS, follow
 
 log = logging.getLogger("int3rceptor.plugins")
 
@@ -96,6 +96,7 @@ class PluginListener:
         self.name = manifest.name
         self.fails_closed = manifest.on_error == "block"
         self.changes_chunks = instances[0].changes_chunks
+        self.changes_bodies = instances[0].changes_bodies
         self.call_bytes = manifest.limits.host_bytes
         self._away = ""
         self._looked_at = 0
@@ -104,12 +105,13 @@ class PluginListener:
     def listeners(
         self, entries: list[Entry], *, needs_body: bool, may_redact: bool = True
     ) -> tuple[Listener, ...]:
-        """What to register with the dispatcher. Chunks begin where a hook is asked."""
+        """What to register with the dispatcher. What follows a body begins where a hook
+        is asked."""
         calls: dict[HookPoint, Call] = {}
         for point in HookPoint:
-            if CHUNKS_OF.get(point) in entries:
-                ask = self._ask_and_follow if point in entries else self._follow
-                calls[point] = functools.partial(ask, point)
+            if followers := [one for one in FOLLOWERS.get(point, ()) if one in entries]:
+                first = point if point in entries else None
+                calls[point] = functools.partial(self._follow, first, followers, point)
             elif point in entries:
                 calls[point] = self._hook(point)
         scope, is_guard = self.manifest.scope, self.fails_closed
@@ -149,32 +151,36 @@ class PluginListener:
             raise PluginError(self._away or "in quarantine after repeated faults")
         return self.ask(entry, flow, Shown(chunk, pin))
 
-    def _follow(self, point: HookPoint, flow: Flow) -> Answer:
-        """Let the chunks of the message pass the guest from here on."""
-        if self._is_out():
-            return self._sit_out(CHUNKS_OF[point], flow)
-        follow(self, point, flow)
-        return None
-
-    def _ask_and_follow(
-        self, point: HookPoint, flow: Flow
+    def _follow(
+        self,
+        first: HookPoint | None,
+        followers: Sequence[Entry],
+        point: HookPoint,
+        flow: Flow,
     ) -> Answer | Awaitable[Answer]:
-        """The hook first, then the chunks; one that ends the exchange has no chunks."""
+        """The hook first, if it is exported; then let what there is of the message pass
+        the guest. One that ends the exchange has nothing that could."""
         if self._is_out():
-            return self._sit_out(point, flow)
-        answer = self.ask(point, flow)
+            return self._sit_out(first or followers[0], flow)
+        answer = None if first is None else self.ask(first, flow)
         if inspect.isawaitable(answer):
-            return self._follow_after(answer, point, flow)
-        if answer is None or isinstance(answer, Delay):
-            follow(self, point, flow)
-        return answer
+            return self._follow_after(answer, followers, point, flow)
+        return self._follow_unless(answer, followers, point, flow)
 
     async def _follow_after(
-        self, asked: Awaitable[Answer], point: HookPoint, flow: Flow
+        self,
+        asked: Awaitable[Answer],
+        followers: Sequence[Entry],
+        point: HookPoint,
+        flow: Flow,
     ) -> Answer:
-        answer = await asked
+        return self._follow_unless(await asked, followers, point, flow)
+
+    def _follow_unless(
+        self, answer: Answer, followers: Sequence[Entry], point: HookPoint, flow: Flow
+    ) -> Answer:
         if answer is None or isinstance(answer, Delay):
-            follow(self, point, flow)
+            return follow(self, followers, point, flow) or answer
         return answer
 
     async def hear(self, letter: Message) -> None:

@@ -14,10 +14,12 @@ from wasmtime import Module
 from int3rceptor.errors import PluginError
 from int3rceptor.files.reading import Watched
 from int3rceptor.hooks.dispatcher import Listener
+from int3rceptor.hooks.points import HookPoint
 from int3rceptor.plugins.abi_rows import DECIDE
 from int3rceptor.plugins.boundary import Fault
 from int3rceptor.plugins.cache import ModuleCache
 from int3rceptor.plugins.callers import MakerFactory, maker_factory
+from int3rceptor.plugins.codes import Extra
 from int3rceptor.plugins.compiling import compiled
 from int3rceptor.plugins.host import Surroundings
 from int3rceptor.plugins.inspection import (
@@ -267,7 +269,11 @@ def imported(prepared: Prepared) -> frozenset[Grant]:
 
 def _may_drop(prepared: Prepared) -> set[Grant]:
     """What returning DROP takes: a module shows by no import that it does."""
-    return {grant_of(DECIDE.in_hook(point)) for point in prepared.info.hooks}
+    return {
+        grant_of(DECIDE.in_hook(point))
+        for point in prepared.info.entries
+        if isinstance(point, HookPoint) or point is Extra.SSE_EVENT
+    }
 
 
 def granted_to(

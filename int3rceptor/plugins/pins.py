@@ -50,7 +50,7 @@ class Shown(NamedTuple):
     @property
     def is_given(self) -> bool:
         """Whether the guest put something in its place."""
-        return self.chunk.given is not None
+        return self.chunk.is_given
 
 
 def run(

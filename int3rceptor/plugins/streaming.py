@@ -5,9 +5,8 @@ are those of the body. A plugin that fails sees no more of a body; where it had 
 something already, the rest would not fit what has left, and the message is cut off.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from inspect import isawaitable
-from typing import Protocol
 
 from int3rceptor.errors import BodyCut, PluginError
 from int3rceptor.hooks.dispatcher import Answer, tell_failure
@@ -18,8 +17,10 @@ from int3rceptor.model.codings import pieces_of
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.turns import turn
-from int3rceptor.plugins.chunks import MAX_CHUNK_BYTES, Chunk
+from int3rceptor.plugins.chunks import BUDGET_SHARE, MAX_CHUNK_BYTES, Chunk
 from int3rceptor.plugins.codes import Entry, Extra
+from int3rceptor.plugins.event_streaming import follow_events
+from int3rceptor.plugins.runner import Runner
 from int3rceptor.wire.h1_framing import may_have_body
 
 CHUNKS_OF = {
@@ -28,44 +29,18 @@ CHUNKS_OF = {
 }
 """The entry that is called with the chunks of the message of a hook."""
 
-_BUDGET_SHARE = 4
-"""Of a call's byte budget the largest chunk is a quarter: to read it, to put one as
-large in its place, and half for all else."""
+FOLLOWERS: Mapping[HookPoint, tuple[Entry, ...]] = {
+    HookPoint.REQUEST: (Extra.REQUEST_CHUNK,),
+    HookPoint.RESPONSE: (Extra.RESPONSE_CHUNK, Extra.SSE_EVENT),
+}
+"""The entries that are called for what passes of that message."""
 
 
-class Runner(Protocol):
-    """Calls the guest: the plugin's listener."""
-
-    @property
-    def name(self) -> str:
-        """The plugin's."""
-        ...
-
-    @property
-    def fails_closed(self) -> bool:
-        """Whether nothing may pass it by."""
-        ...
-
-    @property
-    def changes_chunks(self) -> bool:
-        """Whether the guest can, and may."""
-        ...
-
-    @property
-    def call_bytes(self) -> int:
-        """What one call may move."""
-        ...
-
-    def shows(
-        self, entry: Entry, flow: Flow
-    ) -> Callable[[Chunk], Answer | Awaitable[Answer]]:
-        """What calls the guest with the chunks of one body; PluginError when a call
-        fails, or when the instance that saw the beginning is no more."""
-        ...
-
-
-def follow(runner: Runner, point: HookPoint, flow: Flow) -> None:
-    """Have the guest see the chunks of the message at `point` as they pass."""
+def follow(
+    runner: Runner, entries: Collection[Entry], point: HookPoint, flow: Flow
+) -> Answer:
+    """Have the guest see what passes of the message at `point`: what its `entries` are
+    for. Fail: a guard would not see what it is for."""
     body = flow.request.body
     if point is HookPoint.RESPONSE:
         response = flow.response
@@ -74,15 +49,19 @@ def follow(runner: Runner, point: HookPoint, flow: Flow) -> None:
         if response.status == 101 or not may_have_body(
             flow.request.method, response.status
         ):
-            return
+            return None
     elif not flow.request.has_body:
-        return
+        return None
     entry = CHUNKS_OF[point]
 
     def stage(source: ChunkSource) -> ChunkSource:
         return _Stage(source, body, runner, entry, flow)
 
-    body.wrap(stage, is_reader=not runner.changes_chunks)
+    if entry in entries:
+        body.wrap(stage, is_reader=not runner.changes_chunks)
+    if point is HookPoint.RESPONSE and Extra.SSE_EVENT in entries:
+        return follow_events(runner, flow)
+    return None
 
 
 class _Stage:
@@ -102,7 +81,7 @@ class _Stage:
         self._entry = entry
         self._show = runner.shows(entry, flow)
         self._flow = flow
-        share = max(1, runner.call_bytes // _BUDGET_SHARE)
+        share = max(1, runner.call_bytes // BUDGET_SHARE)
         self._piece_bytes = min(MAX_CHUNK_BYTES, share)
         self._length = None if runner.changes_chunks else body.length
         self._pieces: Iterator[bytes] = pieces_of(b"", 1)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.headers import Headers
+from int3rceptor.model.server_events import Event
 from int3rceptor.plugins.abi import FUNCTIONS
 from int3rceptor.plugins.boundary import Fault, FaultKind
 from int3rceptor.plugins.chunks import Chunk
@@ -32,6 +33,9 @@ def probe(name: str, caller: str) -> Probe:
 
 
 def chunk_at(point: Entry) -> Chunk | None:
+    if point is Extra.SSE_EVENT:
+        event = Event(b"event: kind\ndata: an event\n\n")
+        return Chunk(data=event.data, event=event)
     is_there = point in (Extra.REQUEST_CHUNK, Extra.RESPONSE_CHUNK)
     return Chunk(data=b"a chunk", is_last=True) if is_there else None
 
@@ -91,7 +95,11 @@ def _with_name(
     return args
 
 
-_NAMES = {"host_get_fact": b"flow.kind"}
+_NAMES = {
+    "host_get_fact": b"flow.kind",
+    "host_get_event_field": b"event",
+    "host_set_event_field": b"event",
+}
 
 EXISTING = {
     "name_ptr": b"accept",

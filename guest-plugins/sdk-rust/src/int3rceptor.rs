@@ -113,6 +113,8 @@ pub mod raw {
         pub fn host_get_chunk(buf_ptr: *mut u8, buf_len: usize) -> i32;
         pub fn host_set_chunk(val_ptr: *const u8, val_len: usize) -> i32;
         pub fn host_is_last_chunk() -> i32;
+        pub fn host_get_event_field(name_ptr: *const u8, name_len: usize, buf_ptr: *mut u8, buf_len: usize) -> i32;
+        pub fn host_set_event_field(name_ptr: *const u8, name_len: usize, val_ptr: *const u8, val_len: usize) -> i32;
         pub fn host_decode_body() -> i32;
         pub fn host_set_url(url_ptr: *const u8, url_len: usize) -> i32;
         pub fn host_set_upstream(host_ptr: *const u8, host_len: usize, port: i32) -> i32;
@@ -186,7 +188,7 @@ pub fn abort(text: impl AsRef<[u8]>) {
 /// Reads the first value of a header of the hook's message.
 /// Answers: the value.
 /// Errors: NOT_FOUND.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn get_header<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let name = name.as_ref();
     let answer = unsafe { raw::host_get_header(name.as_ptr(), name.len(), buffer.as_mut_ptr(), buffer.len()) };
@@ -205,7 +207,7 @@ pub fn set_header(name: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), F
 /// Reads the request's method.
 /// Answers: the value.
 /// Errors: NOT_FOUND.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn get_method<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_method(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -214,7 +216,7 @@ pub fn get_method<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the request's URL.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn get_url<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_url(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -223,7 +225,7 @@ pub fn get_url<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads http or https.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn get_scheme<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_scheme(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -232,7 +234,7 @@ pub fn get_scheme<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the host that the request goes to.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn get_host<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_host(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -241,7 +243,7 @@ pub fn get_host<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Tells the port that the request goes to.
 /// Answers: the port.
 /// Errors: WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn get_port() -> Result<u16, Failure> {
     number(unsafe { raw::host_get_port() }).map(|one| one as u16)
 }
@@ -249,7 +251,7 @@ pub fn get_port() -> Result<u16, Failure> {
 /// Reads path and query, byte for byte as received.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn get_path<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_path(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -258,7 +260,7 @@ pub fn get_path<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the HTTP version of the hook's message.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn get_version<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_version(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -267,7 +269,7 @@ pub fn get_version<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the client's ADDRESS:PORT.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn get_client_addr<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_client_addr(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -276,7 +278,7 @@ pub fn get_client_addr<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the server name of the client's TLS hello.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn get_sni<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_sni(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -285,7 +287,7 @@ pub fn get_sni<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the host that CONNECT named.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn get_connect_host<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_connect_host(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -294,7 +296,7 @@ pub fn get_connect_host<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the name of the rule that matched.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn get_rule<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_rule(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -303,7 +305,7 @@ pub fn get_rule<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the first value of a header of the request, in any hook.
 /// Answers: the value.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn get_request_header<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let name = name.as_ref();
     let answer = unsafe { raw::host_get_request_header(name.as_ptr(), name.len(), buffer.as_mut_ptr(), buffer.len()) };
@@ -313,7 +315,7 @@ pub fn get_request_header<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> R
 /// Reads every value of a header of the hook's message.
 /// Answers: a list.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn get_header_values<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let name = name.as_ref();
     let answer = unsafe { raw::host_get_header_values(name.as_ptr(), name.len(), buffer.as_mut_ptr(), buffer.len()) };
@@ -323,7 +325,7 @@ pub fn get_header_values<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Re
 /// Reads all headers of the hook's message: name, value, name, value.
 /// Answers: a list.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn list_headers<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_list_headers(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -332,7 +334,7 @@ pub fn list_headers<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads all headers of the request, in any hook.
 /// Answers: a list.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn list_request_headers<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_list_request_headers(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -341,7 +343,7 @@ pub fn list_request_headers<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failur
 /// Tells the response's status.
 /// Answers: the status.
 /// Errors: NOT_FOUND, WRONG_HOOK, NO_PERMISSION.
-/// In: on_response, on_capture, on_response_chunk.
+/// In: on_response, on_capture, on_response_chunk, on_sse_event.
 pub fn get_status() -> Result<u16, Failure> {
     number(unsafe { raw::host_get_status() }).map(|one| one as u16)
 }
@@ -377,7 +379,7 @@ pub fn list_trailers<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads a fact by its name, as text; BAD_ARGUMENT: there is no such fact.
 /// Answers: the value.
 /// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn get_fact<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let name = name.as_ref();
     let answer = unsafe { raw::host_get_fact(name.as_ptr(), name.len(), buffer.as_mut_ptr(), buffer.len()) };
@@ -549,9 +551,9 @@ pub fn respond(status: u16, headers: impl AsRef<[u8]>, body: impl AsRef<[u8]>) -
     done(unsafe { raw::host_respond(i32::from(status), headers.as_ptr(), headers.len(), body.as_ptr(), body.len()) })
 }
 
-/// Closes without an answer; in on_capture: does not keep the flow.
+/// Closes without an answer; in on_capture: does not keep the flow; in on_sse_event: lets this event go no further.
 /// Errors: WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn drop() -> Result<(), Failure> {
     done(unsafe { raw::host_drop() })
 }
@@ -588,18 +590,18 @@ pub fn random(buffer: &mut [u8]) -> Result<(), Failure> {
     done(unsafe { raw::host_random(buffer.as_mut_ptr(), buffer.len()) })
 }
 
-/// Reads the chunk, 16 KiB at most.
+/// Reads the chunk, 16 KiB at most; in on_sse_event: the event's data.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_request_chunk, on_response_chunk.
+/// In: on_request_chunk, on_response_chunk, on_sse_event.
 pub fn get_chunk<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_chunk(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
 }
 
-/// Sets what goes on in the chunk's place, 1 MiB at most; may be empty.
+/// Sets what goes on in the place of the chunk, or of the event's data, 1 MiB at most; may be empty.
 /// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_request_chunk, on_response_chunk.
+/// In: on_request_chunk, on_response_chunk, on_sse_event.
 pub fn set_chunk(val: impl AsRef<[u8]>) -> Result<(), Failure> {
     let val = val.as_ref();
     done(unsafe { raw::host_set_chunk(val.as_ptr(), val.len()) })
@@ -611,6 +613,25 @@ pub fn set_chunk(val: impl AsRef<[u8]>) -> Result<(), Failure> {
 /// In: on_request_chunk, on_response_chunk.
 pub fn is_last_chunk() -> Result<bool, Failure> {
     number(unsafe { raw::host_is_last_chunk() }).map(|one| one != 0)
+}
+
+/// Reads the event's `event` (its type), `id` or `retry`.
+/// Answers: the value.
+/// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
+/// In: on_sse_event.
+pub fn get_event_field<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
+    let name = name.as_ref();
+    let answer = unsafe { raw::host_get_event_field(name.as_ptr(), name.len(), buffer.as_mut_ptr(), buffer.len()) };
+    filled(buffer, answer)
+}
+
+/// Sets the event's `event`, `id` or `retry`.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+/// In: on_sse_event.
+pub fn set_event_field(name: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let name = name.as_ref();
+    let val = val.as_ref();
+    done(unsafe { raw::host_set_event_field(name.as_ptr(), name.len(), val.as_ptr(), val.len()) })
 }
 
 /// Takes the content codings off the hook's message, now and further on.
@@ -647,7 +668,7 @@ pub fn pass_through() -> Result<(), Failure> {
 /// Reads the flow's tags.
 /// Answers: a list.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn list_tags<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_list_tags(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -655,7 +676,7 @@ pub fn list_tags<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 
 /// Adds a UTF-8 tag to the flow.
 /// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn tag(val: impl AsRef<[u8]>) -> Result<(), Failure> {
     let val = val.as_ref();
     done(unsafe { raw::host_tag(val.as_ptr(), val.len()) })
@@ -663,7 +684,7 @@ pub fn tag(val: impl AsRef<[u8]>) -> Result<(), Failure> {
 
 /// Takes away a tag that this plugin added.
 /// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn remove_tag(val: impl AsRef<[u8]>) -> Result<(), Failure> {
     let val = val.as_ref();
     done(unsafe { raw::host_remove_tag(val.as_ptr(), val.len()) })
@@ -726,7 +747,7 @@ pub fn kv_list<'b>(prefix: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b
 /// Reads what a plugin left on this flow under a key.
 /// Answers: the value.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn context_get<'b>(key: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let key = key.as_ref();
     let answer = unsafe { raw::host_context_get(key.as_ptr(), key.len(), buffer.as_mut_ptr(), buffer.len()) };
@@ -735,7 +756,7 @@ pub fn context_get<'b>(key: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'
 
 /// Leaves a value on this flow, for later hooks and plugins.
 /// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
 pub fn context_set(key: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), Failure> {
     let key = key.as_ref();
     let val = val.as_ref();

@@ -1,0 +1,92 @@
+"""A body's way through who looks at its server-sent events, each as it comes."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from int3rceptor.errors import BodyCut
+from int3rceptor.model.body import ChunkSource
+from int3rceptor.model.codings import pieces_of
+from int3rceptor.model.headers import Headers
+from int3rceptor.model.server_events import Event, EventCutter, Kind, Piece
+from int3rceptor.model.turns import turn
+
+STEP_BYTES = 16 * 1024
+"""Cut up at a time: of empty lines alone that holds the loop for 10 ms."""
+
+
+class EventReader(Protocol):
+    """Looks at the events of one stream. What it raises ends the stream."""
+
+    async def see(self, event: Event) -> None:
+        """One event, before it goes on as `written`."""
+        ...
+
+    def let_pass(self) -> None:
+        """A part of one that is too large to be looked at goes on."""
+        ...
+
+
+class EventSource:
+    """A source whose events a reader sees. Each leaves as soon as it was seen."""
+
+    def __init__(
+        self, source: ChunkSource, reader: EventReader, limit_bytes: int
+    ) -> None:
+        self._source = source
+        self._reader = reader
+        self._cutter = EventCutter(limit_bytes)
+        self._steps = pieces_of(b"", 1)
+        self._pieces: Iterator[Piece] = iter(())
+        self._has_ended = False
+        self._broken: Exception | None = None
+
+    async def next_chunk(self) -> bytes:
+        if self._broken is not None:
+            raise self._broken
+        while (piece := await self._next_piece()) is not None:
+            if given := await self._pass(piece):
+                return given
+        return b""
+
+    def trailers(self) -> Headers | None:
+        return self._source.trailers()
+
+    async def _next_piece(self) -> Piece | None:
+        piece = next(self._pieces, None)
+        if piece is not None:
+            await turn()  # one chunk may hold thousands of them
+        while piece is None and not self._has_ended:
+            self._pieces = await self._next_pieces()
+            piece = next(self._pieces, None)
+        return piece
+
+    async def _next_pieces(self) -> Iterator[Piece]:
+        if step := next(self._steps, b""):
+            await turn()
+            return self._cutter.feed(step)
+        self._steps = pieces_of(await self._source.next_chunk(), STEP_BYTES)
+        if step := next(self._steps, b""):
+            return self._cutter.feed(step)
+        self._has_ended = True
+        rest = self._cutter.rest()
+        return iter([Piece(rest, Kind.OTHER)] if rest else [])
+
+    async def _pass(self, piece: Piece) -> bytes:
+        """What goes on in its place."""
+        if piece.kind is Kind.OTHER:
+            return piece.raw
+        # Until it has returned: what a call that is cancelled took is lost.
+        self._broken = BodyCut("a look at an event did not end", is_wanted=False)
+        given = piece.raw
+        try:
+            if piece.kind is Kind.LARGE:
+                self._reader.let_pass()
+            else:
+                event = Event(piece.raw)
+                await self._reader.see(event)
+                given = event.written()
+        except Exception as error:
+            self._broken = error
+            raise
+        self._broken = None
+        return given
