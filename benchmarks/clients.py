@@ -287,9 +287,12 @@ class Load:
         """One request on every connection, not all at once."""
         return self.client.answer(self.process, "each")
 
-    def run_paced(self, requests: int, rate: float) -> Result:
-        """`requests` at `rate` a second, however slowly answers come."""
-        return self.client.answer(self.process, f"{requests} {rate!r}")
+    def run_paced(self, requests: int, rate: float, spans: str = "") -> Result:
+        """`requests` at `rate` a second, however slowly answers come.
+
+        When each was due and answered goes into the file `spans`, if one is named.
+        """
+        return self.client.answer(self.process, f"{requests} {rate!r} {spans}")
 
 
 def _waited_cpu_s() -> float:

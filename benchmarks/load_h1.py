@@ -13,14 +13,13 @@ import re
 import ssl
 import sys
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, cast
+from typing import cast
 
 import uvloop
 
+from benchmarks.batches import Batch, PacedBatch, Sender
 from benchmarks.pace import Schedule, ticking, wait_again
 from benchmarks.tunnel import Route, client_context, open_route
 
@@ -30,92 +29,6 @@ MAX_HEAD_BYTES = 64 * 1024
 MAX_ERRORS_SHOWN = 5
 EACH_AT_ONCE = 32
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*\r\n", re.IGNORECASE)
-
-
-class Sender(Protocol):
-    """A connection as batches see it."""
-
-    is_lost: bool
-
-    def start(self, batch: "Batch | PacedBatch") -> None:
-        """Take part in `batch` until nothing is left in it."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Batch:
-    """Requests still to send, and what came of those that were."""
-
-    unsent: int
-    done: asyncio.Future[None]
-    open_connections: int
-    latencies_s: list[float] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-
-    def take(self) -> float | None:
-        """From when one more request counts, which is then the caller's; or None."""
-        if self.unsent == 0:
-            return None
-        self.unsent -= 1
-        return time.perf_counter()
-
-    def idle(self, _connection: Sender) -> None:
-        """A connection has nothing more to do."""
-        self._one_less()
-
-    def lost(self, reason: str) -> None:
-        """A connection ended before its answer came."""
-        self.errors.append(reason)
-        self._one_less()
-
-    def _one_less(self) -> None:
-        self.open_connections -= 1
-        if self.open_connections == 0 and not self.done.done():
-            self.done.set_result(None)
-
-
-@dataclass(slots=True, kw_only=True)
-class PacedBatch:
-    """Requests that are due at their time, whatever became of those before.
-
-    One that finds all connections busy waits, and its wait counts: to ask a slow proxy
-    less often would spare it the very requests that show how slow it was.
-    """
-
-    schedule: Schedule
-    done: asyncio.Future[None]
-    open_connections: int
-    parked: list[Sender] = field(default_factory=list)
-    waiting: deque[float] = field(default_factory=deque)
-    latencies_s: list[float] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-
-    def tick(self, now: float) -> None:
-        """Send what has become due, as far as connections are free for it."""
-        self.waiting.extend(self.schedule.due(now))
-        while self.waiting and self.parked:
-            self.parked.pop().start(self)
-        self._finish_if_over()
-
-    def take(self) -> float | None:
-        """From when one more request counts, which is then the caller's; or None."""
-        return self.waiting.popleft() if self.waiting else None
-
-    def idle(self, connection: Sender) -> None:
-        """A connection is free for what comes due."""
-        self.parked.append(connection)
-        self._finish_if_over()
-
-    def lost(self, reason: str) -> None:
-        """A connection ended before its answer came."""
-        self.errors.append(reason)
-        self.open_connections -= 1
-        self._finish_if_over()
-
-    def _finish_if_over(self) -> None:
-        is_over = self.schedule.is_over or self.open_connections == 0
-        all_free = len(self.parked) == self.open_connections
-        if is_over and all_free and not self.done.done():
-            self.done.set_result(None)
 
 
 class Connection(asyncio.Protocol):
@@ -185,7 +98,7 @@ class Connection(asyncio.Protocol):
         if missing < 0 or self._received[head_end + 4 :] != self._body:
             self._fail("the body is not the origin's")
             return
-        self._batch.latencies_s.append(time.perf_counter() - self._sent_at)
+        self._batch.answered(self._sent_at)
         self._received.clear()
         self._next()
 
@@ -300,9 +213,12 @@ async def _batch(connections: Sequence[Sender], requests: int) -> Batch:
 
 
 async def run_paced(
-    connections: list[Connection], requests: int, rate: float
+    connections: list[Connection], requests: int, rate: float, spans: Path | None
 ) -> dict[str, object]:
-    """Send `requests` at `rate` a second; latency counts from when each was due."""
+    """Send `requests` at `rate` a second; latency counts from when each was due.
+
+    When each was due and answered goes into the file `spans`, if one is named.
+    """
     loop = asyncio.get_running_loop()
     alive = [connection for connection in connections if not connection.is_lost]
     with ticking(1 / rate) as alarm:
@@ -322,6 +238,8 @@ async def run_paced(
         finally:
             loop.remove_reader(alarm)
     elapsed_s = time.perf_counter() - before
+    if spans is not None:
+        await asyncio.to_thread(spans.write_text, json.dumps(batch.spans))
     return counted(requests, list(batch.latencies_s), batch.errors, elapsed_s)
 
 
@@ -341,8 +259,9 @@ async def serve(
         match line.split():
             case ["each"]:
                 answer = await run_each(connections)
-            case [requests, rate]:
-                answer = await run_paced(connections, int(requests), float(rate))
+            case [requests, rate, *path]:
+                spans = Path(path[0]) if path else None
+                answer = await run_paced(connections, int(requests), float(rate), spans)
             case _:
                 answer = await run_batch(connections, int(line))
         print(json.dumps(answer), flush=True)

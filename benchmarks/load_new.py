@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 
 import uvloop
 
+from benchmarks.batches import Batch
 from benchmarks.load_h1 import (
     ANSWER_TIMEOUT_S,
     CONNECT_TIMEOUT_S,
-    Batch,
     connect,
     counted,
     http1_context,

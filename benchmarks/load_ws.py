@@ -9,18 +9,16 @@ import asyncio
 import json
 import ssl
 import sys
-import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import cast
 
 import uvloop
 
+from benchmarks.batches import Batch, PacedBatch
 from benchmarks.load_h1 import (
     CONNECT_TIMEOUT_S,
     MAX_HEAD_BYTES,
-    Batch,
-    PacedBatch,
     http1_context,
     parsed_route,
     parser_of_route,
@@ -112,8 +110,7 @@ class Conversation(asyncio.Protocol):
         self.open.set_result(None)
         return rest
 
-    def _echoed(self, messages: Iterator[bytes]) -> None:
-        now = time.perf_counter()
+    def _echoed(self, messages: Iterable[bytes]) -> None:
         batch, missing = self._batch, self._missing
         for message in messages:
             if batch is None or not missing:
@@ -121,7 +118,7 @@ class Conversation(asyncio.Protocol):
             payload, counts_from = missing.popleft()
             if message != payload:
                 raise BenchmarkError(f"not the echo of {payload!r}: {message[:80]!r}")
-            batch.latencies_s.append(now - counts_from)
+            batch.answered(counts_from)
         if batch is not None:
             self._send(batch)
 

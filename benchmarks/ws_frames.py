@@ -57,8 +57,8 @@ class Messages:
         self._received = b""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The messages that are whole now; BenchmarkError at what no echo needs, after
-        those before it."""
+        """The messages that are whole now; what no echo needs is a BenchmarkError, when
+        those before it have been handed out."""
         received = self._received + data if self._received else data
         begin, end = 0, len(received)
         while end - begin >= 2:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.load_h1 import Connection, PacedBatch
+from benchmarks.batches import PacedBatch
+from benchmarks.load_h1 import Connection
 from benchmarks.pace import Schedule, ticking, wait_again
 
 if not sys.platform.startswith("linux"):
