@@ -10,6 +10,7 @@ import argparse
 import bisect
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from pathlib import Path
 from benchmarks.clients import Load, require_tools
 from benchmarks.load_h1 import percentile_ms
 from benchmarks.measure import BenchmarkError, settle, spawn, stop
+from benchmarks.origin import wait_for_file
 from benchmarks.proxies import INT3RCEPTOR, OURS, SYSTEMS, Setup, System, running
 from benchmarks.scenarios import SCENARIOS, WARM_UP_REQUESTS
 from benchmarks.stage import client_of, stage
@@ -145,11 +147,13 @@ def traced(setup: Setup, system: System, load: Load, seconds: float) -> Traced:
 def recorded(record: Path, core: int, seconds: float) -> Iterator[None]:
     """Who has the cores goes into `record`, from now on for so long."""
     command = ["perf", "record", "-q", "-a", "-k", "CLOCK_MONOTONIC", "-e", "dummy:u"]
-    command += ["--switch-events", "-o", str(record), "--", "sleep", str(seconds)]
-    log = record.with_suffix(".log")
+    begun, log = record.with_suffix(".begun"), record.with_suffix(".log")
+    script = f"touch {shlex.quote(str(begun))} && exec sleep {seconds}"
+    command += ["--switch-events", "-o", str(record), "--", "sh", "-c", script]
     with log.open("wb") as output:
         recording = spawn(command, core, output=output)
     try:
+        wait_for_file(begun, recording, log)
         yield
         recording.wait(seconds + SPARE_S)
     except subprocess.TimeoutExpired as error:
