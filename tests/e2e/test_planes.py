@@ -8,6 +8,7 @@ import random
 import signal
 import socket
 import stat
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from int3rceptor.app.hub import NICENESS
+from int3rceptor.app.ingesting import NICENESS as INGESTING_NICENESS
 from tests.support.clients import raw
 from tests.support.h1_peer import H1Peer, response
 from tests.support.kept import journal_files, kept_targets
@@ -78,6 +80,25 @@ async def test_the_hub_gives_way_once_it_serves(tmp_path: Path) -> None:
         level = psutil.Process(proxy.process.pid).nice()
         assert hub.nice() - level in (0, NICENESS)  # it may have been quick
         await until(lambda: hub.nice() - level == NICENESS)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all threads have one")
+async def test_the_thread_that_ingests_gives_way_most(tmp_path: Path) -> None:
+    with ProxyProcess(tmp_path, planes=STORE_ALONE) as proxy:
+        hub = proxy.wait_for_hub()
+        async with (
+            AnsweringOrigin(fixed(response(b"kept"))) as origin,
+            loaded(proxy, origin) as load,
+        ):
+            await load.more(1)
+        tasks = Path(f"/proc/{hub.pid}/task")
+
+        def levels() -> list[int]:
+            threads = (int(task.name) for task in tasks.iterdir())
+            return sorted(os.getpriority(os.PRIO_PROCESS, each) for each in threads)
+
+        await until(lambda: levels()[-1] == INGESTING_NICENESS)
+        assert levels()[0] < INGESTING_NICENESS  # and it alone
 
 
 async def test_the_proxy_dies_and_the_hub_finishes_its_work(tmp_path: Path) -> None:
