@@ -41,7 +41,7 @@ def decode(
     `may_stream`. A stream is decoded on its way. DecodeError, with nothing changed,
     when it cannot be done; what is damaged or a bomb further on breaks the stream off.
     """
-    coding = to_text(b",".join(headers.get_all_bytes(b"content-encoding")))
+    coding = coding_in(headers)
     count = len(codings_of(coding))
     if not count:
         return 0
@@ -64,6 +64,11 @@ def decode(
         body.wrap(lambda source: _Decoded(source, decoding, coding))
     _describe(headers, has_content=content != b"")
     return count
+
+
+def coding_in(headers: Headers) -> str:
+    """What Content-Encoding says, all of its lines in one."""
+    return to_text(b",".join(headers.get_all_bytes(b"content-encoding")))
 
 
 def _forbids(headers: Headers) -> bool:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from int3rceptor.model.server_events import Event
+from int3rceptor.model.server_events import MAX_EVENT_BYTES, Event
 
 MAX_CHUNK_BYTES = 16 * 1024
 """Largest chunk that a guest is shown; what comes larger is split. The default fuel has
@@ -16,6 +16,11 @@ guest that kept something back has this much to give it out in at a time."""
 BUDGET_SHARE = 4
 """Of a call's byte budget the largest chunk, or event, is a quarter: to read it, to put
 one as large in its place, and half for all else."""
+
+
+def largest_event(call_bytes: int) -> int:
+    """Largest event that is shown to a guest which may move so many bytes in a call."""
+    return min(MAX_EVENT_BYTES, max(1, call_bytes // BUDGET_SHARE))
 
 
 @dataclass(slots=True, kw_only=True)

@@ -12,11 +12,11 @@ from int3rceptor.hooks.dispatcher import Answer, tell_failure
 from int3rceptor.hooks.verdicts import Drop, Fail
 from int3rceptor.model.body import ChunkSource
 from int3rceptor.model.codings import codings_of
+from int3rceptor.model.decoding import coding_in
 from int3rceptor.model.event_source import EventSource
 from int3rceptor.model.flow import Flow
-from int3rceptor.model.headers import to_text
-from int3rceptor.model.server_events import MAX_EVENT_BYTES, Event, is_event_stream
-from int3rceptor.plugins.chunks import BUDGET_SHARE, Chunk
+from int3rceptor.model.server_events import Event, is_event_stream
+from int3rceptor.plugins.chunks import Chunk, largest_event
 from int3rceptor.plugins.codes import Extra
 from int3rceptor.plugins.runner import Runner
 
@@ -34,14 +34,13 @@ def follow_events(runner: Runner, flow: Flow) -> Answer:
     response = flow.response
     if response is None or not is_event_stream(response.headers):
         return None
-    listed = b",".join(response.headers.get_all_bytes(b"content-encoding"))
-    if codings := codings_of(to_text(listed)):
+    if codings := codings_of(coding_in(response.headers)):
         what = f"events not seen: they are coded ({', '.join(codings)[:80]})"
         if runner.fails_closed:
             return Fail(author=runner.name, reason=what)
         flow.record(_WHERE, runner.name, what)
         return None
-    limit = min(MAX_EVENT_BYTES, max(1, runner.call_bytes // BUDGET_SHARE))
+    limit = largest_event(runner.call_bytes)
 
     def stage(source: ChunkSource) -> ChunkSource:
         return EventSource(source, _Reader(runner, flow, limit), limit)

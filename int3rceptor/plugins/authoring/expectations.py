@@ -12,11 +12,11 @@ from typing import TypeVar, get_args
 from int3rceptor.config.tables import Table, made, setting
 from int3rceptor.errors import PluginError, SettingError
 from int3rceptor.hooks.verdicts import Fail, Hold, Verdict
+from int3rceptor.plugins.authoring.moments import MessageState
 from int3rceptor.plugins.authoring.trial import (
     FlowRun,
     HookRun,
     MessageRun,
-    MessageState,
     decision_of,
 )
 from int3rceptor.plugins.boundary import Fault

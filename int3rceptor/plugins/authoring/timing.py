@@ -6,6 +6,7 @@ Fuel is exact and the same everywhere; microseconds are this machine's processor
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from int3rceptor.model.server_events import Event
 from int3rceptor.plugins.authoring.recorded import Recording
 from int3rceptor.plugins.authoring.recorded_flow import sample
 from int3rceptor.plugins.authoring.trial import HookRun, Trial
@@ -17,7 +18,7 @@ WARM_UP = 20
 """Calls before the counted ones: the first touch memory that is not there yet."""
 
 MADE_UP = b"made up for a bench of plugins: a kilobyte of it. " * 20
-"""A message, or a chunk of a body."""
+"""A message, a chunk of a body, or the data of an event."""
 
 MAX_CALLS = 1_000_000
 """Of each entry: some seconds to a minute."""
@@ -88,8 +89,11 @@ def _call(trial: Trial, entry: Entry, recording: Recording) -> HookRun:
         topic, *_ = trial.topics
         return trial.hear(Message(topic, MADE_UP, ("bench",))).runs[0]
     chunk = None
-    if isinstance(entry, Extra):
-        chunk = Chunk(data=MADE_UP, is_last=False)
+    if entry is Extra.SSE_EVENT:
+        event = Event(b"data: " + MADE_UP + b"\n\n")
+        chunk = Chunk(data=event.data, event=event)
+    elif isinstance(entry, Extra):
+        chunk = Chunk(data=MADE_UP)
     run, _ = trial.ask(entry, recording.make(), chunk)
     assert run is not None
     return run

@@ -4,11 +4,10 @@ It tells what each call changed, decided, logged and cost. One instance lives th
 all flows, so that a plugin may count. Delays are told and not waited for.
 """
 
-import asyncio
 import dataclasses
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +15,24 @@ from types import TracebackType
 from typing import Self
 
 from int3rceptor.errors import PluginError
-from int3rceptor.hooks.changes import Look, differences, look
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Drop, Respond, Verdict, describe
 from int3rceptor.model.body import Body
 from int3rceptor.model.flow import Flow
-from int3rceptor.model.message import Request, Response
+from int3rceptor.model.message import Response
+from int3rceptor.model.server_events import Event, Kind
+from int3rceptor.plugins.authoring.moments import (
+    MessageState,
+    changes,
+    events_of,
+    looks,
+    state_of,
+    whole,
+)
 from int3rceptor.plugins.authoring.recorded import Recording
 from int3rceptor.plugins.boundary import Fault
 from int3rceptor.plugins.callers import maker_factory
-from int3rceptor.plugins.chunks import MAX_CHUNK_BYTES, Chunk
+from int3rceptor.plugins.chunks import MAX_CHUNK_BYTES, Chunk, largest_event
 from int3rceptor.plugins.codes import Entry, Extra, LogLevel
 from int3rceptor.plugins.compiling import compiled
 from int3rceptor.plugins.engine import shared_ticker
@@ -42,31 +49,10 @@ from int3rceptor.plugins.streaming import CHUNKS_OF
 NEVER_GRANTED = frozenset({"network", "files"})
 """What a trial grants nobody: it is run on a module before it is trusted."""
 
-MAX_DECODED_BYTES = 256 * 1024 * 1024
-"""Of a recorded body that a module takes the content coding off."""
-
 MAX_SHOWN_BYTES = 60
 """Of a message, in a line about it."""
 
 Line = tuple[LogLevel, str]
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class MessageState:
-    """A message at one moment; `start` is its method and target, or its status."""
-
-    start: tuple[str, ...]
-    fields: tuple[tuple[bytes, bytes], ...]
-    content: bytes
-
-    def values(self, name: str) -> list[str]:
-        """All values of a field."""
-        wanted = name.lower().encode()
-        return [
-            value.decode("utf-8", "replace")
-            for key, value in self.fields
-            if key.lower() == wanted
-        ]
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -245,13 +231,14 @@ class Trial(AbstractContextManager["Trial"]):
             elif not ends(verdict):
                 body = flow.response.body
                 yield from self._chunks(Extra.RESPONSE_CHUNK, flow, body)
+                yield from self._events(flow, flow.response)
         run, _ = self.ask(HookPoint.CAPTURE, flow)
         if run is not None:
             yield run
 
     def _chunks(self, entry: Entry, flow: Flow, body: Body) -> Iterable[HookRun]:
         """A body on its way, until a call fails: then the rest passes as it is."""
-        content = _whole(body)
+        content = whole(body)
         point = next(one for one, chunks in CHUNKS_OF.items() if chunks is entry)
         if entry not in self.info.entries or not content or not self._fits(point, flow):
             return
@@ -270,11 +257,46 @@ class Trial(AbstractContextManager["Trial"]):
             yield dataclasses.replace(
                 run,
                 changes=(*run.changes, *changed),
-                request=_state(flow.request),
-                response=None if flow.response is None else _state(flow.response),
+                request=state_of(flow.request),
+                response=None if flow.response is None else state_of(flow.response),
             )
             if run.is_fault or chunk.is_last:
                 return
+
+    def _events(self, flow: Flow, response: Response) -> Iterable[HookRun]:
+        """A stream of events on its way: one that fails passes as it is."""
+        asked = Extra.SSE_EVENT in self.info.entries
+        if not asked or not self._fits(HookPoint.RESPONSE, flow):
+            return
+        limit = largest_event(self.manifest.limits.host_bytes)
+        runs: list[HookRun] = []
+        gone: list[bytes] = []
+        for piece in events_of(response, limit):
+            gone.append(piece.raw)
+            if piece.kind is Kind.EVENT:
+                run, gone[-1] = self._event(piece.raw, flow)
+                runs.append(run)
+        if runs:
+            response.body.replace(b"".join(gone))
+        for run in runs:
+            yield dataclasses.replace(run, response=state_of(response))
+
+    def _event(self, raw: bytes, flow: Flow) -> tuple[HookRun, bytes]:
+        event = Event(raw)
+        chunk = Chunk(data=event.data, event=event)
+        run, verdict = self.ask(Extra.SSE_EVENT, flow, chunk)
+        assert run is not None
+        if run.is_fault:
+            event.restore()
+        elif isinstance(verdict, Drop):
+            event.drop()
+        else:
+            chunk.settle()
+        given = event.written()
+        if given == raw or event.is_dropped:
+            return run, given
+        what = f"event of {len(raw)} bytes: {len(given)} bytes go on"
+        return dataclasses.replace(run, changes=(*run.changes, what)), given
 
     def ask(
         self, entry: Entry, flow: Flow, chunk: Chunk | None = None
@@ -284,7 +306,7 @@ class Trial(AbstractContextManager["Trial"]):
             return None, None
         if isinstance(entry, HookPoint) and not self._fits(entry, flow):
             return None, None
-        before, tags = _looks(flow), len(flow.tags)
+        before, tags = looks(flow), len(flow.tags)
         started = time.thread_time()
         result = self._instance.run(entry, flow, chunk)
         seconds = time.thread_time() - started
@@ -294,10 +316,10 @@ class Trial(AbstractContextManager["Trial"]):
         run = self._told(entry, result, seconds)
         run = dataclasses.replace(
             run,
-            changes=(*_changes(before, flow, tags), *run.changes),
+            changes=(*changes(before, flow, tags), *run.changes),
             tags=tuple(flow.tags),
-            request=_state(flow.request),
-            response=None if answered is None else _state(answered),
+            request=state_of(flow.request),
+            response=None if answered is None else state_of(answered),
         )
         return run, verdict
 
@@ -327,13 +349,6 @@ def shown(message: Message) -> str:
     return f"{message.topic}, {len(message.data)} bytes: {text}{dots}"
 
 
-def _whole(body: Body) -> bytes:
-    """All of a body; decoded content may be a stream by now."""
-    if body.content is None:
-        return asyncio.run(body.read(MAX_DECODED_BYTES))
-    return body.content
-
-
 def ends(verdict: Verdict | None) -> bool:
     """Whether the exchange does not reach its origin."""
     return isinstance(verdict, Respond | Drop)
@@ -352,31 +367,3 @@ def _said(result: Verdict | Fault | None) -> str:
     if result is None:
         return "continued"
     return f"failed: {result}" if isinstance(result, Fault) else describe(result)
-
-
-def _looks(flow: Flow) -> Mapping[str, Look]:
-    looks = {"request": look(flow.request)}
-    if flow.response is not None:
-        looks["response"] = look(flow.response)
-    return looks
-
-
-def _changes(before: Mapping[str, Look], flow: Flow, tags: int) -> Iterable[str]:
-    for side, after in _looks(flow).items():
-        if side in before:
-            for what in differences(before[side], after):
-                yield f"{side}: {what}"
-    yield from (f"tag: {tag}" for tag in flow.tags[tags:])
-
-
-def _state(message: Request | Response) -> MessageState:
-    start: tuple[str, ...]
-    if isinstance(message, Request):
-        start = (message.method, message.path)
-    else:
-        start = (str(message.status),)
-    return MessageState(
-        start=start,
-        fields=tuple(message.headers.raw),
-        content=message.body.content or b"",
-    )

@@ -63,6 +63,15 @@ def test_chunks_are_timed_on_a_chunk(tmp_path: Path) -> None:
     assert all(one.fuel.least > len(MADE_UP) for one in timings)
 
 
+def test_events_are_timed_on_an_event(tmp_path: Path) -> None:
+    path = tmp_path / "a.wat"
+    path.write_bytes(guest("event_moods"))
+    with Trial(path) as trial:
+        (one,) = time_entries(trial, 2)
+    assert one.entry is Extra.SSE_EVENT
+    assert one.fault == ""
+
+
 def test_a_hook_that_fails_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.wat"
     path.write_bytes(guest("unreachable"))

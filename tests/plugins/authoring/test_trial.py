@@ -161,6 +161,33 @@ def test_after_a_fault_the_rest_of_a_body_passes_as_it_is(tmp_path: Path) -> Non
     assert run.response.content == b"body"
 
 
+def test_a_stream_of_events_passes_event_by_event(tmp_path: Path) -> None:
+    def make() -> Flow:
+        stream = b": hi\n\ndata: a\n\ndata: x\n\ndata: d\n\ndata: t\n\ndata: z"
+        flow = make_flow(body=stream)
+        assert flow.response is not None
+        flow.response.headers["content-type"] = "text/event-stream"
+        return flow
+
+    path = module(tmp_path, guest("event_moods"))
+    runs = tried(path, Recording(name="flow 1", make=make)).runs
+    assert [(one.entry, one.decision, one.changes) for one in runs] == [
+        (Extra.SSE_EVENT, "continue", ()),
+        (Extra.SSE_EVENT, "continue", ("event of 9 bytes: 17 bytes go on",)),
+        (Extra.SSE_EVENT, "drop", ()),
+        (Extra.SSE_EVENT, "fault", ()),
+    ]
+    last = runs[-1].response
+    assert last is not None
+    assert last.content == (
+        b": hi\n\ndata: a\n\ndata: !\ndata: ?\n\ndata: t\n\ndata: z"
+    )
+
+
+def test_what_is_no_stream_of_events_has_none(tmp_path: Path) -> None:
+    assert tried(module(tmp_path, guest("event_moods"))).runs == ()
+
+
 def test_a_body_that_is_decoded_is_seen_decoded() -> None:
     def make() -> Flow:
         text = b'{"isAdmin": 1}' * 1000
