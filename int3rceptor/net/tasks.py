@@ -5,7 +5,8 @@ The only legal place of create_task: a task that nobody owns outlives its connec
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
 from typing import TypeVar
 
 log = logging.getLogger("int3rceptor.net")
@@ -86,3 +87,47 @@ async def first_of(
         for task in (a, b):
             task.cancel()
         await asyncio.gather(a, b, return_exceptions=True)
+
+
+async def first_to_succeed(
+    attempts: Iterable[Callable[[], Coroutine[object, object, First]]],
+    delay_s: float,
+    drop: Callable[[First], None],
+) -> First:
+    """What the first attempt gives that does not raise an OSError.
+
+    Each begins when the one before has failed, or is not over after `delay_s`. What
+    others give all the same goes to `drop`. When all fail: OSError, with the reasons.
+    """
+    loop = asyncio.get_running_loop()
+    left, running, errors = deque(attempts), set[asyncio.Task[First]](), list[OSError]()
+    try:
+        while left or running:
+            if left:
+                running.add(loop.create_task(left.popleft()(), name="attempt"))
+            done, _ = await asyncio.wait(
+                running,
+                timeout=delay_s if left else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for one in done:
+                running.discard(one)
+                try:
+                    return one.result()
+                except OSError as error:
+                    errors.append(error)
+    finally:
+        for one in running:
+            one.cancel()
+        for result in await asyncio.gather(*running, return_exceptions=True):
+            if not isinstance(result, BaseException):
+                drop(result)
+    raise _all_of(errors)
+
+
+def _all_of(errors: list[OSError]) -> OSError:
+    """One for several: most often they are all the same."""
+    first = errors[0]
+    if all(one.errno == first.errno for one in errors):
+        return first
+    return OSError("; ".join(dict.fromkeys(one.strerror or str(one) for one in errors)))

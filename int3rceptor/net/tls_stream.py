@@ -1,9 +1,7 @@
 """TLS over any ByteStream, as a ByteStream.
 
-Needed where bytes of the handshake have already been read (CONNECT after another
-request on the same connection), for TLS inside TLS, and on platforms without a peekable
-socket. It is also the only stream that can half-close TLS: close_notify ends our
-direction alone (RFC 8446, 6.1).
+Needed for TLS inside TLS. It is also the only stream that can half-close TLS:
+close_notify ends our direction alone (RFC 8446, 6.1).
 """
 
 import asyncio

@@ -16,27 +16,35 @@ from int3rceptor.net.transport import TransportStream
 
 
 class TlsTransportStream(TransportStream):
-    """One connection of the event loop, in TLS once `shake_hands` has returned."""
+    """The connection of `below`, which says nothing in the clear any more; in TLS once
+    `shake_hands` has returned."""
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        below: TransportStream,
         context: TlsContext,
         *,
         server_side: bool = False,
         server_hostname: str | None = None,
     ) -> None:
-        super().__init__(loop)
+        super().__init__(below._loop, below.peer)
         self._session = TlsSession(
             context, server_side=server_side, server_hostname=server_hostname
         )
         self._is_client = not server_side
+        self._below: TransportStream | None = below
         self._is_secure = False
         self._failure: ssl.SSLError | None = None
 
     async def shake_hands(self, timeout_s: float) -> None:
         """Do the handshake; TimeoutError after `timeout_s`, else OSError, of which
         ssl.SSLError is one, when it fails. The connection is aborted then."""
+        below, self._below = self._below, None
+        if below is None:
+            raise RuntimeError("a second handshake")
+        below._hand_over(self)
+        if self._is_client:
+            self.data_received(b"")
         try:
             if not (self._is_secure or self._is_lost):
                 await self._readable.wait(timeout_s)
@@ -53,11 +61,6 @@ class TlsTransportStream(TransportStream):
                 self.abort()
 
     # The event loop's side
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        if self._is_client:
-            self.data_received(b"")
 
     def data_received(self, data: bytes) -> None:
         if self._is_closing:

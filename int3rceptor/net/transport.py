@@ -28,6 +28,9 @@ LARGE_BYTES = 64 * 1024
 """From here on what arrived is read as it came: to copy it together with what came
 after it would cost more than one more turn."""
 
+NOBODY = ("", 0)
+"""A peer that is not known yet: the connection tells."""
+
 _NO_LINGER = struct.pack("ii", 1, 0)
 """SO_LINGER: closing sends a reset, not the end of the stream."""
 
@@ -35,7 +38,9 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 class TransportStream(asyncio.Protocol, ByteStream):
     """One connection of the event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, peer: tuple[str, int] = NOBODY
+    ) -> None:
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._chunks: list[bytes] = []
@@ -51,7 +56,7 @@ class TransportStream(asyncio.Protocol, ByteStream):
         self._readable = Gate(loop)
         self._writable = Gate(loop)
         self._closed = Gate(loop)
-        self._peer = ("", 0)
+        self._peer = peer
         self._on_lost: Callable[[], None] | None = None
 
     # The event loop's side
@@ -60,11 +65,32 @@ class TransportStream(asyncio.Protocol, ByteStream):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=MAX_UNSENT_BYTES)
         self._takes_writes = not self._is_aborted
-        peer = transport.get_extra_info("peername")
-        if isinstance(peer, tuple):
-            self._peer = (str(peer[0]), int(peer[1]))
+        if self._peer is NOBODY:
+            peer = transport.get_extra_info("peername")
+            if isinstance(peer, tuple):
+                self._peer = (str(peer[0]), int(peer[1]))
         if self._is_aborted:
             self._transport.abort()
+
+    def _hand_over(self, heir: "TransportStream") -> None:
+        """Let `heir` go on with the connection, from the first byte that is unread.
+        This stream is not used any more."""
+        heir._transport, transport = self._transport, self._transport
+        heir._takes_writes = self._takes_writes
+        heir._is_writing_paused = self._is_writing_paused
+        unread = b"".join(self._chunks)
+        self._chunks.clear()
+        self._close_gates()
+        if transport is not None:
+            transport.set_protocol(heir)
+        if unread:
+            heir.data_received(unread)
+        if self._at_eof and not heir.eof_received() and transport is not None:
+            transport.close()
+        if self._is_lost:
+            heir.connection_lost(self._cause)
+        elif self._is_reading_paused and transport is not None:
+            transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         self._arrived(data)
@@ -103,10 +129,13 @@ class TransportStream(asyncio.Protocol, ByteStream):
             self._readable.fail(self._lost())
         self._writable.fail(self._lost())
         self._closed.open()
-        for gate in (self._readable, self._writable, self._closed):
-            gate.close()
+        self._close_gates()
         if self._on_lost is not None:
             self._on_lost()
+
+    def _close_gates(self) -> None:
+        for gate in (self._readable, self._writable, self._closed):
+            gate.close()
 
     # Our side
 
@@ -204,10 +233,15 @@ class TransportStream(asyncio.Protocol, ByteStream):
 
     def reset(self) -> None:
         if self._transport is not None and not self._is_lost:
-            sock = self._transport.get_extra_info("socket")
             with contextlib.suppress(OSError):  # it is gone: the peer knows
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self.abort()
+
+    @property
+    def socket(self) -> socket.socket:
+        """For its addresses and options: the event loop reads from it and writes."""
+        assert self._transport is not None
+        return cast("socket.socket", self._transport.get_extra_info("socket"))
 
     @property
     def has_room(self) -> bool:

@@ -25,7 +25,7 @@ from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Drop, Fail, PassThrough, Respond
 from int3rceptor.model.flow import ClientInfo, Flow, FlowKind
 from int3rceptor.model.message import Request, Response
-from int3rceptor.net.inbound import Inbound, StreamInbound
+from int3rceptor.net.inbound import Inbound
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.net.tasks import first_of
 from int3rceptor.proxy.failures import (
@@ -134,8 +134,8 @@ class Connection:
                 head = await take_connect_head(inbound, limits, data)
                 return self._connect(head, inbound)
             case Speech.HTTP1 | Speech.HTTP2:
-                stream = await inbound.to_stream()
-                return self._speak(stream, session, is_http2=speech is Speech.HTTP2)
+                is_http2 = speech is Speech.HTTP2
+                return self._speak(inbound.stream, session, is_http2=is_http2)
             case Speech.SOCKS:
                 return self._refuse_socks(inbound)
             case Speech.OTHER | Speech.UNDECIDED:
@@ -150,7 +150,7 @@ class Connection:
             version,
         )
         await inbound.send(SOCKS_REFUSALS[version], ANSWER_S)
-        await (await inbound.to_stream()).aclose()
+        await inbound.stream.aclose()
         return None
 
     async def _speak(
@@ -191,7 +191,7 @@ class Connection:
 
     async def _connect_on_stream(self, head: RequestHead, stream: ByteStream) -> None:
         """CONNECT after another request on the connection, or inside TLS."""
-        inbound = StreamInbound(stream)
+        inbound = Inbound(stream)
         try:
             await _to_the_end(self._connect(head, inbound))
         except StreamError as error:
@@ -267,8 +267,8 @@ class Connection:
                     return self._relay(inbound, flow)
                 return self._intercept(inbound, session, hello)
             case Speech.CONNECT | Speech.HTTP1 | Speech.HTTP2:
-                stream = await inbound.to_stream()
-                return self._speak(stream, session, is_http2=speech is Speech.HTTP2)
+                is_http2 = speech is Speech.HTTP2
+                return self._speak(inbound.stream, session, is_http2=is_http2)
             case Speech.SOCKS | Speech.OTHER | Speech.UNDECIDED:
                 return self._relay(inbound, flow)
 
@@ -294,7 +294,7 @@ class Connection:
             origin.abort()
             return await self._go_on(inbound, flow, session, first)
         origin.unread(first)
-        await self._services.exchanges.relay(flow, await inbound.to_stream(), origin)
+        await self._services.exchanges.relay(flow, inbound.stream, origin)
         return None
 
     # Blind tunnels and refusals
@@ -308,14 +308,13 @@ class Connection:
             await self._refuse(inbound, flow, failure_page(flow, error))
             return
         await inbound.send(ESTABLISHED, ANSWER_S)
-        await self._services.exchanges.relay(flow, await inbound.to_stream(), origin)
+        await self._services.exchanges.relay(flow, inbound.stream, origin)
 
     async def _relay(self, inbound: Inbound, flow: Flow) -> Next:
         """After the 200: neither TLS to intercept nor HTTP."""
         origin = await self._dial(inbound, flow)
         if origin is not None:
-            stream = await inbound.to_stream()
-            await self._services.exchanges.relay(flow, stream, origin)
+            await self._services.exchanges.relay(flow, inbound.stream, origin)
         return None
 
     async def _dial(self, inbound: Inbound, flow: Flow) -> ByteStream | None:
@@ -337,7 +336,6 @@ class Connection:
         flow.response = response
         finish = partial(self._services.exchanges.capture, flow)
         await send_answer(inbound, response, finish)
-        await finish()  # a client that has gone was not answered
 
 
 async def _to_the_end(step: Next) -> None:

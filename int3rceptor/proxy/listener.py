@@ -9,7 +9,7 @@ from functools import partial
 from typing import Protocol
 
 from int3rceptor.model.flow import ClientInfo
-from int3rceptor.net.inbound import Inbound, SocketInbound, StreamInbound
+from int3rceptor.net.inbound import Inbound
 from int3rceptor.net.listening import Address, own_address
 from int3rceptor.net.tasks import Tasks
 from int3rceptor.net.transport import TransportStream
@@ -72,11 +72,8 @@ class Listener:
         return len(self._connections)
 
     async def start(self) -> None:
-        """Begin to accept.
-
-        An event loop that cannot watch sockets (Windows' proactor) accepts by itself;
-        what clients say first is then read instead of peeked at.
-        """
+        """Begin to accept; an event loop that cannot watch sockets (Windows' proactor)
+        does it by itself."""
         try:
             self._loop.add_reader(self._sock, self._accepting)
         except NotImplementedError:
@@ -115,7 +112,7 @@ class Listener:
         log.warning("cutting %d connections that did not end", len(self._tasks))
 
     def _accepted(self, stream: TransportStream, here: Address) -> None:
-        self._begin(StreamInbound(stream), here)
+        self._begin(stream, here)
 
     def _accept(self) -> None:
         for _ in range(ACCEPT_BATCH):
@@ -138,7 +135,7 @@ class Listener:
     def _accept_one(self) -> bool:
         """Whether there was a client to accept."""
         try:
-            sock, _ = self._sock.accept()
+            sock, peer = self._sock.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return False
         except OSError as error:
@@ -148,19 +145,20 @@ class Listener:
             return False
         try:
             sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            inbound = SocketInbound(self._loop, sock)
             here = own_address(sock)
         except OSError:
             sock.close()  # reset before it was served
             return True
-        self._begin(inbound, here)
+        stream = TransportStream(self._loop, (str(peer[0]), int(peer[1])))
+        self._begin(stream, here, sock)
         return True
 
-    def _begin(self, inbound: Inbound, here: Address) -> None:
+    def _begin(
+        self, stream: TransportStream, here: Address, sock: socket.socket | None = None
+    ) -> None:
         self._clients += 1
         self._tell()
-        self._tasks.start(self._serve(inbound, here), "serve")
+        self._tasks.start(self._serve(stream, here, sock), "serve")
 
     def _tell(self) -> None:
         if self._place is not None:
@@ -176,9 +174,13 @@ class Listener:
         if self._sock.fileno() >= 0:
             self._loop.add_reader(self._sock, self._accepting)
 
-    async def _serve(self, inbound: Inbound, here: Address) -> None:
+    async def _serve(
+        self, stream: TransportStream, here: Address, sock: socket.socket | None
+    ) -> None:
         try:
-            await self._serve_or_refuse(inbound, here)
+            if sock is not None:
+                await self._loop.connect_accepted_socket(lambda: stream, sock)
+            await self._serve_or_refuse(Inbound(stream), here)
         finally:
             self._clients -= 1
             if self._sock.fileno() >= 0:  # else it has left

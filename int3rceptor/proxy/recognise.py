@@ -1,4 +1,4 @@
-"""What a client's first bytes are, looked at without taking them."""
+"""What a client's first bytes are, looked at and left where they are."""
 
 import time
 from typing import NamedTuple
@@ -43,8 +43,8 @@ async def recognise(
 async def take_connect_head(
     inbound: Inbound, limits: LimitsConfig, data: bytes
 ) -> RequestHead:
-    """Take the head of a CONNECT, and not a byte more: the kernel must still hold the
-    ClientHello behind it for whoever takes it. `data` was seen of it.
+    """Take the head of a CONNECT, and not a byte more: what is behind it is the first
+    of its tunnel. `data` was seen of it.
 
     ClientProtocolError when it is malformed, too long, or does not come in time.
     """

@@ -21,16 +21,12 @@ async def send_answer(
     inbound: Inbound, response: Response, before_end: BeforeEnd | None = None
 ) -> None:
     """Answer in HTTP/1.1, in the clear, and close."""
-    try:
-        stream = await inbound.to_stream()
-    except OSError:
-        return  # the client is gone: nobody to tell
     head = H1Server().head(response, close=True)
     content = response.body.content or b""
     if before_end is not None:
         await before_end()
-    stream.write([head, content])
-    await linger(stream)
+    inbound.stream.write([head, content])
+    await linger(inbound.stream)
 
 
 async def linger(stream: ByteStream) -> None:

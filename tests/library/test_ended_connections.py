@@ -19,7 +19,7 @@ from int3rceptor.proxy.connection import Connection
 from int3rceptor.proxy.h1_server import H1ServerConnection
 from tests.support.clients import raw, secure, tunnel
 from tests.support.h1_peer import H1Peer
-from tests.support.streams import eventually
+from tests.support.streams import eventually, turns
 
 OWN = "int3rceptor.local"
 STREAMS = (TransportStream, TlsTransportStream, TlsSession)
@@ -87,6 +87,7 @@ async def test_nothing_waits_for_the_collector(
         running = Running(proxy)
         await visit(running, is_reset=is_reset)
         await eventually(lambda: proxy.statistics.open_connections == 0)
+        await turns()  # the event loop lets go of what was aborted a turn later
         with uncollected():
             before = alive()
             for _ in range(CLIENTS):

@@ -1,7 +1,6 @@
-"""Peeking, taking and answering, of a fresh socket and of an open stream alike."""
+"""Peeking, taking and answering, and what a connection goes on as."""
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -9,12 +8,20 @@ from dataclasses import dataclass
 import pytest
 
 from int3rceptor.errors import StreamLost, StreamTimeout
-from int3rceptor.net.inbound import Inbound, SocketInbound, StreamInbound
+from int3rceptor.net.inbound import Inbound
 from tests.support.bio_tls import BioTls
 from tests.support.h1_peer import H1Peer
 from tests.support.origin_tls import OriginTls
 from tests.support.patience import PATIENT_S
-from tests.support.streams import inbound_pair, read_exactly, stuck, turns
+from tests.support.streams import (
+    eventually,
+    inbound_pair,
+    read_exactly,
+    stop_reading,
+    stream_pair,
+    stuck,
+    turns,
+)
 
 SOON_S = 0.05
 
@@ -25,14 +32,10 @@ class Ends:
     theirs: H1Peer
 
 
-@pytest.fixture(params=["socket", "stream"])
-async def ends(request: pytest.FixtureRequest) -> AsyncIterator[Ends]:
-    async with inbound_pair() as (fresh, theirs):
-        inbound: Inbound = fresh
-        if request.param == "stream":
-            inbound = StreamInbound(await fresh.to_stream())
+@pytest.fixture
+async def ends() -> AsyncIterator[Ends]:
+    async with inbound_pair() as (inbound, theirs):
         yield Ends(inbound=inbound, theirs=theirs)
-        inbound.abort()
 
 
 async def test_peeking_takes_nothing(ends: Ends) -> None:
@@ -40,7 +43,7 @@ async def test_peeking_takes_nothing(ends: Ends) -> None:
 
     assert await ends.inbound.peek(5, PATIENT_S) == b"hello"
     assert await ends.inbound.peek(1, PATIENT_S) == b"hello"
-    stream = await ends.inbound.to_stream()
+    stream = ends.inbound.stream
     assert await read_exactly(stream, 5) == b"hello"
 
 
@@ -95,10 +98,9 @@ async def test_a_cancelled_peek_loses_nothing(ends: Ends) -> None:
 
 
 async def test_after_a_peek_for_many_one_byte_is_enough(ends: Ends) -> None:
-    # SO_RCVLOWAT would keep the stream asleep until so many bytes are there.
     with pytest.raises(StreamTimeout):
         await ends.inbound.peek(1000, SOON_S)
-    stream = await ends.inbound.to_stream()
+    stream = ends.inbound.stream
     await ends.theirs.send(b"x")
 
     assert await stream.read(PATIENT_S) == b"x"
@@ -119,7 +121,7 @@ async def test_consume_takes_exactly_so_many(ends: Ends) -> None:
     await ends.inbound.consume(11)
 
     assert await ends.inbound.peek(4, PATIENT_S) == b"rest"
-    stream = await ends.inbound.to_stream()
+    stream = ends.inbound.stream
     assert await read_exactly(stream, 4) == b"rest"
 
 
@@ -135,7 +137,7 @@ async def test_consume_ends_when_there_is_less(ends: Ends) -> None:
 
 async def test_an_answer_in_the_clear_comes_first(ends: Ends) -> None:
     await ends.inbound.send(b"200 ", PATIENT_S)
-    stream = await ends.inbound.to_stream()
+    stream = ends.inbound.stream
     stream.write(b"then more")
 
     assert await ends.theirs.read_exactly(13) == b"200 then more"
@@ -190,47 +192,68 @@ async def test_a_client_that_leaves_in_the_handshake_is_lost(
         await ends.inbound.to_tls(origin_tls.server(), PATIENT_S)
 
 
+@pytest.mark.parametrize("below", ["tcp", "tls"])
 async def test_a_client_that_is_silent_in_the_handshake_is_given_up(
+    below: str, origin_tls: OriginTls
+) -> None:
+    async with stream_pair(below, origin_tls) as pair:
+        hello = BioTls(pair.theirs, origin_tls.ca, "localhost").hello()
+        await pair.theirs.send(hello[:50])
+
+        told = "^the client did not finish the TLS handshake within 0.05 s$"
+        with pytest.raises(StreamLost, match=told):
+            await Inbound(pair.ours).to_tls(origin_tls.server(), SOON_S)
+
+
+async def test_a_large_hello_is_peeked_whole(ends: Ends) -> None:
+    data = bytes(60_000)
+    sending = asyncio.create_task(ends.theirs.send(data))
+
+    assert await ends.inbound.peek(len(data), PATIENT_S) == data
+    await sending
+
+
+async def test_a_client_that_takes_no_answer_is_not_waited_for(ends: Ends) -> None:
+    stop_reading(ends.theirs)
+    while ends.inbound.stream.has_room:
+        ends.inbound.stream.write(bytes(65536))
+        await turns(1)
+
+    with pytest.raises(StreamTimeout):
+        await ends.inbound.send(b"more", SOON_S)
+
+
+async def test_what_is_aborted_is_what_the_connection_became(
+    ends: Ends, origin_tls: OriginTls
+) -> None:
+    theirs = BioTls(ends.theirs, origin_tls.ca, "localhost")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(ends.inbound.to_tls(origin_tls.server(), PATIENT_S))
+        group.create_task(theirs.handshake())
+    ends.inbound.abort()
+
+    assert not ends.inbound.stream.is_usable
+    with pytest.raises((ssl.SSLError, EOFError, ConnectionError)):
+        await theirs.read()
+
+
+async def test_who_left_before_the_handshake_is_lost(
     ends: Ends, origin_tls: OriginTls
 ) -> None:
     hello = BioTls(ends.theirs, origin_tls.ca, "localhost").hello()
-    await ends.theirs.send(hello[:50])
+    await ends.theirs.send(hello)
+    ends.theirs.send_eof()
+    assert len(await ends.inbound.peek(len(hello) + 1, PATIENT_S)) == len(hello)
 
-    with pytest.raises((StreamLost, StreamTimeout)):
-        await ends.inbound.to_tls(origin_tls.server(), SOON_S)
-
-
-async def test_a_large_hello_is_peeked_whole() -> None:
-    data = bytes(60_000)
-    async with inbound_pair() as (inbound, theirs):
-        assert isinstance(inbound, SocketInbound)
-        sending = asyncio.create_task(theirs.send(data))
-
-        assert await inbound.peek(len(data), PATIENT_S) == data
-        await sending
+    with pytest.raises(StreamLost):
+        await ends.inbound.to_tls(origin_tls.server(), PATIENT_S)
 
 
-async def test_a_client_that_takes_nothing_is_not_waited_for() -> None:
-    async with inbound_pair() as (inbound, _):
-        with contextlib.suppress(StreamLost):
-            for _ in range(1000):
-                await inbound.send(bytes(65536), PATIENT_S)
-            raise AssertionError("more was sent than any buffer holds")
+async def test_who_was_reset_before_the_handshake_is_lost(
+    ends: Ends, origin_tls: OriginTls
+) -> None:
+    ends.theirs.reset()
+    await eventually(lambda: not ends.inbound.stream.is_usable)
 
-
-async def test_a_stream_is_made_once() -> None:
-    async with inbound_pair() as (inbound, theirs):
-        stream = await inbound.to_stream()
-
-        assert await inbound.to_stream() is stream
-        await theirs.send(b"x")
-        assert await stream.read(PATIENT_S) == b"x"
-
-
-async def test_abort_after_the_stream_was_made_aborts_that() -> None:
-    async with inbound_pair() as (inbound, theirs):
-        stream = await inbound.to_stream()
-        inbound.abort()
-
-        assert not stream.is_usable
-        assert await theirs.read_to_end() == b""
+    with pytest.raises(StreamLost):
+        await ends.inbound.to_tls(origin_tls.server(), PATIENT_S)

@@ -6,7 +6,7 @@ import ssl
 import pytest
 
 from int3rceptor.errors import StreamLost, StreamTimeout
-from int3rceptor.net.inbound import StreamInbound
+from int3rceptor.net.inbound import Inbound
 from int3rceptor.net.tls_stream import TlsStream
 from tests.support.bio_tls import BioTls
 from tests.support.origin_tls import OriginTls
@@ -79,7 +79,7 @@ async def test_a_peer_is_told_by_an_alert_why_its_handshake_failed(
     origin_tls: OriginTls,
 ) -> None:
     inbound, peer = await accepted()
-    below = await inbound.to_stream()
+    below = inbound.stream
     hello = BioTls(peer, origin_tls.ca, "localhost").hello()
     await peer.send(hello[:9] + b"\x00" + hello[10:])  # TLS 0.3
 
@@ -96,7 +96,7 @@ async def test_a_peer_that_leaves_in_the_handshake_is_lost(
     origin_tls: OriginTls,
 ) -> None:
     inbound, peer = await accepted()
-    below = await inbound.to_stream()
+    below = inbound.stream
     hello = BioTls(peer, origin_tls.ca, "localhost").hello()
     await peer.send(hello[: len(hello) // 2])
     peer.send_eof()
@@ -111,7 +111,7 @@ async def test_the_handshake_has_one_deadline_for_all_its_bytes(
     origin_tls: OriginTls,
 ) -> None:
     inbound, peer = await accepted()
-    below = await inbound.to_stream()
+    below = inbound.stream
     hello = BioTls(peer, origin_tls.ca, "localhost").hello()
 
     async def drip() -> None:
@@ -135,7 +135,7 @@ async def test_tls_runs_inside_of_any_stream(origin_tls: OriginTls, outer: str) 
         theirs = BioTls(pair.theirs, origin_tls.ca, "localhost")
         async with asyncio.TaskGroup() as group:
             accepting = group.create_task(
-                StreamInbound(pair.ours).to_tls(origin_tls.server(), PATIENT_S)
+                Inbound(pair.ours).to_tls(origin_tls.server(), PATIENT_S)
             )
             group.create_task(theirs.handshake())
         inner = accepting.result()

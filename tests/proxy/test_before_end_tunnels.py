@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import errno
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, cast
 
@@ -16,8 +15,7 @@ from int3rceptor.hooks.verdicts import Drop, PassThrough, Respond, Verdict
 from int3rceptor.model.body import Body
 from int3rceptor.model.flow import ClientInfo, Flow, FlowKind
 from int3rceptor.model.message import Request, Response
-from int3rceptor.net.inbound import StreamInbound
-from int3rceptor.net.stream import ByteStream
+from int3rceptor.net.inbound import Inbound
 from int3rceptor.proxy.connection import ESTABLISHED, Connection
 from int3rceptor.proxy.services import Services
 from tests.support.fake_stream import FakeStream
@@ -43,7 +41,6 @@ async def noted() -> NotedExchanges:
 async def serving(
     noted: NotedExchanges,
     config: Config | None = None,
-    inbound: StreamInbound | None = None,
 ) -> AsyncIterator[asyncio.Task[None]]:
     services = Services(
         loop=asyncio.get_running_loop(),
@@ -56,7 +53,7 @@ async def serving(
     )
     client = ClientInfo(address=("127.0.0.1", 1))
     connection = Connection(services, client, "127.0.0.1:1")
-    task = asyncio.create_task(connection.serve(inbound or StreamInbound(noted.stream)))
+    task = asyncio.create_task(connection.serve(Inbound(noted.stream)))
     try:
         yield task
     finally:
@@ -203,18 +200,15 @@ async def test_a_refused_tunnel_is_kept_before_its_page(
     assert len(note.sent) < len(noted.stream.sent)
 
 
-class Left(StreamInbound):
-    """A client that has gone by the time it is to be answered."""
-
-    async def to_stream(self) -> ByteStream:
-        raise OSError(errno.ENOTCONN, "not connected")
-
-
 async def test_a_refused_tunnel_whose_client_left_is_kept_once(
     noted: NotedExchanges,
 ) -> None:
-    admit(noted, Respond(Response(status=403)))
-    async with serving(noted, inbound=Left(noted.stream)) as task:
+    async def leave(_: Flow) -> Verdict:
+        noted.stream.abort()
+        return Respond(Response(status=403))
+
+    noted.hooks.add(Listener(name="one", point=HookPoint.CONNECT, call=leave))
+    async with serving(noted) as task:
         noted.stream.arrive(HEAD)
         await asyncio.wait([task])
 

@@ -22,6 +22,7 @@ from int3rceptor.errors import (
 from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers, RawHeaders
 from int3rceptor.model.message import Request
+from int3rceptor.net.connecting import SocketAddress
 from int3rceptor.proxy.upstream import dial
 from int3rceptor.proxy.upstream.answer import Answer, Origin
 from int3rceptor.proxy.upstream.dial import Dialer
@@ -232,7 +233,7 @@ async def test_an_address_is_not_looked_up(
 ) -> None:
     flags = []
 
-    def watched(host: str, port: int, flag: int = 0) -> list[dial.AddrInfo]:
+    def watched(host: str, port: int, flag: int = 0) -> list[SocketAddress]:
         flags.append(flag)
         return real(host, port, flag)
 

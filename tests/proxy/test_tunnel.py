@@ -39,9 +39,7 @@ class Ends:
 async def begin(flow: Flow) -> Ends:
     one, client = await accepted()
     other, origin = await accepted()
-    task = asyncio.create_task(
-        relay(flow, await one.to_stream(), await other.to_stream())
-    )
+    task = asyncio.create_task(relay(flow, one.stream, other.stream))
     return Ends(client, origin, task)
 
 

@@ -7,13 +7,15 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from int3rceptor.net.inbound import SocketInbound, StreamInbound
+from int3rceptor.net.inbound import Inbound
 from int3rceptor.net.stream import ByteStream
+from int3rceptor.net.tls_stream import TlsStream
+from int3rceptor.net.transport import TransportStream
 from tests.support.bio_tls import BioTls
 from tests.support.h1_peer import H1Peer
 from tests.support.origin_tls import OriginTls, client_context
@@ -31,18 +33,20 @@ class Pair:
     theirs: H1Peer
 
 
-async def accepted() -> tuple[SocketInbound, H1Peer]:
+async def accepted() -> tuple[Inbound, H1Peer]:
     """A connection that was just accepted, and the client that opened it."""
     loop = asyncio.get_running_loop()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.setblocking(False)
         reader, writer = await asyncio.open_connection(*listening.getsockname())
         sock, _ = await loop.sock_accept(listening)
-    return SocketInbound(loop, sock), H1Peer(reader, writer)
+    stream = TransportStream(loop)
+    await loop.connect_accepted_socket(lambda: stream, sock)
+    return Inbound(stream), H1Peer(reader, writer)
 
 
 @contextlib.asynccontextmanager
-async def inbound_pair() -> AsyncIterator[tuple[SocketInbound, H1Peer]]:
+async def inbound_pair() -> AsyncIterator[tuple[Inbound, H1Peer]]:
     """`accepted`, closed on exit."""
     inbound, theirs = await accepted()
     try:
@@ -53,10 +57,10 @@ async def inbound_pair() -> AsyncIterator[tuple[SocketInbound, H1Peer]]:
 
 
 async def _with_tls(
-    inbound: SocketInbound | StreamInbound, theirs: H1Peer, tls: OriginTls
+    securing: Coroutine[object, object, ByteStream], theirs: H1Peer, tls: OriginTls
 ) -> ByteStream:
     async with asyncio.TaskGroup() as group:
-        ours = group.create_task(inbound.to_tls(tls.server(), PATIENT_S))
+        ours = group.create_task(securing)
         group.create_task(theirs.start_tls(client_context(tls.ca), "localhost"))
     return ours.result()
 
@@ -65,12 +69,13 @@ async def _make(kind: str, tls: OriginTls) -> Pair:
     inbound, theirs = await accepted()
     match kind:
         case "tcp":
-            ours = await inbound.to_stream()
+            ours = inbound.stream
         case "tls":
-            ours = await _with_tls(inbound, theirs, tls)
+            securing = inbound.to_tls(tls.server(), PATIENT_S)
+            ours = await _with_tls(securing, theirs, tls)
         case "tls-in-memory":
-            below = StreamInbound(await inbound.to_stream())
-            ours = await _with_tls(below, theirs, tls)
+            above = TlsStream.accept(inbound.stream, tls.server(), PATIENT_S)
+            ours = await _with_tls(above, theirs, tls)
         case _:
             raise ValueError(kind)
     return Pair(kind=kind, ours=ours, theirs=theirs)
@@ -94,10 +99,10 @@ async def half_closing_tls(
 ) -> AsyncIterator[tuple[ByteStream, BioTls, H1Peer]]:
     """A TlsStream, and a client whose TLS can half-close (asyncio's own cannot)."""
     inbound, peer = await accepted()
-    below = await inbound.to_stream()
+    below = inbound.stream
     theirs = BioTls(peer, ca, "localhost")
     async with asyncio.TaskGroup() as group:
-        ours = group.create_task(StreamInbound(below).to_tls(context, PATIENT_S))
+        ours = group.create_task(TlsStream.accept(below, context, PATIENT_S))
         group.create_task(theirs.handshake())
     try:
         yield ours.result(), theirs, peer

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
-import aiohappyeyeballs
-
 from int3rceptor.config.model import UpstreamConfig
 from int3rceptor.errors import ConnectError, OriginTimeout, ProxyLoop, ResolveError
 from int3rceptor.model.flow import TlsInfo
 from int3rceptor.model.own_code import own_code
+from int3rceptor.net.connecting import SocketAddress, connect
+from int3rceptor.net.listening import as_resolved
 from int3rceptor.net.own import Address, leads_to
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.net.tls_transport import TlsTransportStream
@@ -28,13 +28,8 @@ from int3rceptor.proxy.upstream.answer import Origin
 from int3rceptor.tls.contexts import OriginContext, OriginContexts
 from int3rceptor.tls.verification import TlsCheck, explain
 
-HAPPY_EYEBALLS_S = 0.25
-"""When the next address is tried beside one that does not answer (RFC 8305, 8)."""
-
 HTTP1_ONLY = ("http/1.1",)
 BOTH = ("h2", "http/1.1")
-
-AddrInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]
 
 
 class Dialer:
@@ -56,10 +51,7 @@ class Dialer:
 
     async def tcp(self, host: str, port: int) -> ByteStream:
         """A plain connection; ResolveError, ConnectError or OriginTimeout."""
-        sock = await self._connect(host, port)
-        stream = TransportStream(self._loop)
-        await self._loop.create_connection(lambda: stream, sock=sock)
-        return stream
+        return await self._connect(host, port)
 
     async def tls(self, origin: Origin, *, may_use_h2: bool) -> ByteStream:
         """A verified TLS connection; besides those of `tcp`, OriginTlsError.
@@ -67,9 +59,9 @@ class Dialer:
         An origin that shares no protocol with a client of HTTP/1.1 is offered HTTP/2.
         """
         offered = BOTH if may_use_h2 else HTTP1_ONLY
-        sock = await self._connect(*origin.dialled)
+        below = await self._connect(*origin.dialled)
         try:
-            return await self._handshake(sock, origin, offered)
+            return await self._handshake(below, origin, offered)
         except OSError as error:
             failure = explain(error, origin.sni or origin.host)
             if failure.check is not TlsCheck.NO_COMMON_ALPN or may_use_h2:
@@ -92,28 +84,23 @@ class Dialer:
         return self._contexts.get(key, offered)
 
     async def _handshake(
-        self, sock: socket.socket, origin: Origin, offered: tuple[str, ...]
+        self, below: TransportStream, origin: Origin, offered: tuple[str, ...]
     ) -> ByteStream:
         context, name = self._context(origin, offered), origin.sni or origin.host
         try:
-            stream = _OriginStream(self._loop, context, name)
-            await self._loop.create_connection(lambda: stream, sock=sock)
+            stream = _OriginStream(below, context, name)
         except BaseException:
-            sock.close()
+            below.abort()
             raise
         await stream.shake_hands(self._settings.tls_timeout_s)
         return stream
 
-    async def _connect(self, host: str, port: int) -> socket.socket:
+    async def _connect(self, host: str, port: int) -> TransportStream:
         timeout_s = self._settings.connect_timeout_s
         try:
             async with asyncio.timeout(timeout_s):
                 addresses = await self._resolve(host, port)
-                sock = await aiohappyeyeballs.start_connection(
-                    addresses,
-                    happy_eyeballs_delay=HAPPY_EYEBALLS_S,
-                    loop=self._loop,
-                )
+                stream = await connect(self._loop, addresses)
         except TimeoutError as error:
             raise OriginTimeout(
                 f"no connection to {host} port {port} within {timeout_s:g} s",
@@ -126,24 +113,23 @@ class Dialer:
                 advice="Check that the server runs and listens on this port.",
                 is_unprocessed=True,
             ) from error
-        try:
-            is_own = any(leads_to(sock, one) for one in self._own)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except OSError as error:  # reset since
-            sock.close()
-            raise ConnectError(
-                f"{host} port {port} closed the connection at once: {_reason(error)}"
-            ) from error
-        if is_own:
-            sock.close()
+        if self._leads_back(stream, port):
+            stream.abort()
             raise ProxyLoop(
                 f"{host} port {port} is this proxy's own address: it does not relay "
                 "to itself, nor to its control port",
                 advice="Ask for the origin itself, not for the proxy.",
             )
-        return sock
+        return stream
 
-    async def _resolve(self, host: str, port: int) -> list[AddrInfo]:
+    def _leads_back(self, stream: TransportStream, port: int) -> bool:
+        own = [one for one in self._own if one[1] == port]
+        # What is lost already will say so to who writes to it.
+        with contextlib.suppress(OSError):
+            return any(leads_to(stream.socket, one) for one in own)
+        return False
+
+    async def _resolve(self, host: str, port: int) -> list[SocketAddress]:
         with contextlib.suppress(socket.gaierror, UnicodeError):
             return _getaddrinfo(host, port, socket.AI_NUMERICHOST)  # asks nobody
         try:
@@ -165,12 +151,12 @@ def _reason(error: OSError) -> str:
     return os.strerror(error.errno).lower() if error.errno else str(error)
 
 
-def _getaddrinfo(host: str, port: int, flags: int = 0) -> list[AddrInfo]:
-    # typeshed also knows of answers for families that a stream socket has not.
-    return cast(
-        "list[AddrInfo]",
-        socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags),
+def _getaddrinfo(host: str, port: int, flags: int = 0) -> list[SocketAddress]:
+    found = socket.getaddrinfo(
+        as_resolved(host), port, type=socket.SOCK_STREAM, flags=flags
     )
+    # typeshed also knows of answers for families that a stream socket has not.
+    return [cast("SocketAddress", address) for *_, address in found]
 
 
 @own_code
@@ -178,9 +164,9 @@ class _OriginStream(TlsTransportStream):
     """A stream whose TLS session the next one to its origin may resume."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, context: OriginContext, name: str
+        self, below: TransportStream, context: OriginContext, name: str
     ) -> None:
-        super().__init__(loop, context, server_hostname=name)
+        super().__init__(below, context, server_hostname=name)
         self._context = context
 
     def remember(self) -> None:
