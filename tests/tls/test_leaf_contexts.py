@@ -173,28 +173,66 @@ def test_a_certificate_of_another_key_is_refused(
         LeafContexts(empty).context(mixed)
 
 
+@pytest.mark.usefixtures("openssl")
 def test_what_openssl_refuses_later_fails_the_connection_alone(
-    authority: Authority, minter: Minter, openssl: OpenSsl
+    authority: Authority, minter: Minter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leaves = LeafContexts(empty)
     one, two = (leaves.context(minter.mint(host)) for host in HOSTS[:2])
     shared = leaves._shared
     assert shared is not None
-    real, shared._openssl._use = shared._openssl._use, lambda *_: 0
-
-    with pytest.raises(ssl.SSLError, match="took before"):
-        one.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
-    shared._openssl._use = real
+    with monkeypatch.context() as patched:
+        patched.setattr(shared._openssl, "_use", lambda *_: 0)
+        with pytest.raises(ssl.SSLError, match="took before"):
+            one.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
     assert_serves(authority, one, HOSTS[0])
     assert_serves(authority, two, HOSTS[1])
 
 
-def test_what_is_not_the_context_is_not_known(openssl: OpenSsl) -> None:
+def test_what_is_not_the_context_is_not_known(
+    openssl: OpenSsl, monkeypatch: pytest.MonkeyPatch
+) -> None:
     context, other = empty(), empty()
     real = openssl._address
 
     assert openssl.knows(context)
-    openssl._address = lambda _: real(other)
+    monkeypatch.setattr(openssl, "_address", lambda _: real(other))
     assert not openssl.knows(context)
-    openssl._address = lambda _: 0
+    monkeypatch.setattr(openssl, "_address", lambda _: 0)
     assert not openssl.knows(context)
+
+
+@pytest.mark.parametrize("why", ["key", "certificate", "handshake"])
+def test_where_openssl_does_something_else_each_leaf_is_a_file(
+    authority: Authority,
+    minter: Minter,
+    openssl: OpenSsl,
+    monkeypatch: pytest.MonkeyPatch,
+    why: str,
+) -> None:
+    match why:
+        case "key":
+            monkeypatch.setattr(openssl, "_ec_key", lambda _: 0)
+        case "certificate":
+            monkeypatch.setattr(openssl, "_give_key", lambda *_: 0)
+        case "handshake":
+            monkeypatch.setattr(leaf_contexts, "_shown_by", lambda _: b"another")
+    leaves = LeafContexts(empty)
+    for host in HOSTS:
+        context = leaves.context(minter.mint(host))
+        assert isinstance(context, ssl.SSLContext)
+        assert_serves(authority, context, host)
+
+
+def test_a_handshake_that_fails_shows_nothing() -> None:
+    assert leaf_contexts._shown_by(empty()) is None
+
+
+def test_what_is_shown_is_what_was_minted(minter: Minter) -> None:
+    leaf = minter.mint("one.test")
+    context = LeafContexts(empty).context(leaf)
+    asking = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    asking.check_hostname, asking.verify_mode = False, ssl.CERT_NONE
+    _, client = shake_hands(context, asking, "one.test")
+
+    assert client.getpeercert(binary_form=True) == leaf.certificate_der
