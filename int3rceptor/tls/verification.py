@@ -266,9 +266,6 @@ def _find_check(error: OSError) -> TlsCheck:
             return TlsCheck.HANDSHAKE_REFUSED
         case TimeoutError():
             return TlsCheck.TIMEOUT
-        # asyncio and uvloop abort a handshake that is over their own time with this.
-        case ConnectionAbortedError() if "handshake" in str(error):
-            return TlsCheck.TIMEOUT
         case _:
             return TlsCheck.CONNECTION_LOST
 

@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from int3rceptor.errors import CertificateRejected, OriginTlsError
+from int3rceptor.net.connecting import connect
+from int3rceptor.net.tls_transport import TlsTransportStream
 from int3rceptor.tls.contexts import OriginContexts, OriginVerification
 from int3rceptor.tls.verification import (
     MAX_SHOWN_CHARS,
@@ -176,14 +178,15 @@ async def test_a_server_that_never_answers(origins: OriginContexts) -> None:
         lambda _, writer: connected.append(writer), "127.0.0.1", 0
     )
     connected: list[asyncio.StreamWriter] = []
-    with pytest.raises(OSError) as caught:  # noqa: PT011 what it is, is the question
-        await asyncio.open_connection(
-            *silent.sockets[0].getsockname(),
-            ssl=origins.get("one", ()),
-            server_hostname="localhost",
-            ssl_handshake_timeout=0.1,
-        )
-    assert explain(caught.value, "localhost").check is TlsCheck.TIMEOUT
+    below = await connect(asyncio.get_running_loop(), [silent.sockets[0].getsockname()])
+    stream = TlsTransportStream(
+        below, origins.get("one", ()), server_hostname="localhost"
+    )
+    with pytest.raises(TimeoutError) as caught:
+        await stream.shake_hands(0.1)
+    failure = explain(caught.value, "localhost")
+    assert failure.check is TlsCheck.TIMEOUT
+    assert failure.detail == "localhost did not finish the handshake in time"
     silent.close()
     for writer in connected:
         writer.close()
