@@ -13,7 +13,7 @@ import functools
 import ssl
 import sys
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -255,6 +255,10 @@ class OriginContext:
             )
         )
 
+    def forget_sessions(self) -> None:
+        """Keep none, nor those of connections that are still to end: a copy each."""
+        self._resumable = deque(maxlen=0)
+
     def ended(self, ssl_object: ssl.SSLObject) -> None:
         """Keep no more of a connection than its session, if it is remembered: a tenth
         of the memory."""
@@ -280,16 +284,30 @@ class OriginContexts:
     ) -> None:
         """Loads the system's trust: about 50 ms. Raises ConfigError when an extra CA
         file cannot be used."""
-        base = _build_origin_base(verification)
-
-        def build(origin_key: str, alpn: tuple[str, ...]) -> OriginContext:
-            return OriginContext(base, alpn)
-
-        self._contexts = functools.lru_cache(max_contexts)(build)
+        self._base = _build_origin_base(verification)
+        self._max_contexts = max_contexts
+        # The least recently used one first.
+        self._contexts: OrderedDict[tuple[str, tuple[str, ...]], OriginContext] = (
+            OrderedDict()
+        )
 
     def get(self, origin_key: str, alpn: tuple[str, ...]) -> OriginContext:
         """Give the context of one origin (any text that names it), offering `alpn`."""
-        return self._contexts(origin_key, alpn)
+        key = origin_key, alpn
+        context = self._contexts.get(key)
+        if context is not None:
+            self._contexts.move_to_end(key)
+            return context
+        self._contexts[key] = context = OriginContext(self._base, alpn)
+        if len(self._contexts) > self._max_contexts:
+            _, forgotten = self._contexts.popitem(last=False)
+            forgotten.forget_sessions()
+        return context
+
+    def forget_sessions(self) -> None:
+        """Keep no sessions any more: no connection will begin with them."""
+        for context in self._contexts.values():
+            context.forget_sessions()
 
 
 def origin_context(verification: OriginVerification) -> ssl.SSLContext:

@@ -276,6 +276,35 @@ def test_what_cannot_be_resumed_is_let_go(origin_tls: OriginTls) -> None:
     assert not shake_hands(server, context, "localhost")[1].session_reused
 
 
+@pytest.mark.parametrize("is_evicted", [False, True])
+def test_where_nobody_will_resume_no_session_is_copied(
+    origin_tls: OriginTls, monkeypatch: pytest.MonkeyPatch, is_evicted: bool
+) -> None:
+    origins = OriginContexts(
+        OriginVerification(extra_ca=(origin_tls.ca,)), max_contexts=1
+    )
+    context = origins.get("one", ())
+    server = origin_tls.server()
+    server.maximum_version = ssl.TLSVersion.TLSv1_2
+    _, before = shake_hands(server, context, "localhost")
+    _, after = shake_hands(server, context, "localhost")
+    context.remember(before)
+    if is_evicted:
+        origins.get("two", ())
+    else:
+        origins.forget_sessions()
+
+    def copied(_: ssl.SSLObject) -> None:
+        raise AssertionError("a session was copied")
+
+    monkeypatch.setattr(ssl.SSLObject, "session", property(copied))
+    context.remember(after)
+    for connection in (before, after):
+        context.ended(connection)
+    _, third = shake_hands(server, context, "localhost")
+    assert not third.session_reused
+
+
 async def test_sessions_belong_to_one_origin_and_name(origin_tls: OriginTls) -> None:
     origins = origin_contexts(origin_tls)
     async with serve(origin_tls.server()) as port:

@@ -73,6 +73,10 @@ class Dialer:
         if isinstance(stream, _OriginStream):
             stream.remember()
 
+    def forget_sessions(self) -> None:
+        """Keep no TLS sessions any more: nobody will be dialled again."""
+        self._contexts.forget_sessions()
+
     def close(self) -> None:
         """Let the resolver threads end."""
         self._resolver.shutdown(wait=False, cancel_futures=True)

@@ -99,6 +99,7 @@ class Origins:
 
     async def aclose(self) -> None:
         """Close the connections; exchanges on them have ended by now."""
+        self._dialer.forget_sessions()
         await self.pool.aclose()
 
     def _wants_h2(self, request: Request, client_is_http2: bool) -> bool:
