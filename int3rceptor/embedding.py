@@ -18,7 +18,7 @@ from int3rceptor.config.model import Config
 from int3rceptor.config.values import host_pattern
 from int3rceptor.errors import UsageError
 from int3rceptor.hooks.dispatcher import Call, Listener
-from int3rceptor.hooks.keeper import Keeper
+from int3rceptor.hooks.keeper import Ended, Keeper
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.message import format_authority
@@ -232,10 +232,11 @@ class _Counter(Watched):
         self.bytes_up = 0
         self.bytes_down = 0
 
-    def finish(self, flow: Flow, *, is_wanted: bool) -> None:
-        self.bytes_up += flow.bytes_up
-        self.bytes_down += flow.bytes_down
-        super().finish(flow, is_wanted=is_wanted)
+    def finish(self, ended: Sequence[Ended]) -> None:
+        for flow, _ in ended:
+            self.bytes_up += flow.bytes_up
+            self.bytes_down += flow.bytes_down
+        super().finish(ended)
 
 
 def _point(hook: str) -> HookPoint:

@@ -6,10 +6,11 @@ It knows the store's writing half and the link's messages; not the hub's process
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from int3rceptor.config.model import Config
+from int3rceptor.hooks.keeper import Ended as Over
 from int3rceptor.hooks.keeper import Keeper
 from int3rceptor.hooks.points import CAPTURE
 from int3rceptor.link.messages import Began, Ended, Event, FlowSummary
@@ -71,16 +72,18 @@ class Watched:
         if self._keeper is not None:
             self._keeper.answered(flow)
 
-    def finish(self, flow: Flow, *, is_wanted: bool) -> None:
-        """The flow is over; kept if `is_wanted`, and told either way, but not where
-        a flow led that is not to be kept."""
-        self.ended += 1
-        if flow.error:
-            self.failed += 1
+    def finish(self, ended: Sequence[Over]) -> None:
+        """These flows are over; kept if they are wanted, and told either way, but not
+        where a flow led that is not to be kept."""
+        self.ended += len(ended)
+        for flow, _ in ended:
+            if flow.error:
+                self.failed += 1
         if self._keeper is not None:
-            self._keeper.finish(flow, is_wanted=is_wanted)
+            self._keeper.finish(ended)
         if self.watcher is not None:
-            self.watcher(Ended(summary_of(flow, shows_target=is_wanted)))
+            for flow, is_wanted in ended:
+                self.watcher(Ended(summary_of(flow, shows_target=is_wanted)))
 
     def lines_to(self, sink: PluginLines) -> PluginLines:
         """What takes plugins' lines to `sink`, and to whoever watches."""

@@ -41,6 +41,18 @@ class ByteStream(ABC):
         """Queue bytes; never blocks. Follow with `drain` where volumes matter."""
 
     @abstractmethod
+    def cork(self, hurry: Callable[[], None]) -> bool:
+        """Hold what is written until `uncork`; False when that is so already.
+
+        `hurry` has to call that: it is called when too much is held, and before the
+        stream is finished or closed in order. `abort` and `reset` drop what is held.
+        """
+
+    @abstractmethod
+    def uncork(self) -> None:
+        """Send what was held."""
+
+    @abstractmethod
     async def drain(self, timeout_s: float) -> None:
         """Wait until the peer has taken enough of what was written."""
 

@@ -81,6 +81,12 @@ class TlsStream(ByteStream):
             # connection that is lost.
             self.abort()
 
+    def cork(self, hurry: Callable[[], None]) -> bool:
+        return self._below.cork(hurry)
+
+    def uncork(self) -> None:
+        self._below.uncork()
+
     async def drain(self, timeout_s: float) -> None:
         await self._below.drain(timeout_s)
 

@@ -92,7 +92,8 @@ class TlsTransportStream(TransportStream):
         self._loop.call_soon(self.data_received, b"")
 
     def _pay(self) -> None:
-        super().write(self._session.owed.read())
+        if self._takes_writes:
+            self._send(self._session.owed.read())
 
     def eof_received(self) -> bool:
         # Without close_notify before it, too: many peers save themselves that.
@@ -112,8 +113,10 @@ class TlsTransportStream(TransportStream):
 
     def _end(self) -> None:
         """The peer has finished: as a rule it waits for our end, and nothing else."""
+        self._hold_no_more()
         super().eof_received()
-        super().write(self._session.finish())
+        if self._takes_writes:
+            self._send(self._session.finish())
         self._takes_writes = False
         if self._transport is not None:
             self._transport.close()
@@ -121,6 +124,9 @@ class TlsTransportStream(TransportStream):
     # Our side
 
     def write(self, data: Chunks) -> None:
+        if self._hurry is not None:
+            self._hold(data, self._hurry)
+            return
         if not self._takes_writes:
             return
         try:
@@ -133,7 +139,7 @@ class TlsTransportStream(TransportStream):
 
     def _begin_close(self, transport: asyncio.Transport) -> None:
         if self._is_secure and self._takes_writes:
-            super().write(self._session.finish())
+            self._send(self._session.finish())
             if super().send_eof():
                 # To close with unread bytes would reset what the peer has yet to read.
                 transport.resume_reading()

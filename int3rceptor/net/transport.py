@@ -31,6 +31,10 @@ after it would cost more than one more turn."""
 NOBODY = ("", 0)
 """A peer that is not known yet: the connection tells."""
 
+MAX_HELD_BYTES = 64 * 1024
+"""Most that a corked stream holds: many small answers, and no large one, which has
+more to wait for than the rest of a turn of the loop."""
+
 _NO_LINGER = struct.pack("ii", 1, 0)
 """SO_LINGER: closing sends a reset, not the end of the stream."""
 
@@ -53,6 +57,8 @@ class TransportStream(asyncio.Protocol, ByteStream):
         self._is_closing = False
         self._is_aborted = False
         self._takes_writes = False
+        self._hurry: Callable[[], None] | None = None
+        self._held: list[bytes] = []
         self._readable = Gate(loop)
         self._writable = Gate(loop)
         self._closed = Gate(loop)
@@ -175,8 +181,34 @@ class TransportStream(asyncio.Protocol, ByteStream):
             self._unread_bytes += len(data)
 
     def write(self, data: Chunks) -> None:
-        if self._takes_writes:
+        if self._hurry is not None:
+            self._hold(data, self._hurry)
+        elif self._takes_writes:
             self._send(data)
+
+    def cork(self, hurry: Callable[[], None]) -> bool:
+        if self._hurry is not None:
+            return False
+        self._hurry = hurry
+        return True
+
+    def uncork(self) -> None:
+        self._hurry = None
+        if held := self._held:
+            self._held = []
+            self.write(held)
+
+    def _hold(self, data: Chunks, hurry: Callable[[], None]) -> None:
+        if isinstance(data, bytes):
+            self._held.append(data)
+        else:
+            self._held.extend(data)
+        if sum(map(len, self._held)) > MAX_HELD_BYTES:
+            hurry()
+
+    def _hold_no_more(self) -> None:
+        if self._hurry is not None:
+            self._hurry()
 
     def _send(self, data: Chunks) -> None:
         assert self._transport is not None
@@ -192,6 +224,7 @@ class TransportStream(asyncio.Protocol, ByteStream):
             await self._writable.wait(timeout_s)
 
     def send_eof(self) -> bool:
+        self._hold_no_more()
         if self._transport is None or self._is_lost or self._is_closing:
             return False
         self._takes_writes = False
@@ -203,6 +236,7 @@ class TransportStream(asyncio.Protocol, ByteStream):
         return True
 
     async def aclose(self) -> None:
+        self._hold_no_more()
         if self._transport is None or self._is_lost:
             return
         self._on_lost = None

@@ -22,7 +22,7 @@ from int3rceptor.errors import (
     TransformError,
 )
 from int3rceptor.hooks.dispatcher import Dispatcher
-from int3rceptor.hooks.keeper import BeforeEnd, Keeper
+from int3rceptor.hooks.keeper import BeforeEnd, Ended, Keeper
 from int3rceptor.hooks.points import CAPTURE, CONNECT, REQUEST, RESPONSE
 from int3rceptor.hooks.verdicts import (
     Drop,
@@ -35,6 +35,7 @@ from int3rceptor.hooks.verdicts import (
 from int3rceptor.model.flow import MAX_INFORMATIONAL, Flow
 from int3rceptor.model.message import Informational, Response
 from int3rceptor.net.stream import ByteStream
+from int3rceptor.proxy.endings import Endings
 from int3rceptor.proxy.failures import failure_page, listener_failed_page
 from int3rceptor.proxy.onboarding import OWN_HOST, Onboarding
 from int3rceptor.proxy.session import Session
@@ -51,6 +52,9 @@ class Responder(Protocol):
 
     has_started: bool
     """Whether the final response's head is on its way: nobody answers twice."""
+
+    stream: ByteStream
+    """The connection that the answer leaves by."""
 
     def informational(self, head: Informational) -> None:
         """Pass on a 1xx response."""
@@ -80,6 +84,8 @@ class Exchanges:
         keeper: Keeper | None = None,
     ) -> None:
         self._keeper = keeper
+        self._endings = None if keeper is None else Endings(keeper)
+        self._running = 0
         self._hooks = hooks
         self._origins = origins
         self._onboarding = onboarding
@@ -94,6 +100,7 @@ class Exchanges:
         """
         self.begin(flow)
         self._announce(flow)
+        self._running += 1
         upgraded: ByteStream | None = None
         try:
             upgraded = await self._run(flow, session, client)
@@ -104,6 +111,7 @@ class Exchanges:
         except Int3rceptorError as error:
             await self._fail(flow, client, error)
         finally:
+            self._running -= 1
             if upgraded is None and not flow.times.ended:
                 await self.capture(flow)
         return upgraded
@@ -137,9 +145,9 @@ class Exchanges:
         finally:
             await self.capture(flow)
 
-    async def capture(self, flow: Flow) -> None:
-        """The flow is over, or its last byte is about to leave: on_capture, and into
-        the record. Once for each flow."""
+    async def capture(self, flow: Flow, stream: ByteStream | None = None) -> None:
+        """The flow is over, or its last byte is about to leave by `stream`: on_capture,
+        and into the record. Once for each flow."""
         if flow.times.ended:
             return
         if not flow.is_announced:
@@ -161,8 +169,14 @@ class Exchanges:
                 raise
             is_wanted = verdict is None
         flow.roster = None  # nobody is asked any more: who left may be let go
-        if self._keeper is not None:
-            self._keeper.finish(flow, is_wanted=is_wanted)
+        if self._endings is not None:
+            ended = Ended(flow, is_wanted)
+            self._endings.add(ended, stream, is_alone=self._running == 1)
+
+    def commit(self) -> None:
+        """Let the answers go that ended in this turn of the loop."""
+        if self._endings is not None:
+            self._endings.commit()
 
     async def _run(
         self, flow: Flow, session: Session, client: Responder
@@ -266,7 +280,8 @@ class Exchanges:
             raise OriginProtocolError(
                 f"{response.status} is no status of a final answer; a listener set it"
             )
-        await client.respond(response, partial(self.capture, flow))
+        finish = partial(self.capture, flow, client.stream)
+        await client.respond(response, finish)
 
     async def _fail(
         self, flow: Flow, client: Responder, error: Int3rceptorError
@@ -293,7 +308,7 @@ class Exchanges:
             is_last = isinstance(error, OriginProtocolError | ClientProtocolError)
             if self._keeper is not None:
                 self._keeper.answered(flow)
-            finish = partial(self.capture, flow)
+            finish = partial(self.capture, flow, client.stream)
             await client.respond(flow.response, finish, is_last=is_last)
         except StreamError:
             client.abort()

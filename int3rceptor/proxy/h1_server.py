@@ -47,7 +47,7 @@ class H1ServerConnection:
         limits: LimitsConfig,
         connect: Connect,
     ) -> None:
-        self._stream = stream
+        self.stream = stream
         self._session = session
         self._exchanges = exchanges
         self._limits = limits
@@ -64,22 +64,23 @@ class H1ServerConnection:
 
     async def serve(self) -> None:
         """Answer requests until either side is done with the connection."""
-        self._stream.when_lost(_cancelling_this_task())
+        self.stream.when_lost(_cancelling_this_task())
         try:
             while await self._serve_one():
                 pass
         except ClientProtocolError as error:
             await self._refuse(error)
         except StreamError as error:
-            log.debug("client %s: %s", self._stream.peer, error)
+            log.debug("client %s: %s", self.stream.peer, error)
         finally:
-            self._stream.when_lost(None)
+            self.stream.when_lost(None)
 
     def drain(self) -> None:
         """Close after the exchange that runs; now, when none does."""
         self._is_draining = True
         if self._is_idle or self._is_relaying:
-            self._stream.abort()
+            self._exchanges.commit()  # an answer may be held yet
+            self.stream.abort()
 
     async def _serve_one(self) -> bool:
         """One request; whether another may follow."""
@@ -87,16 +88,16 @@ class H1ServerConnection:
         flow: Flow | None = None
         if head is NEED_DATA:
             try:
-                data = await self._stream.read(self._limits.client_idle_s)
+                data = await self.stream.read(self._limits.client_idle_s)
             except StreamTimeout:
-                await self._stream.aclose()
+                await self.stream.aclose()
                 return False
             flow = self._begin_whole(data)
             if flow is None:
                 head = await self._head_from(data)
         if flow is None:
             if not isinstance(head, RequestHead):
-                await self._stream.aclose()
+                await self.stream.aclose()
                 return False
             if head.method == "CONNECT":
                 await self._leave_to(head)
@@ -111,9 +112,7 @@ class H1ServerConnection:
             return False
         if self._codec.must_close:
             await (
-                self._stream.aclose()
-                if self._is_request_whole
-                else linger(self._stream)
+                self.stream.aclose() if self._is_request_whole else linger(self.stream)
             )
             return False
         self._codec.next_cycle()
@@ -123,9 +122,9 @@ class H1ServerConnection:
 
     async def _leave_to(self, connect: RequestHead) -> None:
         self._is_idle = False
-        self._stream.when_lost(None)
-        self._stream.unread(self._codec.leftover())
-        await self._connect(connect, self._stream)
+        self.stream.when_lost(None)
+        self.stream.unread(self._codec.leftover())
+        await self._connect(connect, self.stream)
 
     def _begin_whole(self, data: bytes) -> Flow | None:
         """The flow of a plain request that `data` is to its last byte, if it is one."""
@@ -161,14 +160,14 @@ class H1ServerConnection:
         """Pass on a 1xx response."""
         if head.status == 100:
             self._is_continue_owed = False
-        self._stream.write(self._codec.informational(head))
+        self.stream.write(self._codec.informational(head))
 
     async def respond(
         self, response: Response, before_end: BeforeEnd, *, is_last: bool = False
     ) -> None:
         """Send the whole response."""
         self.has_started = True
-        codec, stream = self._codec, self._stream
+        codec, stream = self._codec, self.stream
         if not is_last and (self._is_draining or not self._is_request_whole):
             is_last = self._must_give_up_request()
         whole = None if is_last else codec.whole_answer(response)
@@ -183,7 +182,7 @@ class H1ServerConnection:
     async def _send(
         self, response: Response, before_end: BeforeEnd, *, is_last: bool
     ) -> None:
-        codec, stream, body = self._codec, self._stream, response.body
+        codec, stream, body = self._codec, self.stream, response.body
         head = codec.head(response, close=is_last)
         if response.status == 101:
             stream.write(head)
@@ -200,7 +199,7 @@ class H1ServerConnection:
     async def _send_body(self, body: Body, before_end: BeforeEnd) -> None:
         """Send a body as it comes. Its last bytes are known when they are as many as
         were announced; else only the end itself is the last to leave."""
-        codec, stream = self._codec, self._stream
+        codec, stream = self._codec, self.stream
         is_told = False
         while data := await body.chunk():
             pieces = codec.data(data)
@@ -218,9 +217,9 @@ class H1ServerConnection:
         """Close without (the rest of) an answer, which must not seem whole."""
         self._is_aborted = True
         if self._codec.ends_by_close:
-            self._stream.reset()
+            self.stream.reset()
         else:
-            self._stream.abort()
+            self.stream.abort()
 
     def _must_give_up_request(self) -> bool:
         """Whether the rest of the request is not waited for: nobody takes it, or the
@@ -246,7 +245,7 @@ class H1ServerConnection:
         while event is NEED_DATA:
             wait_s = max(0.0, deadline - time.monotonic())
             try:
-                data = await self._stream.read(wait_s)
+                data = await self.stream.read(wait_s)
             except StreamTimeout:
                 raise ClientProtocolError(
                     f"the rest of the request's head did not come within {head_s:g} s",
@@ -267,24 +266,24 @@ class H1ServerConnection:
             if isinstance(event, Data | End):
                 self._is_request_whole = isinstance(event, End)
                 return event
-            self._codec.receive(await self._stream.read(self._limits.client_idle_s))
+            self._codec.receive(await self.stream.read(self._limits.client_idle_s))
 
     # Ending
 
     async def _relay(self, flow: Flow, origin: ByteStream) -> None:
         self._is_relaying = True
-        self._stream.when_lost(None)
-        self._stream.unread(self._codec.leftover())
-        await self._exchanges.relay(flow, self._stream, origin)
+        self.stream.when_lost(None)
+        self.stream.unread(self._codec.leftover())
+        await self._exchanges.relay(flow, self.stream, origin)
 
     async def _refuse(self, error: ClientProtocolError) -> None:
         """Say what is wrong with the request, if an answer can still be told apart."""
-        log.info("client %s:%d: %s", *self._stream.peer, error)
+        log.info("client %s:%d: %s", *self.stream.peer, error)
         if not self.has_started:
             response = refusal_page(error)
             head = self._codec.head(response, close=True)
-            self._stream.write([head, response.body.content or b""])
-        await linger(self._stream)
+            self.stream.write([head, response.body.content or b""])
+        await linger(self.stream)
 
 
 def _cancelling_this_task() -> Callable[[], None]:

@@ -127,7 +127,7 @@ class H2Mux:
         self.loop = asyncio.get_running_loop()
         self.codec = codec
         self.inboxes: dict[int, Inbox] = {}
-        self._stream = stream
+        self.stream = stream
         self._on_event = on_event
         self._idle_s = idle_s
         self._tasks = Tasks("http2")
@@ -161,7 +161,7 @@ class H2Mux:
     async def _read(self) -> bytes:
         while True:
             try:
-                return await self._stream.read(self._idle_s)
+                return await self.stream.read(self._idle_s)
             except StreamTimeout:
                 if not self.codec.open_streams:
                     self.codec.close()
@@ -294,15 +294,15 @@ class H2Mux:
         if not self._room.is_set():
             return
         if data := self.codec.take_output():
-            self._stream.write(data)
-            if not self._stream.has_room:
+            self.stream.write(data)
+            if not self.stream.has_room:
                 self._room.clear()
                 self._tasks.start(self._wait_for_room(), "room")
 
     async def _wait_for_room(self) -> None:
         try:
-            await self._stream.drain(self._idle_s)
+            await self.stream.drain(self._idle_s)
         except StreamError:
-            self._stream.abort()
+            self.stream.abort()
         self._room.set()
         self.flush()

@@ -156,10 +156,11 @@ class H2ServerConnection:
 class _StreamResponder:
     """The Responder of one stream's exchange."""
 
-    __slots__ = ("_method", "_mux", "_stream_id", "has_started")
+    __slots__ = ("_method", "_mux", "_stream_id", "has_started", "stream")
 
     def __init__(self, mux: H2Mux, stream_id: int, method: str) -> None:
         self._mux = mux
+        self.stream = mux.stream
         self._stream_id = stream_id
         self._method = method
         self.has_started = False

@@ -1,12 +1,13 @@
 """The journal: finished flows on the disk in the tick in which they finish.
 
-One write per record, in the caller's thread, which is the event loop's; nothing here
-raises or waits for more than the disk. It does not know what a flow is made of.
+One write for flows that finish together, in the caller's thread, which is the event
+loop's; nothing here raises or waits for more than the disk. It does not know what a
+flow is made of.
 """
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from int3rceptor.store.framing import (
@@ -102,19 +103,26 @@ class Journal:
         """Let go of numbers that were taken and not used yet: others use them, too."""
         self._ids.give_back()
 
-    def append_flow(self, record: FlowRecord) -> bool:
-        """Keep a finished flow; False, counted, when that cannot be."""
-        if record.id > 0 and self._append(record, FLOW):
-            return True
-        self._writer.not_kept += 1
-        return False
+    def append_flows(self, records: Sequence[FlowRecord]) -> bool:
+        """Keep finished flows, by one write; False, counted, where that cannot be."""
+        frames = [
+            frame for one in records if one.id > 0 and (frame := self._frame(one, FLOW))
+        ]
+        if not frames or not self._write(b"".join(frames), len(frames)):
+            self._writer.not_kept += len(records)
+            return False
+        self._writer.not_kept += len(records) - len(frames)
+        return len(frames) == len(records)
 
     def append_piece(self, number: int, side: str, data: bytes) -> bool:
         """Keep a part of a body; after False the rest of it must not be appended.
 
         Empty `data` voids the pieces before it, of this flow and side.
         """
-        return number > 0 and self._append(BodyPiece(number, side, data), BODY)
+        if number <= 0:
+            return False
+        frame = self._frame(BodyPiece(number, side, data), BODY)
+        return bool(frame) and self._write(frame, 0)
 
     def close(self) -> None:
         """End the segment in order; a slow disk is waited for, but not for ever.
@@ -129,9 +137,8 @@ class Journal:
             self._writer.close()
         self._tell()
 
-    def _append(self, record: FlowRecord | BodyPiece, kind: int) -> bool:
-        if self._is_closed:
-            return False
+    def _frame(self, record: FlowRecord | BodyPiece, kind: int) -> bytes:
+        """The sealed record; b"", told once, for one that no segment takes."""
         try:
             payload = encode(record)
         except UnicodeEncodeError:
@@ -139,15 +146,18 @@ class Journal:
             payload = encode(with_plain_text(record))
         if len(payload) > MAX_RECORD_BYTES:
             self._refuse()
+            return b""
+        return sealed(kind, payload)
+
+    def _write(self, frames: bytes, flows: int) -> bool:
+        if self._is_closed:
             return False
-        frame = sealed(kind, payload)
-        flows = 1 if kind == FLOW else 0
         if self._backlog is not None and not self._is_quick_again(self._backlog):
-            is_kept = self._wait_in_line(self._backlog, frame, flows)
+            is_kept = self._wait_in_line(self._backlog, frames, flows)
         else:
             clock = self._clock
             started = clock()
-            is_kept = self._writer.append(frame, flows)
+            is_kept = self._writer.append(frames, flows)
             if clock() - started > SLOW_S:
                 self._step_aside()
         if self._notices:

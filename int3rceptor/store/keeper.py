@@ -4,6 +4,9 @@ It holds at most INLINE_BODY_BYTES of each streamed body that passes. It never w
 and knows of the disk only that a piece or a flow was kept, or was not.
 """
 
+from collections.abc import Sequence
+
+from int3rceptor.hooks.keeper import Ended
 from int3rceptor.model.body import Body
 from int3rceptor.model.flow import Flow, FlowKind, OriginInfo, TlsInfo
 from int3rceptor.model.message import Response
@@ -39,7 +42,7 @@ class Keeper:
     def __init__(self, journal: Journal, max_body_bytes: int) -> None:
         self._journal = journal
         self._next_id = journal.next_id
-        self._append = journal.append_flow
+        self._append = journal.append_flows
         self._max_body_bytes = max_body_bytes
 
     def begin(self, flow: Flow) -> None:
@@ -58,13 +61,17 @@ class Keeper:
         if body.content is None and body.tap is None:
             body.tap = _Tap(self._journal, flow.id, "response", self._max_body_bytes)
 
-    def finish(self, flow: Flow, *, is_wanted: bool) -> None:
-        """The flow is over: keep it, or (not `is_wanted`) nothing of it."""
-        if not is_wanted:
-            self._discard(flow)
-            return
-        record = self._record(flow)
-        self._append(redacted(record, flow) if flow.is_redacted else record)
+    def finish(self, ended: Sequence[Ended]) -> None:
+        """These flows are over: keep those that are wanted, by one write."""
+        records = []
+        for flow, is_wanted in ended:
+            if is_wanted:
+                record = self._record(flow)
+                records.append(redacted(record, flow) if flow.is_redacted else record)
+            else:
+                self._discard(flow)
+        if records:
+            self._append(records)
 
     def _record(self, flow: Flow) -> FlowRecord:
         request = flow.request

@@ -18,6 +18,7 @@ from int3rceptor.app.hub import UNFIT, run
 from int3rceptor.app.keeping import FLOWS_FOLDER, Watched, journal_of, keeper_of
 from int3rceptor.config.model import Config
 from int3rceptor.hooks.dispatcher import Dispatcher, Listener
+from int3rceptor.hooks.keeper import Ended as Over
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.link.channel import Channel, open_channel
 from int3rceptor.link.messages import (
@@ -113,7 +114,7 @@ def keep(config: Config, *targets: bytes, ends: bool = True) -> None:
         for target in targets:
             flow = a_flow(target)
             keeper.begin(flow)
-            keeper.finish(flow, is_wanted=True)
+            keeper.finish([Over(flow, is_wanted=True)])
         if not ends:
             stack.pop_all()
 
@@ -254,9 +255,9 @@ def test_flows_are_told_while_someone_watches() -> None:
     watched.begin(seen)
     watched.answered(seen)
     seen.error = "the origin closed"
-    watched.finish(seen, is_wanted=False)
+    watched.finish([Over(seen, is_wanted=False)])
     watched.watcher = None
-    watched.finish(unseen, is_wanted=True)
+    watched.finish([Over(unseen, is_wanted=True)])
 
     assert [(type(one), one.flow.target) for one in told] == [
         (Began, b"/seen"),
@@ -294,11 +295,25 @@ def test_what_a_redactor_may_take_out_is_not_told_before_it(
     watched.begin(flow)
     if not only_looks:
         flow.request.target = b"/"
-    watched.finish(flow, is_wanted=is_wanted)
+    watched.finish([Over(flow, is_wanted=is_wanted)])
     assert [one.flow.target for one in told if not isinstance(one, PluginWrote)] == [
         began,
         ended,
     ]
+
+
+def test_a_flow_is_told_when_it_can_be_read(config: Config) -> None:
+    with journal_of(config) as journal:
+        watched = Watched(keeper_of(journal, config))
+        flows = [a_flow(b"/one"), a_flow(b"/two")]
+        for flow in flows:
+            watched.begin(flow)
+        readable: list[dict[bytes, int]] = []
+        watched.watcher = lambda _: readable.append(kept_targets(config.data_dir))
+        watched.finish([Over(flow, is_wanted=True) for flow in flows])
+
+    assert readable == [{b"/one": 1, b"/two": 1}] * 2
+    assert watched.ended == 2
 
 
 def test_a_flow_that_is_kept_has_the_journals_number(config: Config) -> None:
@@ -306,10 +321,10 @@ def test_a_flow_that_is_kept_has_the_journals_number(config: Config) -> None:
         watched = Watched(keeper_of(journal, config))
         flow = a_flow(b"/kept")
         watched.begin(flow)
-        watched.finish(flow, is_wanted=True)
+        watched.finish([Over(flow, is_wanted=True)])
         refused = a_flow(b"/refused")
         watched.begin(refused)
-        watched.finish(refused, is_wanted=False)
+        watched.finish([Over(refused, is_wanted=False)])
 
     assert kept_targets(config.data_dir) == {b"/kept": 1}
     assert refused.id == flow.id + 1

@@ -24,7 +24,7 @@ def journalled(flows_dir: Path) -> KeptFlows:
             journal.append_piece(3, "response", b"x" * 100_000)
             body = BodyRecord(size=200_000, ahead=100_000, content=b"end")
             one = msgspec.structs.replace(one, response_body=body)
-        journal.append_flow(one)
+        journal.append_flows([one])
     journal.close()
     assert not problems
     return KeptFlows(flows_dir)

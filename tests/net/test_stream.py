@@ -1,6 +1,7 @@
 """What every ByteStream promises, asked of each of them, on each event loop."""
 
 import asyncio
+import contextlib
 import random
 
 import pytest
@@ -378,3 +379,60 @@ async def test_it_shows_its_tls_session(pair: Pair) -> None:
 async def test_errors_are_of_one_family() -> None:
     assert issubclass(StreamLost, StreamError)
     assert issubclass(StreamTimeout, StreamError)
+
+
+# --- corked ---------------------------------------------------------------------------
+
+
+async def test_a_corked_stream_holds_what_is_written(pair: Pair) -> None:
+    ours = pair.ours
+    ours.write(b"zero ")
+    assert ours.cork(ours.uncork)
+    assert not ours.cork(ours.uncork)
+    ours.write(b"one ")
+    ours.write([b"two ", b"three "])
+    assert await pair.theirs.read_exactly(5) == b"zero "
+    assert await stuck(pair.theirs.read_exactly(1), SOON_S)
+
+    ours.uncork()
+    ours.write(b"four")
+
+    assert await pair.theirs.read_exactly(18) == b"one two three four"
+
+
+async def test_reading_goes_on_while_a_stream_is_corked(pair: Pair) -> None:
+    pair.ours.cork(pair.ours.uncork)
+    await pair.theirs.send(b"asked")
+
+    assert await read_exactly(pair.ours, 5) == b"asked"
+
+
+async def test_too_much_is_not_held(pair: Pair) -> None:
+    data = some_bytes(transport.MAX_HELD_BYTES + 1)
+    pair.ours.cork(pair.ours.uncork)
+    pair.ours.write(data[:-1])
+    pair.ours.write(data[-1:])
+
+    assert await pair.theirs.read_exactly(len(data)) == data
+
+
+async def test_what_is_held_comes_before_the_end(pair: Pair) -> None:
+    pair.ours.cork(pair.ours.uncork)
+    pair.ours.write(b"last words")
+    reading = asyncio.create_task(pair.theirs.read_to_end())
+    await pair.ours.aclose()
+
+    assert await reading == b"last words"
+
+
+async def test_what_is_held_is_dropped_by_an_abort(pair: Pair) -> None:
+    hurried: list[None] = []
+    pair.ours.cork(lambda: hurried.append(None))
+    pair.ours.write(b"held")
+    pair.ours.abort()
+    pair.ours.uncork()
+    await turns()
+
+    with contextlib.suppress(OSError):
+        assert await pair.theirs.read_to_end() == b""
+    assert not hurried

@@ -112,6 +112,18 @@ async def test_the_peers_end_is_answered_by_ours(origin_tls: OriginTls) -> None:
         assert await theirs.read() == b""
 
 
+async def test_what_is_held_comes_before_our_answer_to_the_peers_end(
+    origin_tls: OriginTls,
+) -> None:
+    async with ends(origin_tls) as (ours, theirs, _):
+        ours.cork(ours.uncork)
+        ours.write(b"held")
+        await theirs.finish()
+
+        assert await theirs.read() == b"held"
+        assert await theirs.read() == b""
+
+
 async def test_a_peer_that_ends_tcp_alone_has_ended(origin_tls: OriginTls) -> None:
     async with ends(origin_tls) as (ours, theirs, peer):
         await theirs.send(b"last words")

@@ -255,13 +255,13 @@ def test_pieces_of_a_dead_writer_are_dropped_and_those_of_a_live_one_kept(
 
 def test_segment_of_a_live_writer_is_read_and_kept(bench: Bench) -> None:
     journal = Journal(bench.directory, max_bytes=1 << 30, on_problem=bench.told.append)
-    journal.append_flow(flow(1))
+    journal.append_flows([flow(1)])
 
     bench.index.ingest(1.0)
     assert bench.ids() == [1]
     assert len(bench.segments()) == 1
 
-    journal.append_flow(flow(2))
+    journal.append_flows([flow(2)])
     bench.index.ingest(1.0)
     assert bench.ids() == [1, 2]
 
@@ -649,7 +649,7 @@ def append_some(journal: Journal, written: int) -> int:
     for number in range(written + 1, written + 11):
         for _ in range(2 if number % 3 == 0 else 0):
             journal.append_piece(number, "request", b"%06d" % number * 166)
-        journal.append_flow(journalled(number))
+        journal.append_flows([journalled(number)])
     return written + 10
 
 

@@ -14,7 +14,15 @@ import msgspec
 import pytest
 
 from int3rceptor.store import journal as journal_module
-from int3rceptor.store.framing import BODY, END, FLOW, MAGIC, Tail, read_records
+from int3rceptor.store.framing import (
+    BODY,
+    END,
+    FLOW,
+    MAGIC,
+    MAX_RECORD_BYTES,
+    Tail,
+    read_records,
+)
 from int3rceptor.store.journal import Journal
 from int3rceptor.store.locks import try_lock
 from int3rceptor.store.records import (
@@ -119,8 +127,8 @@ class Kept:
     def add(self, count: int = 1, content: bytes = b"") -> list[int]:
         """Append flows; the numbers of those that were kept."""
         numbers = [self.journal.next_id() for _ in range(count)]
-        append = self.journal.append_flow
-        return [one for one in numbers if append(flow_record(one, content))]
+        append = self.journal.append_flows
+        return [one for one in numbers if append([flow_record(one, content)])]
 
     @property
     def segments(self) -> list[Path]:
@@ -169,7 +177,7 @@ def is_locked(segment: Path) -> bool:
 def test_what_is_appended_is_read(kept: Kept) -> None:
     record = flow_record(kept.journal.next_id(), b"content")
     assert kept.journal.append_piece(record.id, "response", b"ahead")
-    assert kept.journal.append_flow(record)
+    assert kept.journal.append_flows([record])
 
     (segment,) = kept.segments
     (first, piece), (second, flow) = records_of(segment)[0]
@@ -404,6 +412,46 @@ def test_nothing_is_left_of_a_record_that_did_not_fit(kept: Kept, written: int) 
     assert not is_locked(kept.segments[0])  # the reader may make room
 
 
+def test_flows_that_are_kept_at_once_are_one_write(kept: Kept) -> None:
+    kept.add()
+    calls = kept.disk.calls
+    numbers = [kept.journal.next_id() for _ in range(3)]
+    assert kept.journal.append_flows([flow_record(one) for one in numbers])
+
+    assert kept.disk.calls == calls + 1
+    assert kept.read() == [1, *numbers]
+    assert kept.journal.kept == 4
+
+
+@pytest.mark.parametrize("written", [0, 1, 400])
+def test_of_flows_that_did_not_fit_together_none_is_left(
+    kept: Kept, written: int
+) -> None:
+    first = kept.add(2)
+    kept.disk.at_most = written
+    kept.disk.error = OSError(errno.ENOSPC, "No space left on device")
+    numbers = [kept.journal.next_id() for _ in range(3)]
+
+    assert not kept.journal.append_flows([flow_record(one) for one in numbers])
+    assert kept.read() == first
+    assert tails(kept) == [Tail.OPEN]
+    assert kept.journal.not_kept == 3
+
+
+def test_what_cannot_be_kept_takes_nothing_with_it(kept: Kept) -> None:
+    numbers = [kept.journal.next_id() for _ in range(2)]
+    records = [
+        flow_record(numbers[0]),
+        flow_record(-1),
+        flow_record(kept.journal.next_id(), bytes(MAX_RECORD_BYTES)),
+        flow_record(numbers[1]),
+    ]
+
+    assert not kept.journal.append_flows(records)
+    assert kept.read() == numbers
+    assert (kept.journal.kept, kept.journal.not_kept) == (2, 2)
+
+
 def test_a_segment_that_cannot_begin_leaves_no_file(kept: Kept) -> None:
     kept.disk.error = OSError(errno.ENOSPC, "No space left on device")
     kept.add()
@@ -455,7 +503,7 @@ journal = Journal(
 kept = []
 for _ in range(100):
     number = journal.next_id()
-    if journal.append_flow(flow_record(number, b"x" * 300)):
+    if journal.append_flows([flow_record(number, b"x" * 300)]):
         kept.append(number)
     now[0] += 1
 journal.close()
@@ -574,11 +622,11 @@ journal = Journal(
     Path(sys.argv[1]), max_bytes=1 << 40, on_problem=print, clock=lambda: now[0]
 )
 for _ in range(3):
-    print(journal.append_flow(flow_record(journal.next_id())))
+    print(journal.append_flows([flow_record(journal.next_id())]))
 print(journal.not_kept, flush=True)
 sys.stdin.readline()
 now[0] += 60
-print(journal.append_flow(flow_record(journal.next_id())))
+print(journal.append_flows([flow_record(journal.next_id())]))
 journal.close()
 """
 
@@ -619,7 +667,7 @@ journal = Journal(
 )
 while True:
     number = journal.next_id()
-    if journal.append_flow(flow_record(number, b"x" * (number % 3_000))):
+    if journal.append_flows([flow_record(number, b"x" * (number % 3_000))]):
         print(number, flush=True)
 """
 
@@ -656,7 +704,7 @@ def test_numbers_that_could_not_be_taken_are_not_kept(kept: Kept) -> None:
 
     assert numbers == [-1, -2, -3]
     assert not kept.journal.append_piece(-1, "request", b"data")
-    assert not any(kept.journal.append_flow(flow_record(one)) for one in numbers)
+    assert not any(kept.journal.append_flows([flow_record(one)]) for one in numbers)
     assert kept.journal.not_kept == 3
     assert len(kept.told) == 1
     kept.folder.unlink()
@@ -671,7 +719,7 @@ def test_strings_that_are_no_text_are_kept_as_escapes(kept: Kept) -> None:
         tags=["\udcfd"],
         changes=[("on_request", "x", "+ y: \udc80")],
     )
-    assert kept.journal.append_flow(record)
+    assert kept.journal.append_flows([record])
 
     (_, payload) = records_of(kept.segments[0])[0][0]
     found = decode_flow(payload)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from int3rceptor.hooks.keeper import Ended
 from int3rceptor.model.body import Body
 from int3rceptor.model.flow import (
     ClientInfo,
@@ -129,7 +130,7 @@ class Kept:
     def keep(self, flow: Flow) -> FlowRecord:
         """Through and kept; its record as it is read."""
         self.pass_through(flow)
-        self.keeper.finish(flow, is_wanted=True)
+        self.keeper.finish([Ended(flow, is_wanted=True)])
         return self.records()[-1]
 
     def _payloads(self, wanted: int) -> list[bytes]:
@@ -415,7 +416,7 @@ def test_a_stream_that_nobody_told_of_is_counted(kept: Kept) -> None:
     kept.keeper.begin(flow)
     flow.request.body = streamed(b"from a listener")
     passed(flow.request.body)
-    kept.keeper.finish(flow, is_wanted=True)
+    kept.keeper.finish([Ended(flow, is_wanted=True)])
 
     (record,) = kept.records()
     assert record.request_body == BodyRecord(15, 0, b"")
@@ -427,7 +428,7 @@ def test_a_body_read_whole_and_not_replaced(kept: Kept) -> None:
     kept.keeper.answered(flow)
     assert flow.response
     read_whole(flow.response.body)
-    kept.keeper.finish(flow, is_wanted=True)
+    kept.keeper.finish([Ended(flow, is_wanted=True)])
 
     (record,) = kept.records()
     assert record.response_body == BodyRecord(7, 0, b"one two")
@@ -442,7 +443,7 @@ def test_a_body_too_large_to_read_and_put_back(kept: Kept) -> None:
     with pytest.raises(Exception, match="larger than"):
         read_whole(flow.response.body, 100_000)
     assert passed(flow.response.body) == content
-    kept.keeper.finish(flow, is_wanted=True)
+    kept.keeper.finish([Ended(flow, is_wanted=True)])
 
     (record,) = kept.records()
     assert kept.content(record, "response") == content
@@ -458,7 +459,7 @@ def test_a_replaced_body_has_its_original(kept: Kept) -> None:
     read_whole(flow.response.body)
     flow.response.body.replace(b"changed")
     flow.response.body.replace(b"changed twice")
-    kept.keeper.finish(flow, is_wanted=True)
+    kept.keeper.finish([Ended(flow, is_wanted=True)])
 
     (record,) = kept.records()
     assert record.request_body == BodyRecord(0, 0, b"", b"asked")
@@ -474,7 +475,7 @@ def test_a_transformed_body_is_kept_as_it_went_on(kept: Kept) -> None:
     assert flow.response
     flow.response.body.transform(bytes.upper)
     assert passed(flow.response.body) == b"ANSWERED"
-    kept.keeper.finish(flow, is_wanted=True)
+    kept.keeper.finish([Ended(flow, is_wanted=True)])
 
     (record,) = kept.records()
     assert record.request_body == BodyRecord(5, 0, b"ASKED", b"asked")
@@ -507,7 +508,7 @@ def test_replaced_after_it_had_passed_only_the_new_one_is_left(
     assert kept.pieces(flow.id, "response")
     assert flow.response
     flow.response.body.replace(numbered(size))
-    kept.keeper.finish(flow, is_wanted=True)
+    kept.keeper.finish([Ended(flow, is_wanted=True)])
 
     (record,) = kept.records()
     assert kept.content(record, "response") == numbered(size)
@@ -519,7 +520,7 @@ def test_an_unwanted_flow_leaves_no_piece(kept: Kept) -> None:
     kept.pass_through(flow)
     assert kept.pieces(flow.id, "request")
     assert kept.pieces(flow.id, "response")
-    kept.keeper.finish(flow, is_wanted=False)
+    kept.keeper.finish([Ended(flow, is_wanted=False)])
 
     assert kept.pieces(flow.id, "request") == []
     assert kept.pieces(flow.id, "response") == []
@@ -529,9 +530,24 @@ def test_an_unwanted_flow_leaves_no_piece(kept: Kept) -> None:
 def test_an_unwanted_flow_without_pieces_writes_nothing(kept: Kept) -> None:
     flow = flow_with(streamed(b"small"), None)
     kept.pass_through(flow)
-    kept.keeper.finish(flow, is_wanted=False)
+    kept.keeper.finish([Ended(flow, is_wanted=False)])
 
     assert kept.journal.written_bytes == 0
+
+
+def test_of_flows_that_end_together_the_wanted_are_kept(kept: Kept) -> None:
+    flows = [flow_with(Body(b"asked"), Body(b"answered")) for _ in range(4)]
+    for flow in flows:
+        kept.pass_through(flow)
+    flows[2].is_redacted = True
+    flows[2].request.target = b"/left"
+    kept.keeper.finish([Ended(flow, is_wanted=flow is not flows[1]) for flow in flows])
+
+    wanted = [flows[0], flows[2], flows[3]]
+    assert [one.id for one in kept.records()] == [one.id for one in wanted]
+    assert [one.target for one in kept.records()] == [
+        one.request.target for one in wanted
+    ]
 
 
 class LosesThirdPiece(Journal):
@@ -593,7 +609,7 @@ def test_the_rest_of_a_body_is_not_kept_after_a_full_disk(tmp_path: Path) -> Non
     full = False
     clock.now += RETRY_MAX_S
     passed(body)
-    kept.keeper.finish(flow, is_wanted=True)
+    kept.keeper.finish([Ended(flow, is_wanted=True)])
     kept.journal.close()
 
     (record,) = kept.records()
@@ -683,7 +699,7 @@ def test_nothing_of_a_redacted_secret_is_in_the_journal(kept: Kept) -> None:
     flow.request.body.replace(b"***")
     flow.response.body.replace(b"***")
     flow.is_redacted = True
-    kept.keeper.finish(flow, is_wanted=True)
+    kept.keeper.finish([Ended(flow, is_wanted=True)])
 
     (segment,) = (kept.folder / JOURNAL_FOLDER).iterdir()
     assert b"secret" not in segment.read_bytes()
@@ -697,7 +713,7 @@ def test_an_answer_that_is_told_of_twice_is_kept_once(kept: Kept) -> None:
     asyncio.run(flow.response.body.chunk())
     kept.keeper.answered(flow)
     passed(flow.response.body)
-    kept.keeper.finish(flow, is_wanted=True)
+    kept.keeper.finish([Ended(flow, is_wanted=True)])
 
     (record,) = kept.records()
     assert kept.content(record, "response") == bytes(100_000) + b"rest"

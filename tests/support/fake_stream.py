@@ -22,6 +22,8 @@ class FakeStream(ByteStream):
         self._has_finished = False
         self._changed = asyncio.Event()
         self._on_lost: Callable[[], None] | None = None
+        self._hurry: Callable[[], None] | None = None
+        self._held = bytearray()
 
     # The test's side
 
@@ -66,7 +68,23 @@ class FakeStream(ByteStream):
 
     def write(self, data: Chunks) -> None:
         if not (self.is_aborted or self.is_closed):
-            self.sent += data if isinstance(data, bytes) else b"".join(data)
+            sent = self.sent if self._hurry is None else self._held
+            sent += data if isinstance(data, bytes) else b"".join(data)
+
+    def cork(self, hurry: Callable[[], None]) -> bool:
+        if self._hurry is not None:
+            return False
+        self._hurry = hurry
+        return True
+
+    def uncork(self) -> None:
+        self._hurry = None
+        held, self._held = self._held, bytearray()
+        self.write(bytes(held))
+
+    def _hold_no_more(self) -> None:
+        if self._hurry is not None:
+            self._hurry()
 
     async def drain(self, timeout_s: float) -> None:
         await asyncio.sleep(0)
@@ -76,10 +94,12 @@ class FakeStream(ByteStream):
             raise StreamTimeout("no byte passed before the deadline")
 
     def send_eof(self) -> bool:
+        self._hold_no_more()
         self.has_sent_eof = True
         return True
 
     async def aclose(self) -> None:
+        self._hold_no_more()
         self.is_closed = True
         self._changed.set()
 

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from int3rceptor.errors import Int3rceptorError
 from int3rceptor.hooks.dispatcher import Dispatcher, Listener
+from int3rceptor.hooks.keeper import Ended
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.flow import Flow, OriginInfo
 from int3rceptor.model.headers import Headers
@@ -114,10 +115,11 @@ class NotingKeeper:
     def answered(self, flow: Flow) -> None:
         """Nothing to note."""
 
-    def finish(self, flow: Flow, *, is_wanted: bool) -> None:
+    def finish(self, ended: Sequence[Ended]) -> None:
         stream = self.stream
         is_closed = stream.is_closed or stream.is_aborted or stream.has_sent_eof
-        self.notes.append(Note(flow, bytes(stream.sent), is_closed))
+        sent = bytes(stream.sent)
+        self.notes += [Note(flow, sent, is_closed) for flow, _ in ended]
 
 
 class NotedExchanges:
