@@ -325,8 +325,8 @@ async def test_client_streams_share_one_origin_connection(
 ) -> None:
     async with (
         H2Origin(answer, tls=origin_tls.server(["h2"])) as origin,
-        h2_client(proxy, origin.netloc) as one,
-        h2_client(proxy, origin.netloc) as two,
+        h2_client(proxy, origin.netloc, knows_http1=False) as one,
+        h2_client(proxy, origin.netloc, knows_http1=False) as two,
     ):
         await one.request("GET", origin.netloc, "/first")
         streams = await asyncio.gather(

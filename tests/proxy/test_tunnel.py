@@ -2,10 +2,12 @@ import asyncio
 
 import pytest
 
+from int3rceptor.errors import StreamTimeout
 from int3rceptor.model.flow import ClientInfo, Flow, FlowKind
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Request
 from int3rceptor.proxy import tunnel
+from int3rceptor.proxy.limits import TUNNEL_IDLE_S
 from int3rceptor.proxy.tunnel import relay
 from tests.support.h1_peer import H1Peer
 from tests.support.streams import accepted, stuck, turns
@@ -119,14 +121,28 @@ async def test_a_quiet_tunnel_ends(flow: Flow, monkeypatch: pytest.MonkeyPatch) 
 async def test_a_direction_may_be_quiet_while_the_other_is_busy(
     flow: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tunnel, "TUNNEL_IDLE_S", 0.1)
-    ends = await begin(flow)
+    over = asyncio.Semaphore(0)
+
+    async def wait_in_vain(timeout_s: float) -> bytes:
+        assert timeout_s == TUNNEL_IDLE_S
+        await over.acquire()
+        raise StreamTimeout("no byte passed before the deadline")
+
+    inbound, client = await accepted()
+    other, origin = await accepted()
+    monkeypatch.setattr(inbound.stream, "read", wait_in_vain)
+    task = asyncio.create_task(relay(flow, inbound.stream, other.stream))
+    ends = Ends(client, origin, task)
     for _ in range(12):
         await ends.origin.send(b"tick")
         assert await ends.client.read_exactly(4) == b"tick"
-        await asyncio.sleep(0.03)
+        over.release()
+        await turns()
+        assert not ends.task.done()
 
-    assert not ends.task.done()
+    over.release()
+    await ends.task
+    assert flow.error == "no byte passed before the deadline"
     await end(ends)
 
 

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,9 +68,10 @@ async def run(
     """
     process = await asyncio.create_subprocess_exec(
         *map(str, command),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        # With nothing to say, no pipe: who ended early would have closed it by then.
+        stdin=subprocess.PIPE if stdin or holds_stdin else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         env={**environment(home), **(variables or {})},
         cwd=cwd or home,
         start_new_session=True,
@@ -80,7 +82,9 @@ async def run(
                 assert process.stdin
                 process.stdin.write(stdin)
                 await process.wait()
-            stdout, stderr = await process.communicate(b"" if holds_stdin else stdin)
+                process.stdin.close()
+            said = None if holds_stdin else stdin or None
+            stdout, stderr = await process.communicate(said)
     except TimeoutError:
         kill_group(process.pid)
         stdout, stderr = await process.communicate()
@@ -146,11 +150,15 @@ async def h2_client(
     *,
     server_name: str = "localhost",
     opens_windows: bool = True,
+    knows_http1: bool = True,
 ) -> AsyncIterator[H2Peer]:
-    """HTTP/2 through the proxy, over TLS verified against `ca.pem`."""
-    async with secure(
-        proxy, authority, alpn=("h2", "http/1.1"), server_name=server_name
-    ) as peer:
+    """HTTP/2 through the proxy, over TLS verified against `ca.pem`.
+
+    For who does not know HTTP/1.1 the proxy asks no origin, within a second, for what
+    it speaks.
+    """
+    alpn = ("h2", "http/1.1") if knows_http1 else ("h2",)
+    async with secure(proxy, authority, alpn=alpn, server_name=server_name) as peer:
         assert peer.alpn == "h2", peer.alpn
         async with h2_over(peer.reader, peer.writer, opens_windows=opens_windows) as h2:
             yield h2
