@@ -11,8 +11,7 @@ import pytest
 from tests.e2e.test_planes import gone
 from tests.support.h1_peer import response
 from tests.support.impatient import SILENT_S
-from tests.support.kept import kept_targets
-from tests.support.load import loaded
+from tests.support.load import assert_kept_once, loaded, unnoticed
 from tests.support.origins import AnsweringOrigin, fixed
 from tests.support.patience import PATIENT_S
 from tests.support.process import BOTH_PLANES, STORE_ALONE, ProxyProcess
@@ -57,25 +56,16 @@ async def test_a_hub_that_hangs_is_replaced_and_no_client_notices(
     tmp_path: Path,
 ) -> None:
     with Impatient(tmp_path, planes=BOTH_PLANES) as proxy:
-        assert proxy.control
-        async with (
-            AnsweringOrigin(fixed(response(b"kept"))) as origin,
-            loaded(proxy, origin) as load,
-        ):
-            await load.more(20)
+        async with unnoticed(proxy) as load:
             first = proxy.wait_for_hub()
             first.suspend()
             await asyncio.to_thread(proxy.wait_for_line, f"the hub {HUNG}")
             await asyncio.to_thread(proxy.wait_for_line, "the hub serves again")
-            await load.more(20)
-            assert load.errors == []
         assert gone(first)
         await until_told(proxy, {"int3rceptor_hub_hangs_total 1"})
 
     assert [line for line in proxy.stderr if "does not end" in line] == []
-    kept = kept_targets(proxy.data_dir)
-    assert set(load.whole) <= set(kept)
-    assert set(kept.values()) == {1}
+    assert_kept_once(load, proxy.data_dir)
 
 
 async def test_a_worker_that_hangs_costs_its_own_connections(tmp_path: Path) -> None:

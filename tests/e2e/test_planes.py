@@ -21,7 +21,7 @@ from int3rceptor.app.ingesting import NICENESS as INGESTING_NICENESS
 from tests.support.clients import raw
 from tests.support.h1_peer import H1Peer, response
 from tests.support.kept import journal_files, kept_targets
-from tests.support.load import loaded, until
+from tests.support.load import assert_kept_once, loaded, unnoticed, until
 from tests.support.origins import AnsweringOrigin, ScriptedOrigin, fixed
 from tests.support.patience import PATIENT_S
 from tests.support.process import (
@@ -49,29 +49,20 @@ def gone(process: psutil.Process) -> bool:
 
 async def test_the_hub_dies_and_no_client_notices(tmp_path: Path) -> None:
     with ProxyProcess(tmp_path, planes=BOTH_PLANES) as proxy:
-        assert proxy.control
-        async with (
-            AnsweringOrigin(fixed(response(b"kept"))) as origin,
-            loaded(proxy, origin) as load,
-        ):
-            await load.more(20)
+        async with unnoticed(proxy) as load:
             first = proxy.wait_for_hub()
             first.kill()
             await until(lambda: gone(first))
             await load.more(20)
             second = await asyncio.to_thread(proxy.wait_for_hub, first.pid)
             await asyncio.to_thread(proxy.wait_for_line, "the hub serves again")
-            await load.more(20)
-            assert load.errors == []
         proxy.wait_for_line(
             "the hub was ended by SIGKILL; it is started again in 0.5 s"
         )
 
     assert gone(second)
     assert journal_files(proxy.data_dir) == []
-    kept = kept_targets(proxy.data_dir)
-    assert set(load.whole) <= set(kept)
-    assert set(kept.values()) == {1}
+    assert_kept_once(load, proxy.data_dir)
 
 
 async def test_the_hub_gives_way_once_it_serves(tmp_path: Path) -> None:

@@ -3,9 +3,12 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 from tests.support.clients import Proxy, connect
-from tests.support.origins import AnsweringOrigin
+from tests.support.h1_peer import response
+from tests.support.kept import kept_targets
+from tests.support.origins import AnsweringOrigin, fixed
 from tests.support.patience import PATIENT_S
 
 CONNECTIONS = 4
@@ -69,6 +72,26 @@ async def loaded(
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def unnoticed(proxy: Proxy) -> AsyncIterator[Load]:
+    """A load before, meanwhile and after: no client may notice what is done."""
+    async with (
+        AnsweringOrigin(fixed(response(b"kept"))) as origin,
+        loaded(proxy, origin) as load,
+    ):
+        await load.more(20)
+        yield load
+        await load.more(20)
+        assert load.errors == []
+
+
+def assert_kept_once(load: Load, data_dir: Path) -> None:
+    """Each exchange that a client has whole is in the record, and none is twice."""
+    kept = kept_targets(data_dir)
+    assert set(load.whole) <= set(kept)
+    assert set(kept.values()) == {1}
 
 
 async def until(condition: Callable[[], bool], within_s: float = PATIENT_S) -> None:

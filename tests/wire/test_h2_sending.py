@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
-from int3rceptor.model.message import Request, Response
+from int3rceptor.model.message import Response
 from int3rceptor.wire.h2_fields import as_lines
 from int3rceptor.wire.h2_limits import H2Limits
 from int3rceptor.wire.h2_outbound import Outbound
@@ -14,6 +14,7 @@ from int3rceptor.wire.h2_sending import MAX_KNOWN_SECTIONS, Sections
 from int3rceptor.wire.h2_settings import Setting
 from int3rceptor.wire.hpack_table import Field, NeverIndexed
 from tests.support.frames import all_fields
+from tests.support.h2_pair import request
 
 SECRET = NeverIndexed((b"x-token", b"1"))
 PLAIN: Field = (b"x-token", b"1")
@@ -24,23 +25,10 @@ def answer(*fields: Field, status: int = 200, content: bytes = b"") -> Response:
     return Response(status=status, headers=Headers(fields), body=body)
 
 
-def ask(*fields: Field, target: bytes = b"/", method: str = "GET") -> Request:
-    return Request(
-        method=method,
-        scheme="https",
-        host="a.test",
-        port=443,
-        target=target,
-        authority="a.test",
-        version="HTTP/2",
-        headers=Headers(fields),
-    )
-
-
 def test_equal_fields_are_one_section_whatever_the_path() -> None:
     sections = Sections()
-    first = sections.request(ask((b"accept", b"*/*"), target=b"/a"))
-    second = sections.request(ask((b"accept", b"*/*"), target=b"/b"))
+    first = sections.request(request("GET", (b"accept", b"*/*"), target=b"/a"))
+    second = sections.request(request("GET", (b"accept", b"*/*"), target=b"/b"))
     assert first.start is second.start
     assert first.rest is second.rest
     assert all_fields(second)[3] == (b":path", b"/b")
@@ -57,7 +45,7 @@ def test_a_field_that_is_never_indexed_stays_so_beside_its_equal() -> None:
 def test_requests_and_responses_share_no_section() -> None:
     sections, host = Sections(), (b"host", b"a.test")
     assert sections.response(answer(host), method="GET").rest.fields == [host]
-    assert sections.request(ask(host)).rest.fields == []
+    assert sections.request(request("GET", host)).rest.fields == []
     assert sections.response(answer(host), method="GET").rest.fields == [host]
 
 
@@ -75,7 +63,7 @@ def test_what_is_remembered_is_bounded() -> None:
     for number in range(3 * MAX_KNOWN_SECTIONS):
         sections.response(answer((b"etag", b"%d" % number)), method="GET")
         sections.response(answer((b"x", b"v" * 2_000)), method="GET")
-        sections.request(ask(method=f"M{number}"))
+        sections.request(request(f"M{number}"))
     assert len(sections._known) <= MAX_KNOWN_SECTIONS
     assert all(len(one.lines) < 2_000 for one in sections._known.values())
 
@@ -117,7 +105,7 @@ def test_another_decoder_understands_all_that_is_sent(
             continue
         fields, path = step
         if path:
-            head = sections.request(ask(*fields, target=path))
+            head = sections.request(request("GET", *fields, target=path))
         else:
             head = sections.response(answer(*fields), method="GET")
         outbound.send_head(1, head, end=True)
