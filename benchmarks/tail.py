@@ -21,7 +21,7 @@ from pathlib import Path
 
 from benchmarks.clients import Load, require_tools
 from benchmarks.load_h1 import percentile_ms
-from benchmarks.measure import BenchmarkError, settle, spawn, stop
+from benchmarks.measure import PROC, TICKS_PER_S, BenchmarkError, settle, spawn, stop
 from benchmarks.origin import wait_for_file
 from benchmarks.proxies import INT3RCEPTOR, OURS, SYSTEMS, Setup, System, running
 from benchmarks.scenarios import SCENARIOS, WARM_UP_REQUESTS
@@ -109,9 +109,13 @@ def threads(root: int, name: str) -> dict[int, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traced:
-    """A run at half the peak: the requests, and who had the cores."""
+    """A run at half the peak: the requests, and who had the cores.
+
+    `stolen_s` is what a host kept of the proxy's core: nobody inside sees it passing.
+    """
 
     rate: float
+    stolen_s: float
     spans: list[Span]
     turns: dict[int, list[Turn]]
 
@@ -127,7 +131,9 @@ def traced(setup: Setup, system: System, load: Load, seconds: float) -> Traced:
     names |= threads(load.process.pid, "load") | threads(setup.origin.pid, "origin")
     spans, record = system.folder / "spans.json", system.folder / "perf.data"
     with recorded(record, setup.load_core, seconds + 1):
+        before_s = stolen_s(setup.proxy_core)
         result = load.run_paced(int(rate * seconds), rate, str(spans))
+        taken_s = stolen_s(setup.proxy_core) - before_s
     if peak.errors or result.errors:
         raise BenchmarkError(f"failed: {peak.error_texts + result.error_texts}")
     shown = subprocess.run(
@@ -138,9 +144,17 @@ def traced(setup: Setup, system: System, load: Load, seconds: float) -> Traced:
     )
     return Traced(
         rate=rate,
+        stolen_s=taken_s,
         spans=[(due, answered) for due, answered in json.loads(spans.read_text())],
         turns=turns_of(shown.stdout, names),
     )
+
+
+def stolen_s(core: int) -> float:
+    """Seconds that a virtual machine's host did not let this core run (proc(5))."""
+    lines = (PROC / "stat").read_text().splitlines()
+    fields = next(line.split() for line in lines if line.startswith(f"cpu{core} "))
+    return int(fields[8]) / TICKS_PER_S
 
 
 @contextmanager
@@ -171,6 +185,10 @@ def table(found: Traced, cores: dict[str, int]) -> str:
     p50_ms, p99_ms = (percentile_ms(times_s, part) for part in (0.5, 0.99))
     lines = [f"{len(times_s)} requests at {found.rate:.0f}/s"]
     lines[0] += f", p50 {p50_ms:.2f} ms, p99 {p99_ms:.2f} ms"
+    if found.stolen_s:
+        lines.append(
+            f"the host kept the proxy's core for {found.stolen_s * 1e3:.0f} ms"
+        )
     for kind, spans in chosen(found.spans).items():
         mean_ms = sum(answered - due for due, answered in spans) / len(spans) * 1e3
         lines.append(f"{len(spans)} requests {kind}, {mean_ms:.2f} ms each:")

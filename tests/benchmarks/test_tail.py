@@ -1,6 +1,17 @@
+from pathlib import Path
+
 import pytest
 
-from benchmarks.tail import Traced, Turn, chosen, shares, table, turns_of
+from benchmarks import tail
+from benchmarks.tail import (
+    Traced,
+    Turn,
+    chosen,
+    shares,
+    stolen_s,
+    table,
+    turns_of,
+)
 
 RECORD = """\
     python   100/100   [001] 10.000100: PERF_RECORD_SWITCH_CPU_WIDE OUT          next pid/tid:     0/0
@@ -62,9 +73,10 @@ def test_the_slowest_and_those_in_the_middle_are_shown() -> None:
 
 
 def test_the_table_has_a_line_for_each_core() -> None:
-    found = Traced(rate=50.0, spans=[(0.0, 2.0)], turns={1: TURNS})
+    found = Traced(rate=50.0, stolen_s=0.02, spans=[(0.0, 2.0)], turns={1: TURNS})
     assert table(found, {"proxy's core": 1, "load's core": 0}).splitlines() == [
         "1 requests at 50/s, p50 2000.00 ms, p99 2000.00 ms",
+        "the host kept the proxy's core for 20 ms",
         "1 requests in the middle, 2000.00 ms each:",
         "  proxy's core: proxy 1000.00, nobody 500.00, hub 500.00",
         "  load's core: no record",
@@ -72,3 +84,15 @@ def test_the_table_has_a_line_for_each_core() -> None:
         "  proxy's core: proxy 1000.00, nobody 500.00, hub 500.00",
         "  load's core: no record",
     ]
+
+
+def test_what_the_host_kept_is_the_eighth_number_of_the_core(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat = (
+        "cpu  1 2 3 4 5 6 7 88 9 10\ncpu1 0 0 0 0 0 0 0 3 0 0\ncpu10 1 1 1 1 1 1 1 1\n"
+    )
+    (tmp_path / "stat").write_text(stat)
+    monkeypatch.setattr(tail, "PROC", tmp_path)
+    monkeypatch.setattr(tail, "TICKS_PER_S", 100)
+    assert stolen_s(1) == 0.03
