@@ -244,6 +244,7 @@ async def _plugins(
         log=lines or log_plugin_line,
         settings=config.plugins,
         fetcher=_fetcher(config, own),
+        later=asyncio.get_running_loop().call_later,
     )
     stack.push_async_callback(upkeep.aclose)
     notes = await upkeep.start()

@@ -151,7 +151,10 @@ class Dispatcher:
         roster = flow.roster
         if type(roster) is not Roster:
             roster = flow.roster = self._roster
-        rest = iter(roster.at[point])
+        listeners = roster.at[point]
+        if not listeners:
+            return None
+        rest = iter(listeners)
         for listener in rest:
             asked = self._ask(listener, flow)
             if asked is not None:

@@ -1,11 +1,13 @@
 """What one plugin logs: at a bounded rate to the log, the latest kept, live on demand.
 
-It outlives the plugin's versions: a reload goes on in the same log.
+It outlives the plugin's versions: a reload goes on in the same log. Where a loop runs,
+the lines of all plugins wait a moment and are passed on together: an exchange only puts
+them down.
 """
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from int3rceptor.link.plugin_reports import LogLine
 from int3rceptor.plugins.codes import LogLevel
@@ -24,8 +26,60 @@ WINDOW_S = 1.0
 """What the limits of lines and bytes are counted over."""
 
 
+PUT_DOWN_S = 0.01
+"""How long lines wait for more. Nobody sees it; and a line on its way by itself costs
+ten times as much, most of it for what is no longer in the CPU's caches."""
+
+MAX_PUT_DOWN = 256
+"""Calls whose lines wait: some hundred come in PUT_DOWN_S when much is logged."""
+
+MAX_LINES_PUT_DOWN = 8
+"""Of one call: who logs more has it passed on at once. The lines of MAX_PUT_DOWN such
+calls are 16 MiB if all are of the largest size, usually some KiB."""
+
+Lines = Sequence[tuple[LogLevel, str]]
+Later = Callable[[float, Callable[[], None]], object]
+"""Has something called after so many seconds, as a loop's `call_later`."""
+
+
+def _at_once(_seconds: float, act: Callable[[], None]) -> None:
+    act()
+
+
+class Outbox:
+    """What plugins have logged and nobody was passed yet, in order, for all of them.
+
+    Without a loop's `later` nothing waits.
+    """
+
+    __slots__ = ("_is_due", "_later", "_put_down")
+
+    def __init__(self, later: Later = _at_once) -> None:
+        self._later = later
+        self._put_down: deque[tuple[PluginLog, Lines]] = deque()
+        self._is_due = False
+
+    def put_down(self, log: "PluginLog", lines: Lines) -> None:
+        """Have these lines passed on with the next; at once when they are many."""
+        waiting = self._put_down
+        waiting.append((log, lines))
+        if len(lines) > MAX_LINES_PUT_DOWN or len(waiting) > MAX_PUT_DOWN:
+            self.pass_on()
+        elif not self._is_due:
+            self._is_due = True
+            self._later(PUT_DOWN_S, self.pass_on)
+
+    def pass_on(self) -> None:
+        """Pass on all that waits."""
+        self._is_due = False
+        waiting = self._put_down
+        while waiting:
+            log, lines = waiting.popleft()
+            log.pass_on(lines)
+
+
 class PluginLog:
-    """The log of one plugin name."""
+    """The log of one plugin name; what it is asked about includes what waits."""
 
     def __init__(
         self,
@@ -33,11 +87,13 @@ class PluginLog:
         sink: LogSink,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        outbox: Outbox | None = None,
     ) -> None:
         self._name = name
         self._sink = sink
         self._clock = clock
         self._wall = wall
+        self._outbox = outbox or Outbox()
         self._recent: deque[tuple[float, LogLevel, str]] = deque(
             maxlen=MAX_RECENT_LINES
         )
@@ -49,40 +105,53 @@ class PluginLog:
         self.written = 0
         self.left_out = 0
 
-    def write(self, lines: Iterable[tuple[LogLevel, str]]) -> None:
+    def write(self, lines: Lines) -> None:
+        """Have lines passed on, after PUT_DOWN_S at the latest."""
+        self._outbox.put_down(self, lines)
+
+    def flush(self) -> None:
+        """Pass on what waits, of all plugins: what follows is to stand after it."""
+        self._outbox.pass_on()
+
+    def pass_on(self, lines: Lines) -> None:
         """Pass lines on; those over the rate are counted, and told of as a number."""
         now = self._clock()
         if now >= self._window_ends:
             self._begin_window(now)
-        lines_left, bytes_left = self._lines_left, self._bytes_left
+        lines_left, bytes_left, wall = self._lines_left, self._bytes_left, self._wall()
         for level, text in lines:
             lines_left -= 1
             bytes_left -= len(text)
             if lines_left < 0 or bytes_left < 0:
                 self._left_out += 1
             else:
-                self._pass_on(level, text)
+                self._say(wall, level, text)
         self._lines_left, self._bytes_left = lines_left, bytes_left
 
     def settle(self) -> None:
         """Tell of lines left out, if their second is over and nobody wrote since."""
+        self.flush()
         if self._left_out and self._clock() >= self._window_ends:
             self._tell_left_out()
 
     def close(self) -> None:
         """Tell of lines left out: no more will come."""
+        self.flush()
         if self._left_out:
             self._tell_left_out()
 
     def recent(self) -> list[LogLine]:
         """The latest lines, the newest last."""
+        self.flush()
         return [self._line(*one) for one in self._recent]
 
     def watch(self, viewer: Viewer) -> Callable[[], None]:
         """Call `viewer` with each line from now on, until the result is called."""
+        self.flush()
         self._viewers.append(viewer)
 
         def stop() -> None:
+            self.flush()
             if viewer in self._viewers:
                 self._viewers.remove(viewer)
 
@@ -99,10 +168,9 @@ class PluginLog:
         count, self._left_out = self._left_out, 0
         self.left_out += count
         text = f"{count} lines left out: more than limits.log_lines or limits.log_bytes"
-        self._pass_on(LogLevel.WARN, text)
+        self._say(self._wall(), LogLevel.WARN, text)
 
-    def _pass_on(self, level: LogLevel, text: str) -> None:
-        wall = self._wall()
+    def _say(self, wall: float, level: LogLevel, text: str) -> None:
         self.written += 1
         self._sink(self._name, level, text)
         self._recent.append((wall, level, text))

@@ -302,7 +302,8 @@ class PluginListener:
         self.stats.seconds += ran.seconds
         self.stats.fetches += ran.fetches
         self.pace.note(ran.seconds, is_cpu=True)
-        self._book.write(ran.lines)
+        if ran.lines:
+            self._book.write(ran.lines)
         if ran.before or ran.result is not None or _is_given(shown):
             self._took_part(point, flow, ran.fuel, ran.seconds)
         return self._settle(point, flow, ran.result, ran.before)
@@ -361,6 +362,7 @@ class PluginListener:
 
     def _failed(self, fault: Fault, point: Entry, flow: Flow | None) -> PluginError:
         """Count a fault, and begin a quarantine when it is one too many."""
+        self._book.flush()  # what it said before that stands before what is said of it
         self._count(fault, point, flow)
         seconds = self.quarantine.failed(self._clock())
         if seconds:

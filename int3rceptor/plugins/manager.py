@@ -20,7 +20,7 @@ from int3rceptor.plugins.engine import EpochTicker, shared_ticker
 from int3rceptor.plugins.grants import GrantsFile
 from int3rceptor.plugins.host import wall_ms
 from int3rceptor.plugins.kept_state import PluginStates
-from int3rceptor.plugins.lines import LogSink, PluginLog
+from int3rceptor.plugins.lines import Later, LogSink, Outbox, PluginLog
 from int3rceptor.plugins.listener import Clocks
 from int3rceptor.plugins.loading import (
     LoadedPlugin,
@@ -68,7 +68,10 @@ class Slot:
 
 
 class PluginManager:
-    """The plugins of one proxy. `settings` gives the [plugins.NAME] tables by name."""
+    """The plugins of one proxy. `settings` gives the [plugins.NAME] tables by name.
+
+    `later` is the loop's: what plugins log is passed on together; without, at once.
+    """
 
     def __init__(
         self,
@@ -82,9 +85,11 @@ class PluginManager:
         factory: MakerFactory | None = None,
         cache: ModuleCache | None = None,
         fetch: Fetcher = offline,
+        later: Later | None = None,
     ) -> None:
         self._dispatcher = dispatcher
         self._sink = log
+        self._outbox = Outbox(later) if later else Outbox()
         self.clocks = clocks or Clocks()
         self._settings = settings or {}
         self.grants = grants or GrantsFile(None)
@@ -255,7 +260,7 @@ class PluginManager:
 
     def _new_slot(self, name: str, path: Path) -> Slot:
         book = PluginLog(
-            name, self._sink, clock=self.clocks.monotonic, wall=self.clocks.wall
+            *(name, self._sink, self.clocks.monotonic, self.clocks.wall, self._outbox)
         )
         return Slot(name=name, source=path, book=book)
 

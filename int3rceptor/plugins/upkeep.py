@@ -19,7 +19,7 @@ from int3rceptor.plugins.following import POLL_S, Following
 from int3rceptor.plugins.grants import FILE_NAME, GrantsFile
 from int3rceptor.plugins.host import wall_ms
 from int3rceptor.plugins.kept_state import PluginStates
-from int3rceptor.plugins.lines import LogSink
+from int3rceptor.plugins.lines import Later, LogSink
 from int3rceptor.plugins.manifest import Settings
 from int3rceptor.plugins.outbound import Fetcher, offline
 from int3rceptor.plugins.permissions import Grant
@@ -71,10 +71,12 @@ class Upkeep:
         log: LogSink,
         settings: Mapping[str, Settings] | None = None,
         fetcher: Fetcher = offline,
+        later: Later | None = None,
     ) -> None:
         self._dispatcher = dispatcher
         self.places = places
         self._sink = log
+        self._later = later
         self._settings = settings or {}
         self._fetcher = fetcher
         self.grants = GrantsFile(places.data_dir / FILE_NAME)
@@ -179,6 +181,7 @@ class Upkeep:
                 settings=self._settings,
                 cache=ModuleCache(self.places.data_dir),
                 fetch=self._fetcher,
+                later=self._later,
             )
         return self._manager
 

@@ -1,11 +1,13 @@
 """The rate of what a plugin logs, what is kept of it, and who looks on."""
 
+from collections.abc import Callable
+
 import pytest
 
 from int3rceptor.link.plugin_reports import LogLine
 from int3rceptor.plugins import lines as lines_module
 from int3rceptor.plugins.codes import LogLevel
-from int3rceptor.plugins.lines import PluginLog
+from int3rceptor.plugins.lines import Outbox, PluginLog
 from int3rceptor.plugins.manifest import Limits
 from tests.plugins.support import Clock, LogBook
 
@@ -99,3 +101,106 @@ def test_viewers_see_lines_as_they_come_until_they_stop(log: PluginLog) -> None:
     say(log, "b")
     assert seen == ["a"]
     assert [line.text for line in others] == ["a", "b"]
+
+
+class Later:
+    """A loop's `call_later`, whose time comes when a test says so."""
+
+    def __init__(self) -> None:
+        self.due: list[Callable[[], None]] = []
+
+    def __call__(self, seconds: float, act: Callable[[], None]) -> None:
+        assert seconds == lines_module.PUT_DOWN_S
+        self.due.append(act)
+
+    def come(self) -> None:
+        due, self.due = self.due, []
+        for act in due:
+            act()
+
+
+@pytest.fixture
+def later() -> Later:
+    return Later()
+
+
+@pytest.fixture
+def pair(later: Later, clock: Clock, book: LogBook) -> tuple[PluginLog, PluginLog]:
+    """The logs of two plugins, whose lines wait together."""
+    outbox = Outbox(later)
+    return (
+        PluginLog("one", book, clock, lambda: 5.0, outbox),
+        PluginLog("two", book, clock, lambda: 5.0, outbox),
+    )
+
+
+def test_lines_of_all_plugins_are_passed_on_together_and_in_order(
+    pair: tuple[PluginLog, PluginLog], later: Later, book: LogBook
+) -> None:
+    one, two = pair
+    say(one, "a", "b")
+    say(two, "c")
+    say(one, "d")
+    assert (book.lines, len(later.due)) == ([], 1)
+    later.come()
+    assert [(name, text) for name, _, text in book.lines] == [
+        *(("one", "a"), ("one", "b"), ("two", "c"), ("one", "d"))
+    ]
+    say(two, "e")
+    assert len(later.due) == 1
+    later.come()
+    assert book.texts() == [*"abcde"]
+
+
+def test_what_a_log_is_asked_about_includes_what_waits(
+    pair: tuple[PluginLog, PluginLog], book: LogBook
+) -> None:
+    one, _ = pair
+    say(one, "a")
+    assert [line.text for line in one.recent()] == ["a"]
+    say(one, "b")
+    seen: list[str] = []
+    stop = one.watch(lambda line: seen.append(line.text))
+    say(one, "c")
+    stop()
+    say(one, "d")
+    one.close()
+    assert seen == ["c"]
+    assert book.texts() == [*"abcd"]
+
+
+def test_what_waits_is_counted_against_the_rate_and_told_of(
+    pair: tuple[PluginLog, PluginLog], later: Later, book: LogBook, clock: Clock
+) -> None:
+    one, _ = pair
+    one.limits = Limits(log_lines=2)
+    say(one, *"ab")
+    say(one, *"cd")
+    later.come()
+    clock.now += 1.0
+    one.settle()
+    assert book.texts() == ["a", "b", LEFT_OUT.format(2)]
+
+
+def test_no_more_wait_than_the_limit(
+    pair: tuple[PluginLog, PluginLog], later: Later, book: LogBook
+) -> None:
+    one, _ = pair
+    one.limits = Limits(log_lines=10_000)
+    for number in range(lines_module.MAX_PUT_DOWN):
+        say(one, str(number))
+    assert book.texts() == []
+    say(one, "over")
+    assert len(book.texts()) == lines_module.MAX_PUT_DOWN + 1
+    later.come()
+    assert book.texts()[-1] == "over"
+
+
+def test_a_call_that_logs_much_is_passed_on_at_once(
+    pair: tuple[PluginLog, PluginLog], book: LogBook
+) -> None:
+    one, two = pair
+    say(two, "first")
+    say(one, *map(str, range(lines_module.MAX_LINES_PUT_DOWN + 1)))
+    assert len(book.texts()) == lines_module.MAX_LINES_PUT_DOWN + 2
+    assert book.texts()[0] == "first"
