@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from int3rceptor.model.flow import Flow, Upstream
     from int3rceptor.model.headers import Headers
     from int3rceptor.model.message import Request, Response
+    from int3rceptor.model.server_events import Event
     from int3rceptor.model.websocket import WebSocket, WebSocketMessage
 
 __all__ = (
@@ -37,6 +38,7 @@ __all__ = (
     "DecodeError",
     "Delay",
     "Drop",
+    "Event",
     "Flow",
     "Headers",
     "Hook",
@@ -69,6 +71,7 @@ _HOMES = {
     "model.flow": ("Flow", "Upstream"),
     "model.headers": ("Headers",),
     "model.message": ("Request", "Response"),
+    "model.server_events": ("Event",),
     "model.websocket": ("WebSocket", "WebSocketMessage"),
 }  # fmt: skip
 

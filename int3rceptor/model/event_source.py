@@ -1,14 +1,20 @@
 """A body's way through who looks at its server-sent events, each as it comes."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from inspect import isawaitable
 from typing import Protocol
 
-from int3rceptor.errors import BodyCut
+from int3rceptor.errors import BodyCut, TransformError
 from int3rceptor.model.body import ChunkSource
 from int3rceptor.model.codings import pieces_of
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.server_events import Event, EventCutter, Kind, Piece
 from int3rceptor.model.turns import turn
+from int3rceptor.model.websocket import Drop
+
+EventFunction = Callable[[Event], Drop | Awaitable[Drop | None] | None]
+"""Is shown each event, sync or async, and may set what it will; Drop: it goes no
+further."""
 
 STEP_BYTES = 16 * 1024
 """Cut up at a time: of empty lines alone that holds the loop for 10 ms."""
@@ -90,3 +96,28 @@ class EventSource:
             raise
         self._broken = None
         return given
+
+
+class FunctionReader:
+    """Shows the events of one stream to a function."""
+
+    def __init__(self, function: EventFunction) -> None:
+        self._function = function
+
+    async def see(self, event: Event) -> None:
+        """TransformError when the function fails."""
+        try:
+            answer: object = self._function(event)
+            if isawaitable(answer):
+                answer = await answer
+            if isinstance(answer, Drop):
+                event.drop()
+            elif answer is not None:
+                raise TypeError(f"it gave {type(answer).__name__}, not Drop() or None")
+        except Exception as error:
+            name = getattr(self._function, "__name__", type(self._function).__name__)
+            what = f"{name} failed at an event: {type(error).__name__}: {error}"
+            raise TransformError(what) from error
+
+    def let_pass(self) -> None:
+        """It is not the function's doing."""

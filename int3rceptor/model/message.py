@@ -1,10 +1,14 @@
 """Requests and responses as policy sees them, free of any HTTP version's framing."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from int3rceptor.model.body import Body
 from int3rceptor.model.decoding import decode
 from int3rceptor.model.headers import Headers, to_text
+
+if TYPE_CHECKING:
+    from int3rceptor.model.event_source import EventFunction
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -113,6 +117,24 @@ class Response:
     def decode(self) -> None:
         """As a request's."""
         decode(self.headers, self.body, is_partial=self.status == 206)
+
+    def transform_events(self, function: "EventFunction") -> bool:
+        """Show each server-sent event to `function` before it goes on.
+
+        False, and nothing is done, of a response that is no stream of events. The
+        stream is decoded, as by `decode`.
+        """
+        # Here, for those who have such a function.
+        from int3rceptor.model.event_source import EventSource, FunctionReader
+        from int3rceptor.model.server_events import MAX_EVENT_BYTES, is_event_stream
+
+        if not is_event_stream(self.headers):
+            return False
+        self.decode()
+        if self.body.content != b"":
+            reader = FunctionReader(function)
+            self.body.wrap(lambda source: EventSource(source, reader, MAX_EVENT_BYTES))
+        return True
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

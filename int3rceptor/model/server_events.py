@@ -171,29 +171,41 @@ class EventCutter:
 class Event:
     """One event; `raw` is how it came.
 
-    `data`, `type`, `id` and `retry` may be set, and `drop` lets it go no further. All
-    else that it came with (comments, fields that nobody knows) stays.
+    `data` or `text`, `type`, `id` and `retry` may be set, and `drop` lets it go no
+    further. All else that it came with (comments, fields that nobody knows) stays.
     """
 
     __slots__ = ("_fields", "_given", "_lines", "is_dropped", "raw")
 
     def __init__(self, raw: bytes) -> None:
-        self.raw = raw
-        self.is_dropped = False
+        self.raw: bytes = raw
+        self.is_dropped: bool = False
         self._given: bytes | None = None
         self._fields: dict[bytes, bytes] = {}  # those that were set
-        self._lines = [(*_split(match[1]), match[1]) for match in _LINE.finditer(raw)]
+        self._lines: list[tuple[bytes, bytes, bytes]] = [
+            (*_split(match[1]), match[1]) for match in _LINE.finditer(raw)
+        ]
 
     @property
     def data(self) -> bytes:
         """As a client gets it: the lines, joined by LF."""
-        if self._given is not None:
-            return self._given
-        return b"\n".join([value for name, value, _ in self._lines if name == b"data"])
+        return self._came() if self._given is None else self._given
 
     @data.setter
     def data(self, value: bytes) -> None:
-        self._given = value
+        self._given = None if value == self._came() else value
+
+    def _came(self) -> bytes:
+        return b"\n".join([value for name, value, _ in self._lines if name == b"data"])
+
+    @property
+    def text(self) -> str:
+        """The data as text; bytes that are no UTF-8 are replaced, as by a client."""
+        return self.data.decode("utf-8", "replace")
+
+    @text.setter
+    def text(self, value: str) -> None:
+        self.data = value.encode()
 
     @property
     def type(self) -> str:

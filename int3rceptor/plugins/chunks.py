@@ -44,5 +44,5 @@ class Chunk:
 
     def settle(self) -> None:
         """The call ended well: the event goes on with what was given."""
-        if self.event is not None and self.given not in (None, self.data):
+        if self.event is not None and self.given is not None:
             self.event.data = self.given

@@ -12,7 +12,9 @@ import pytest
 import int3rceptor
 from int3rceptor import Config, Proxy
 from tests.support.examples import running_example
+from tests.support.h1_peer import response
 from tests.support.origin_tls import OriginTls
+from tests.support.origins import AnsweringOrigin, fixed
 from tests.support.ways import WAYS, an_origin, httpx_through
 from tests.support.websockets_ends import client_of, echo_origin
 
@@ -90,3 +92,18 @@ async def test_the_piece_about_messages(config: Config) -> None:
                 await client.send(one)
             assert [await client.recv(), await client.recv()] == ["**** it", b"data"]
     assert origin.received == ["**** it", b"data"]
+
+
+EVENTS = b"data: a secret\n\nevent: debug\ndata: b\n\n: hi\n\ndata:c\n\n"
+
+
+async def test_the_piece_about_events(config: Config) -> None:
+    (piece,) = (one for one in PIECES if "transform_events(" in one)
+    names = {name: getattr(int3rceptor, name) for name in int3rceptor.__all__}
+    head = {"Content-Type": "text/event-stream"}
+    answer = fixed(response(EVENTS, headers=head))
+    async with AnsweringOrigin(answer) as origin, Proxy(config) as proxy:
+        eval(compiled(piece), {**names, "proxy": proxy})  # noqa: S307  # as above
+        async with httpx_through(proxy.url, proxy.ca_path, PLAIN) as client:
+            got = await client.get(f"{origin.url}/")
+    assert got.content == b"data: a ******\n\n: hi\n\ndata:c\n\n"
