@@ -318,7 +318,7 @@ export function abort<T0>(text: T0): void {
 /** Reads the first value of a header of the hook's message.
  *  Answers: the value.
  *  Errors: NOT_FOUND.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function getHeader<T0>(name: T0): ArrayBuffer | null {
   const nameBytes = bytes(name);
   let answer = raw.host_get_header(address(nameBytes), nameBytes.byteLength, address(room), room.byteLength);
@@ -338,7 +338,7 @@ export function setHeader<T0, T1>(name: T0, val: T1): Status {
 /** Reads the request's method.
  *  Answers: the value.
  *  Errors: NOT_FOUND.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function getMethod(): ArrayBuffer | null {
   let answer = raw.host_get_method(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_method(address(room), room.byteLength);
@@ -348,7 +348,7 @@ export function getMethod(): ArrayBuffer | null {
 /** Reads the request's URL.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function getUrl(): ArrayBuffer | null {
   let answer = raw.host_get_url(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_url(address(room), room.byteLength);
@@ -358,7 +358,7 @@ export function getUrl(): ArrayBuffer | null {
 /** Reads http or https.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function getScheme(): ArrayBuffer | null {
   let answer = raw.host_get_scheme(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_scheme(address(room), room.byteLength);
@@ -368,7 +368,7 @@ export function getScheme(): ArrayBuffer | null {
 /** Reads the host that the request goes to.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function getHost(): ArrayBuffer | null {
   let answer = raw.host_get_host(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_host(address(room), room.byteLength);
@@ -378,7 +378,7 @@ export function getHost(): ArrayBuffer | null {
 /** Tells the port that the request goes to.
  *  Answers: the port.
  *  Errors: WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function getPort(): i32 {
   return raw.host_get_port();
 }
@@ -386,7 +386,7 @@ export function getPort(): i32 {
 /** Reads path and query, byte for byte as received.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function getPath(): ArrayBuffer | null {
   let answer = raw.host_get_path(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_path(address(room), room.byteLength);
@@ -396,7 +396,7 @@ export function getPath(): ArrayBuffer | null {
 /** Reads the HTTP version of the hook's message.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function getVersion(): ArrayBuffer | null {
   let answer = raw.host_get_version(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_version(address(room), room.byteLength);
@@ -406,7 +406,7 @@ export function getVersion(): ArrayBuffer | null {
 /** Reads the client's ADDRESS:PORT.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function getClientAddr(): ArrayBuffer | null {
   let answer = raw.host_get_client_addr(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_client_addr(address(room), room.byteLength);
@@ -416,7 +416,7 @@ export function getClientAddr(): ArrayBuffer | null {
 /** Reads the server name of the client's TLS hello.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function getSni(): ArrayBuffer | null {
   let answer = raw.host_get_sni(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_sni(address(room), room.byteLength);
@@ -426,7 +426,7 @@ export function getSni(): ArrayBuffer | null {
 /** Reads the host that CONNECT named.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function getConnectHost(): ArrayBuffer | null {
   let answer = raw.host_get_connect_host(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_connect_host(address(room), room.byteLength);
@@ -436,7 +436,7 @@ export function getConnectHost(): ArrayBuffer | null {
 /** Reads the name of the rule that matched.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function getRule(): ArrayBuffer | null {
   let answer = raw.host_get_rule(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_rule(address(room), room.byteLength);
@@ -446,7 +446,7 @@ export function getRule(): ArrayBuffer | null {
 /** Reads the first value of a header of the request, in any hook.
  *  Answers: the value.
  *  Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function getRequestHeader<T0>(name: T0): ArrayBuffer | null {
   const nameBytes = bytes(name);
   let answer = raw.host_get_request_header(address(nameBytes), nameBytes.byteLength, address(room), room.byteLength);
@@ -457,7 +457,7 @@ export function getRequestHeader<T0>(name: T0): ArrayBuffer | null {
 /** Reads every value of a header of the hook's message.
  *  Answers: a list.
  *  Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function getHeaderValues<T0>(name: T0): ArrayBuffer | null {
   const nameBytes = bytes(name);
   let answer = raw.host_get_header_values(address(nameBytes), nameBytes.byteLength, address(room), room.byteLength);
@@ -468,7 +468,7 @@ export function getHeaderValues<T0>(name: T0): ArrayBuffer | null {
 /** Reads all headers of the hook's message: name, value, name, value.
  *  Answers: a list.
  *  Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function listHeaders(): ArrayBuffer | null {
   let answer = raw.host_list_headers(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_list_headers(address(room), room.byteLength);
@@ -478,7 +478,7 @@ export function listHeaders(): ArrayBuffer | null {
 /** Reads all headers of the request, in any hook.
  *  Answers: a list.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function listRequestHeaders(): ArrayBuffer | null {
   let answer = raw.host_list_request_headers(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_list_request_headers(address(room), room.byteLength);
@@ -488,7 +488,7 @@ export function listRequestHeaders(): ArrayBuffer | null {
 /** Tells the response's status.
  *  Answers: the status.
  *  Errors: NOT_FOUND, WRONG_HOOK, NO_PERMISSION.
- *  In: on_response, on_capture, on_response_chunk, on_sse_event. */
+ *  In: on_response, on_capture, on_response_chunk, on_sse_event, on_websocket_message. */
 export function getStatus(): i32 {
   return raw.host_get_status();
 }
@@ -527,7 +527,7 @@ export function listTrailers(): ArrayBuffer | null {
 /** Reads a fact by its name, as text; BAD_ARGUMENT: there is no such fact.
  *  Answers: the value.
  *  Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function getFact<T0>(name: T0): ArrayBuffer | null {
   const nameBytes = bytes(name);
   let answer = raw.host_get_fact(address(nameBytes), nameBytes.byteLength, address(room), room.byteLength);
@@ -702,9 +702,9 @@ export function respond<T0, T1>(status: u16, headers: T0, body: T1): Status {
   return raw.host_respond(status, address(headersBytes), headersBytes.byteLength, address(bodyBytes), bodyBytes.byteLength);
 }
 
-/** Closes without an answer; in on_capture: does not keep the flow; in on_sse_event: lets this event go no further.
+/** Closes without an answer; in on_capture: does not keep the flow; of an event or a message: lets it go no further.
  *  Errors: WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function drop(): Status {
   return raw.host_drop();
 }
@@ -742,19 +742,19 @@ export function random(buffer: ArrayBuffer): Status {
   return raw.host_random(address(buffer), buffer.byteLength);
 }
 
-/** Reads the chunk, 16 KiB at most; in on_sse_event: the event's data.
+/** Reads the chunk, 16 KiB at most; or the event's data, or the message.
  *  Answers: the value.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function getChunk(): ArrayBuffer | null {
   let answer = raw.host_get_chunk(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_get_chunk(address(room), room.byteLength);
   return taken(answer);
 }
 
-/** Sets what goes on in the place of the chunk, or of the event's data, 1 MiB at most; may be empty.
- *  Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- *  In: on_request_chunk, on_response_chunk, on_sse_event. */
+/** Sets what goes on in the place of the chunk, the event's data or the message, 1 MiB at most; may be empty.
+ *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ *  In: on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function setChunk<T0>(val: T0): Status {
   const valBytes = bytes(val);
   return raw.host_set_chunk(address(valBytes), valBytes.byteLength);
@@ -823,7 +823,7 @@ export function passThrough(): Status {
 /** Reads the flow's tags.
  *  Answers: a list.
  *  Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function listTags(): ArrayBuffer | null {
   let answer = raw.host_list_tags(address(room), room.byteLength);
   if (grown(answer)) answer = raw.host_list_tags(address(room), room.byteLength);
@@ -832,7 +832,7 @@ export function listTags(): ArrayBuffer | null {
 
 /** Adds a UTF-8 tag to the flow.
  *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function tag<T0>(val: T0): Status {
   const valBytes = bytes(val);
   return raw.host_tag(address(valBytes), valBytes.byteLength);
@@ -840,7 +840,7 @@ export function tag<T0>(val: T0): Status {
 
 /** Takes away a tag that this plugin added.
  *  Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function removeTag<T0>(val: T0): Status {
   const valBytes = bytes(val);
   return raw.host_remove_tag(address(valBytes), valBytes.byteLength);
@@ -905,7 +905,7 @@ export function kvList<T0>(prefix: T0): ArrayBuffer | null {
 /** Reads what a plugin left on this flow under a key.
  *  Answers: the value.
  *  Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function contextGet<T0>(key: T0): ArrayBuffer | null {
   const keyBytes = bytes(key);
   let answer = raw.host_context_get(address(keyBytes), keyBytes.byteLength, address(room), room.byteLength);
@@ -915,7 +915,7 @@ export function contextGet<T0>(key: T0): ArrayBuffer | null {
 
 /** Leaves a value on this flow, for later hooks and plugins.
  *  Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ *  In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 export function contextSet<T0, T1>(key: T0, val: T1): Status {
   const keyBytes = bytes(key);
   const valBytes = bytes(val);

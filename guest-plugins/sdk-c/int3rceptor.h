@@ -69,7 +69,7 @@ I3_IMPORT(host_abort) i3_status host_abort(const void *ptr, uint32_t len);
 /* Reads the first value of a header of the hook's message.
  * Answers: the length; more than val_max means that nothing was written: ask again.
  * Errors: NOT_FOUND.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_get_header) int32_t host_get_header(const void *name_ptr, uint32_t name_len, void *val_ptr, uint32_t val_max);
 
 /* Sets a header: replaces the first of this name and drops the others.
@@ -81,97 +81,97 @@ I3_IMPORT(host_set_header) i3_status host_set_header(const void *name_ptr, uint3
 /* Reads the request's method.
  * Answers: the length; more than max_len means that nothing was written: ask again.
  * Errors: NOT_FOUND.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_get_method) int32_t host_get_method(void *buf_ptr, uint32_t max_len);
 
 /* Reads the request's URL.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_get_url) int32_t host_get_url(void *buf_ptr, uint32_t buf_len);
 
 /* Reads http or https.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_get_scheme) int32_t host_get_scheme(void *buf_ptr, uint32_t buf_len);
 
 /* Reads the host that the request goes to.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_get_host) int32_t host_get_host(void *buf_ptr, uint32_t buf_len);
 
 /* Tells the port that the request goes to.
  * Answers: the port.
  * Errors: WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_get_port) int32_t host_get_port(void);
 
 /* Reads path and query, byte for byte as received.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_get_path) int32_t host_get_path(void *buf_ptr, uint32_t buf_len);
 
 /* Reads the HTTP version of the hook's message.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_get_version) int32_t host_get_version(void *buf_ptr, uint32_t buf_len);
 
 /* Reads the client's ADDRESS:PORT.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_get_client_addr) int32_t host_get_client_addr(void *buf_ptr, uint32_t buf_len);
 
 /* Reads the server name of the client's TLS hello.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_get_sni) int32_t host_get_sni(void *buf_ptr, uint32_t buf_len);
 
 /* Reads the host that CONNECT named.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_get_connect_host) int32_t host_get_connect_host(void *buf_ptr, uint32_t buf_len);
 
 /* Reads the name of the rule that matched.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_get_rule) int32_t host_get_rule(void *buf_ptr, uint32_t buf_len);
 
 /* Reads the first value of a header of the request, in any hook.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_get_request_header) int32_t host_get_request_header(const void *name_ptr, uint32_t name_len, void *buf_ptr, uint32_t buf_len);
 
 /* Reads every value of a header of the hook's message.
  * Answers: a list; the length; more than buf_len means that nothing was written: ask again.
  * Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_get_header_values) int32_t host_get_header_values(const void *name_ptr, uint32_t name_len, void *buf_ptr, uint32_t buf_len);
 
 /* Reads all headers of the hook's message: name, value, name, value.
  * Answers: a list; the length; more than buf_len means that nothing was written: ask again.
  * Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_list_headers) int32_t host_list_headers(void *buf_ptr, uint32_t buf_len);
 
 /* Reads all headers of the request, in any hook.
  * Answers: a list; the length; more than buf_len means that nothing was written: ask again.
  * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_list_request_headers) int32_t host_list_request_headers(void *buf_ptr, uint32_t buf_len);
 
 /* Tells the response's status.
  * Answers: the status.
  * Errors: NOT_FOUND, WRONG_HOOK, NO_PERMISSION.
- * In: on_response, on_capture, on_response_chunk, on_sse_event. */
+ * In: on_response, on_capture, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_get_status) int32_t host_get_status(void);
 
 /* Reads the whole body of the hook's message, as it is on the wire.
@@ -195,7 +195,7 @@ I3_IMPORT(host_list_trailers) int32_t host_list_trailers(void *buf_ptr, uint32_t
 /* Reads a fact by its name, as text; BAD_ARGUMENT: there is no such fact.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_get_fact) int32_t host_get_fact(const void *name_ptr, uint32_t name_len, void *buf_ptr, uint32_t buf_len);
 
 /* Appends a header, keeping those of the same name.
@@ -312,10 +312,10 @@ I3_IMPORT(host_remove_request_trailer) int32_t host_remove_request_trailer(const
  * In: on_connect, on_request, on_rule_match, on_response. */
 I3_IMPORT(host_respond) i3_status host_respond(uint16_t status, const void *headers_ptr, uint32_t headers_len, const void *body_ptr, uint32_t body_len);
 
-/* Closes without an answer; in on_capture: does not keep the flow; in on_sse_event: lets this event go no further.
+/* Closes without an answer; in on_capture: does not keep the flow; of an event or a message: lets it go no further.
  * Answers: OK.
  * Errors: WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_drop) i3_status host_drop(void);
 
 /* Waits after the hook, 5 minutes at most, then goes on.
@@ -342,16 +342,16 @@ I3_IMPORT(host_now_ms) int64_t host_now_ms(void);
  * In: every hook, and plugin_init. */
 I3_IMPORT(host_random) i3_status host_random(void *buf_ptr, uint32_t buf_len);
 
-/* Reads the chunk, 16 KiB at most; in on_sse_event: the event's data.
+/* Reads the chunk, 16 KiB at most; or the event's data, or the message.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- * In: on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_get_chunk) int32_t host_get_chunk(void *buf_ptr, uint32_t buf_len);
 
-/* Sets what goes on in the place of the chunk, or of the event's data, 1 MiB at most; may be empty.
+/* Sets what goes on in the place of the chunk, the event's data or the message, 1 MiB at most; may be empty.
  * Answers: OK.
- * Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- * In: on_request_chunk, on_response_chunk, on_sse_event. */
+ * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+ * In: on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_set_chunk) i3_status host_set_chunk(const void *val_ptr, uint32_t val_len);
 
 /* Tells whether this is the end of the body: an empty chunk after the others.
@@ -399,19 +399,19 @@ I3_IMPORT(host_pass_through) i3_status host_pass_through(void);
 /* Reads the flow's tags.
  * Answers: a list; the length; more than buf_len means that nothing was written: ask again.
  * Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_list_tags) int32_t host_list_tags(void *buf_ptr, uint32_t buf_len);
 
 /* Adds a UTF-8 tag to the flow.
  * Answers: OK.
  * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_tag) i3_status host_tag(const void *val_ptr, uint32_t val_len);
 
 /* Takes away a tag that this plugin added.
  * Answers: OK.
  * Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_remove_tag) i3_status host_remove_tag(const void *val_ptr, uint32_t val_len);
 
 /* Reads a key of the plugin's state.
@@ -453,13 +453,13 @@ I3_IMPORT(host_kv_list) int32_t host_kv_list(const void *prefix_ptr, uint32_t pr
 /* Reads what a plugin left on this flow under a key.
  * Answers: the length; more than buf_len means that nothing was written: ask again.
  * Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_context_get) int32_t host_context_get(const void *key_ptr, uint32_t key_len, void *buf_ptr, uint32_t buf_len);
 
 /* Leaves a value on this flow, for later hooks and plugins.
  * Answers: OK.
  * Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
- * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event. */
+ * In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message. */
 I3_IMPORT(host_context_set) i3_status host_context_set(const void *key_ptr, uint32_t key_len, const void *val_ptr, uint32_t val_len);
 
 /* Listens to a topic: its messages come to on_message.

@@ -359,7 +359,7 @@ func Abort(text string) {
 // GetHeader reads the first value of a header of the hook's message.
 // Answers: the value.
 // Errors: NOT_FOUND.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func GetHeader(name string) (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetHeader(name, at, size)
@@ -376,7 +376,7 @@ func SetHeader(name string, val string) error {
 // GetMethod reads the request's method.
 // Answers: the value.
 // Errors: NOT_FOUND.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func GetMethod() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetMethod(at, size)
@@ -386,7 +386,7 @@ func GetMethod() (string, error) {
 // GetUrl reads the request's URL.
 // Answers: the value.
 // Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func GetUrl() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetUrl(at, size)
@@ -396,7 +396,7 @@ func GetUrl() (string, error) {
 // GetScheme reads http or https.
 // Answers: the value.
 // Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func GetScheme() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetScheme(at, size)
@@ -406,7 +406,7 @@ func GetScheme() (string, error) {
 // GetHost reads the host that the request goes to.
 // Answers: the value.
 // Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func GetHost() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetHost(at, size)
@@ -416,7 +416,7 @@ func GetHost() (string, error) {
 // GetPort tells the port that the request goes to.
 // Answers: the port.
 // Errors: WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func GetPort() (int, error) {
 	return number(hostGetPort())
 }
@@ -424,7 +424,7 @@ func GetPort() (int, error) {
 // GetPath reads path and query, byte for byte as received.
 // Answers: the value.
 // Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func GetPath() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetPath(at, size)
@@ -434,7 +434,7 @@ func GetPath() (string, error) {
 // GetVersion reads the HTTP version of the hook's message.
 // Answers: the value.
 // Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func GetVersion() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetVersion(at, size)
@@ -444,7 +444,7 @@ func GetVersion() (string, error) {
 // GetClientAddr reads the client's ADDRESS:PORT.
 // Answers: the value.
 // Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func GetClientAddr() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetClientAddr(at, size)
@@ -454,7 +454,7 @@ func GetClientAddr() (string, error) {
 // GetSni reads the server name of the client's TLS hello.
 // Answers: the value.
 // Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func GetSni() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetSni(at, size)
@@ -464,7 +464,7 @@ func GetSni() (string, error) {
 // GetConnectHost reads the host that CONNECT named.
 // Answers: the value.
 // Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func GetConnectHost() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetConnectHost(at, size)
@@ -474,7 +474,7 @@ func GetConnectHost() (string, error) {
 // GetRule reads the name of the rule that matched.
 // Answers: the value.
 // Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func GetRule() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetRule(at, size)
@@ -484,7 +484,7 @@ func GetRule() (string, error) {
 // GetRequestHeader reads the first value of a header of the request, in any hook.
 // Answers: the value.
 // Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func GetRequestHeader(name string) (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetRequestHeader(name, at, size)
@@ -494,7 +494,7 @@ func GetRequestHeader(name string) (string, error) {
 // GetHeaderValues reads every value of a header of the hook's message.
 // Answers: a list.
 // Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func GetHeaderValues(name string) (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetHeaderValues(name, at, size)
@@ -504,7 +504,7 @@ func GetHeaderValues(name string) (string, error) {
 // ListHeaders reads all headers of the hook's message: name, value, name, value.
 // Answers: a list.
 // Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func ListHeaders() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostListHeaders(at, size)
@@ -514,7 +514,7 @@ func ListHeaders() (string, error) {
 // ListRequestHeaders reads all headers of the request, in any hook.
 // Answers: a list.
 // Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func ListRequestHeaders() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostListRequestHeaders(at, size)
@@ -524,7 +524,7 @@ func ListRequestHeaders() (string, error) {
 // GetStatus tells the response's status.
 // Answers: the status.
 // Errors: NOT_FOUND, WRONG_HOOK, NO_PERMISSION.
-// In: on_response, on_capture, on_response_chunk, on_sse_event.
+// In: on_response, on_capture, on_response_chunk, on_sse_event, on_websocket_message.
 func GetStatus() (int, error) {
 	return number(hostGetStatus())
 }
@@ -562,7 +562,7 @@ func ListTrailers() (string, error) {
 // GetFact reads a fact by its name, as text; BAD_ARGUMENT: there is no such fact.
 // Answers: the value.
 // Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func GetFact(name string) (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetFact(name, at, size)
@@ -712,9 +712,9 @@ func Respond(status int, headers string, body string) error {
 	return done(hostRespond(int32(status), headers, body))
 }
 
-// Drop closes without an answer; in on_capture: does not keep the flow; in on_sse_event: lets this event go no further.
+// Drop closes without an answer; in on_capture: does not keep the flow; of an event or a message: lets it go no further.
 // Errors: WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func Drop() error {
 	return done(hostDrop())
 }
@@ -751,19 +751,19 @@ func Random(buffer []byte) error {
 	return done(hostRandom(unsafe.Pointer(unsafe.SliceData(buffer)), uint32(len(buffer))))
 }
 
-// GetChunk reads the chunk, 16 KiB at most; in on_sse_event: the event's data.
+// GetChunk reads the chunk, 16 KiB at most; or the event's data, or the message.
 // Answers: the value.
 // Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-// In: on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func GetChunk() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostGetChunk(at, size)
 	})
 }
 
-// SetChunk sets what goes on in the place of the chunk, or of the event's data, 1 MiB at most; may be empty.
-// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-// In: on_request_chunk, on_response_chunk, on_sse_event.
+// SetChunk sets what goes on in the place of the chunk, the event's data or the message, 1 MiB at most; may be empty.
+// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+// In: on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func SetChunk(val string) error {
 	return done(hostSetChunk(val))
 }
@@ -825,7 +825,7 @@ func PassThrough() error {
 // ListTags reads the flow's tags.
 // Answers: a list.
 // Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func ListTags() (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostListTags(at, size)
@@ -834,14 +834,14 @@ func ListTags() (string, error) {
 
 // Tag adds a UTF-8 tag to the flow.
 // Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func Tag(val string) error {
 	return done(hostTag(val))
 }
 
 // RemoveTag takes away a tag that this plugin added.
 // Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func RemoveTag(val string) error {
 	return done(hostRemoveTag(val))
 }
@@ -898,7 +898,7 @@ func KvList(prefix string) (string, error) {
 // ContextGet reads what a plugin left on this flow under a key.
 // Answers: the value.
 // Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func ContextGet(key string) (string, error) {
 	return fill(func(at unsafe.Pointer, size uint32) int32 {
 		return hostContextGet(key, at, size)
@@ -907,7 +907,7 @@ func ContextGet(key string) (string, error) {
 
 // ContextSet leaves a value on this flow, for later hooks and plugins.
 // Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 func ContextSet(key string, val string) error {
 	return done(hostContextSet(key, val))
 }

@@ -168,7 +168,7 @@ pub fn abort(text: []const u8) void {
 /// Reads the first value of a header of the hook's message.
 /// Answers: the value.
 /// Errors: NOT_FOUND.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn getHeader(name: []const u8, buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_header(name.ptr, name.len, buffer.ptr, buffer.len));
 }
@@ -183,7 +183,7 @@ pub fn setHeader(name: []const u8, val: []const u8) Failure!void {
 /// Reads the request's method.
 /// Answers: the value.
 /// Errors: NOT_FOUND.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn getMethod(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_method(buffer.ptr, buffer.len));
 }
@@ -191,7 +191,7 @@ pub fn getMethod(buffer: []u8) Failure![]u8 {
 /// Reads the request's URL.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn getUrl(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_url(buffer.ptr, buffer.len));
 }
@@ -199,7 +199,7 @@ pub fn getUrl(buffer: []u8) Failure![]u8 {
 /// Reads http or https.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn getScheme(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_scheme(buffer.ptr, buffer.len));
 }
@@ -207,7 +207,7 @@ pub fn getScheme(buffer: []u8) Failure![]u8 {
 /// Reads the host that the request goes to.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn getHost(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_host(buffer.ptr, buffer.len));
 }
@@ -215,7 +215,7 @@ pub fn getHost(buffer: []u8) Failure![]u8 {
 /// Tells the port that the request goes to.
 /// Answers: the port.
 /// Errors: WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn getPort() Failure!u16 {
     return @intCast(try number(raw.host_get_port()));
 }
@@ -223,7 +223,7 @@ pub fn getPort() Failure!u16 {
 /// Reads path and query, byte for byte as received.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn getPath(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_path(buffer.ptr, buffer.len));
 }
@@ -231,7 +231,7 @@ pub fn getPath(buffer: []u8) Failure![]u8 {
 /// Reads the HTTP version of the hook's message.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn getVersion(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_version(buffer.ptr, buffer.len));
 }
@@ -239,7 +239,7 @@ pub fn getVersion(buffer: []u8) Failure![]u8 {
 /// Reads the client's ADDRESS:PORT.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn getClientAddr(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_client_addr(buffer.ptr, buffer.len));
 }
@@ -247,7 +247,7 @@ pub fn getClientAddr(buffer: []u8) Failure![]u8 {
 /// Reads the server name of the client's TLS hello.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn getSni(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_sni(buffer.ptr, buffer.len));
 }
@@ -255,7 +255,7 @@ pub fn getSni(buffer: []u8) Failure![]u8 {
 /// Reads the host that CONNECT named.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn getConnectHost(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_connect_host(buffer.ptr, buffer.len));
 }
@@ -263,7 +263,7 @@ pub fn getConnectHost(buffer: []u8) Failure![]u8 {
 /// Reads the name of the rule that matched.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn getRule(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_rule(buffer.ptr, buffer.len));
 }
@@ -271,7 +271,7 @@ pub fn getRule(buffer: []u8) Failure![]u8 {
 /// Reads the first value of a header of the request, in any hook.
 /// Answers: the value.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn getRequestHeader(name: []const u8, buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_request_header(name.ptr, name.len, buffer.ptr, buffer.len));
 }
@@ -279,7 +279,7 @@ pub fn getRequestHeader(name: []const u8, buffer: []u8) Failure![]u8 {
 /// Reads every value of a header of the hook's message.
 /// Answers: a list.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn getHeaderValues(name: []const u8, buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_header_values(name.ptr, name.len, buffer.ptr, buffer.len));
 }
@@ -287,7 +287,7 @@ pub fn getHeaderValues(name: []const u8, buffer: []u8) Failure![]u8 {
 /// Reads all headers of the hook's message: name, value, name, value.
 /// Answers: a list.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn listHeaders(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_list_headers(buffer.ptr, buffer.len));
 }
@@ -295,7 +295,7 @@ pub fn listHeaders(buffer: []u8) Failure![]u8 {
 /// Reads all headers of the request, in any hook.
 /// Answers: a list.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn listRequestHeaders(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_list_request_headers(buffer.ptr, buffer.len));
 }
@@ -303,7 +303,7 @@ pub fn listRequestHeaders(buffer: []u8) Failure![]u8 {
 /// Tells the response's status.
 /// Answers: the status.
 /// Errors: NOT_FOUND, WRONG_HOOK, NO_PERMISSION.
-/// In: on_response, on_capture, on_response_chunk, on_sse_event.
+/// In: on_response, on_capture, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn getStatus() Failure!u16 {
     return @intCast(try number(raw.host_get_status()));
 }
@@ -335,7 +335,7 @@ pub fn listTrailers(buffer: []u8) Failure![]u8 {
 /// Reads a fact by its name, as text; BAD_ARGUMENT: there is no such fact.
 /// Answers: the value.
 /// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn getFact(name: []const u8, buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_fact(name.ptr, name.len, buffer.ptr, buffer.len));
 }
@@ -479,9 +479,9 @@ pub fn respond(status: u16, headers: []const u8, body: []const u8) Failure!void 
     return done(raw.host_respond(status, headers.ptr, headers.len, body.ptr, body.len));
 }
 
-/// Closes without an answer; in on_capture: does not keep the flow; in on_sse_event: lets this event go no further.
+/// Closes without an answer; in on_capture: does not keep the flow; of an event or a message: lets it go no further.
 /// Errors: WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn drop() Failure!void {
     return done(raw.host_drop());
 }
@@ -516,17 +516,17 @@ pub fn random(buffer: []u8) Failure!void {
     return done(raw.host_random(buffer.ptr, buffer.len));
 }
 
-/// Reads the chunk, 16 KiB at most; in on_sse_event: the event's data.
+/// Reads the chunk, 16 KiB at most; or the event's data, or the message.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn getChunk(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_get_chunk(buffer.ptr, buffer.len));
 }
 
-/// Sets what goes on in the place of the chunk, or of the event's data, 1 MiB at most; may be empty.
-/// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_request_chunk, on_response_chunk, on_sse_event.
+/// Sets what goes on in the place of the chunk, the event's data or the message, 1 MiB at most; may be empty.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+/// In: on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn setChunk(val: []const u8) Failure!void {
     return done(raw.host_set_chunk(val.ptr, val.len));
 }
@@ -586,21 +586,21 @@ pub fn passThrough() Failure!void {
 /// Reads the flow's tags.
 /// Answers: a list.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn listTags(buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_list_tags(buffer.ptr, buffer.len));
 }
 
 /// Adds a UTF-8 tag to the flow.
 /// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn tag(val: []const u8) Failure!void {
     return done(raw.host_tag(val.ptr, val.len));
 }
 
 /// Takes away a tag that this plugin added.
 /// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn removeTag(val: []const u8) Failure!void {
     return done(raw.host_remove_tag(val.ptr, val.len));
 }
@@ -653,14 +653,14 @@ pub fn kvList(prefix: []const u8, buffer: []u8) Failure![]u8 {
 /// Reads what a plugin left on this flow under a key.
 /// Answers: the value.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn contextGet(key: []const u8, buffer: []u8) Failure![]u8 {
     return filled(buffer, raw.host_context_get(key.ptr, key.len, buffer.ptr, buffer.len));
 }
 
 /// Leaves a value on this flow, for later hooks and plugins.
 /// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn contextSet(key: []const u8, val: []const u8) Failure!void {
     return done(raw.host_context_set(key.ptr, key.len, val.ptr, val.len));
 }

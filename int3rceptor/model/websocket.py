@@ -34,17 +34,21 @@ MessageFunction = Callable[[WebSocketMessage], Given | Awaitable[Given]]
 """Is shown each message, sync or async."""
 
 
+def _is_no_guard() -> bool:
+    return False
+
+
 @dataclass(slots=True, kw_only=True)
 class Follower:
     """Who is shown the messages of one WebSocket, and what came of it so far.
 
-    `is_guard`: nothing may pass it unseen. A larger message than `max_bytes` is not
-    shown to it.
+    `is_guard`: whether nothing may pass it unseen. A larger message than `max_bytes` is
+    not shown to it.
     """
 
     name: str
     function: MessageFunction
-    is_guard: bool = False
+    is_guard: Callable[[], bool] = _is_no_guard
     max_bytes: int | None = None
     changed: int = 0
     dropped: int = 0
@@ -66,8 +70,17 @@ class WebSocket:
 
         It gives None to let it go on as it is, bytes or a str to send in its place, or
         Drop(). Functions follow each other in the order in which they were given; each
-        is shown what the one before it gave. The next message of the same direction
-        waits until it has returned.
+        is shown what the one before it gave. No other message of this WebSocket is
+        shown until all have returned.
         """
         name = getattr(function, "__name__", type(function).__name__)
         self.followers.append(Follower(name=name, function=function))
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether a text message may hold this."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

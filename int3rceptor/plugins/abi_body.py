@@ -25,7 +25,7 @@ STREAMING = (
         BUF,
         READ_BODY,
         PIECE_HOOKS,
-        "reads the chunk, 16 KiB at most; in on_sse_event: the event's data",
+        "reads the chunk, 16 KiB at most; or the event's data, or the message",
         LENGTH,
         *(PTR, HOOK),
     ),
@@ -34,10 +34,10 @@ STREAMING = (
         "val_ptr val_len",
         EDIT_BODY,
         PIECE_HOOKS,
-        "sets what goes on in the place of the chunk, or of the event's data, 1 MiB at "
-        "most; may be empty",
+        "sets what goes on in the place of the chunk, the event's data or the message, "
+        "1 MiB at most; may be empty",
         "OK",
-        *(PTR, HOOK, LARGE),
+        *(PTR, ARG, HOOK, LARGE),
     ),
     row(
         "host_is_last_chunk",

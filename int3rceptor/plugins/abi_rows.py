@@ -88,7 +88,7 @@ class HostFunction:
 
 CHUNK_HOOKS = (Extra.REQUEST_CHUNK, Extra.RESPONSE_CHUNK)
 EVENT_HOOKS = (Extra.SSE_EVENT,)
-PIECE_HOOKS = (*CHUNK_HOOKS, *EVENT_HOOKS)
+PIECE_HOOKS = (*CHUNK_HOOKS, *EVENT_HOOKS, Extra.WEBSOCKET_MESSAGE)
 ALL_HOOKS = (*HookPoint, *PIECE_HOOKS)
 REQUEST_HOOKS = (HookPoint.REQUEST, HookPoint.RULE_MATCH)
 RESPONSE_HOOKS = (HookPoint.RESPONSE,)
@@ -99,7 +99,8 @@ KEPT_REQUEST_HOOKS = (*REQUEST_HOOKS, HookPoint.CAPTURE)
 KEPT_BODY_HOOKS = (*BODY_HOOKS, HookPoint.CAPTURE)
 ANSWERED_HOOKS = (
     *RESPONSE_HOOKS,
-    *(HookPoint.CAPTURE, Extra.RESPONSE_CHUNK, Extra.SSE_EVENT),
+    *(HookPoint.CAPTURE, Extra.RESPONSE_CHUNK),
+    *(Extra.SSE_EVENT, Extra.WEBSOCKET_MESSAGE),
 )
 DECIDE_HOOKS = (HookPoint.CONNECT, *CHANGE_HOOKS)
 BUF = "buf_ptr buf_len"
@@ -157,6 +158,7 @@ READ_MESSAGE = Need(
         HookPoint.CAPTURE: Permission.RESPONSE_READ,
         Extra.RESPONSE_CHUNK: Permission.RESPONSE_READ,
         Extra.SSE_EVENT: Permission.RESPONSE_READ,
+        Extra.WEBSOCKET_MESSAGE: Permission.RESPONSE_READ,
     },
 )
 READ_ANSWER = Need(Permission.RESPONSE_READ)
@@ -175,8 +177,9 @@ DECIDE = Need(
     {
         HookPoint.CONNECT: Permission.CONNECT,
         HookPoint.CAPTURE: Permission.RECORD,
-        # One event of a body that goes on.
+        # One event, or message, of a connection that goes on.
         Extra.SSE_EVENT: Permission.BODY_MODIFY,
+        Extra.WEBSOCKET_MESSAGE: Permission.BODY_MODIFY,
     },
 )
 

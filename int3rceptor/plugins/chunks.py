@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from int3rceptor.model.server_events import MAX_EVENT_BYTES, Event
+from int3rceptor.model.websocket import WebSocketMessage
 
 MAX_CHUNK_BYTES = 16 * 1024
 """Largest chunk that a guest is shown; what comes larger is split. The default fuel has
@@ -14,8 +15,8 @@ MAX_GIVEN_BYTES = 1024 * 1024
 guest that kept something back has this much to give it out in at a time."""
 
 BUDGET_SHARE = 4
-"""Of a call's byte budget the largest chunk, or event, is a quarter: to read it, to put
-one as large in its place, and half for all else."""
+"""Of a call's byte budget the largest chunk, event or message is a quarter: to read it,
+to put one as large in its place, and half for all else."""
 
 
 def largest_event(call_bytes: int) -> int:
@@ -28,13 +29,15 @@ class Chunk:
     """`given` goes on in the place of `data`; None: it goes on as it is.
 
     The last one is the end of the body, and empty. `event`: the data are of that event,
-    which may have other fields than it came with, too.
+    which may have other fields than it came with, too. `message`: it is a WebSocket's,
+    and whole.
     """
 
     data: bytes
     is_last: bool = False
     given: bytes | None = None
     event: Event | None = None
+    message: WebSocketMessage | None = None
 
     @property
     def is_given(self) -> bool:
@@ -46,3 +49,8 @@ class Chunk:
         """The call ended well: the event goes on with what was given."""
         if self.event is not None and self.given is not None:
             self.event.data = self.given
+
+
+def message_chunk(message: WebSocketMessage) -> Chunk:
+    """A message as a guest is shown it."""
+    return Chunk(data=message.data, message=message)

@@ -30,6 +30,7 @@ class Extra(Enum):
 
     on_request_chunk, on_response_chunk: a piece of a body on its way, or its end.
     on_sse_event: one event of a response that is a stream of them (text/event-stream).
+    on_websocket_message: a message of a WebSocket on its way, either way.
     on_message: a message of another plugin, on a topic that this one listens to.
     """
 
@@ -39,6 +40,7 @@ class Extra(Enum):
     REQUEST_CHUNK = "on_request_chunk"
     RESPONSE_CHUNK = "on_response_chunk"
     SSE_EVENT = "on_sse_event"
+    WEBSOCKET_MESSAGE = "on_websocket_message"
     MESSAGE = "on_message"
 
 

@@ -9,21 +9,26 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from int3rceptor.model.flow import Flow, OriginInfo, RuleFacts, TlsInfo, Upstream
+from int3rceptor.model.websocket import WebSocketMessage
 
 Value = str | int | float | bool | tuple[str, ...] | None
 
 
 @dataclass(slots=True, frozen=True)
 class Fact:
-    """One fact: its name, what it is, and where it stands in a flow."""
+    """One fact: its name, what it is, and where it stands in a flow, or in a message of
+    its WebSocket."""
 
     name: str
     means: str
-    find: Callable[[Flow], Value]
+    find: Callable[[Flow], Value] | None = None
+    find_in: Callable[[WebSocketMessage], Value] | None = None
 
-    def read(self, flow: Flow) -> str | None:
-        """The fact as a guest reads it."""
-        value = self.find(flow)
+    def read(self, flow: Flow, message: WebSocketMessage | None = None) -> str | None:
+        """The fact as a guest reads it, which is shown this message, if any."""
+        value = None if self.find is None else self.find(flow)
+        if self.find_in is not None and message is not None:
+            value = self.find_in(message)
         if value is None or isinstance(value, str):
             return value
         if isinstance(value, bool):
@@ -155,6 +160,16 @@ _TABLE = (
         "rule.does",
         "what it will do, by the keys of rule files, without values of headers",
         _rule(lambda rule: rule.does),
+    ),
+    Fact(
+        "message.sender",
+        "who sent a WebSocket's message, in its hook: `client` or `origin`",
+        find_in=lambda message: "client" if message.is_from_client else "origin",
+    ),
+    Fact(
+        "message.kind",
+        "what it is there: `text` or `binary`",
+        find_in=lambda message: "text" if message.is_text else "binary",
     ),
 )
 

@@ -91,7 +91,9 @@ class HostBudget:
 
 # To look a member up on its class costs as much as what a host function does.
 _TOO_LARGE, _BAD_POINTER = Status.TOO_LARGE, Status.BAD_POINTER
-_OF_ITS_BODY = frozenset((Extra.RESPONSE_CHUNK, Extra.SSE_EVENT))
+_AFTER_RESPONSE = frozenset(
+    (Extra.RESPONSE_CHUNK, Extra.SSE_EVENT, Extra.WEBSOCKET_MESSAGE)
+)
 
 
 class Host:
@@ -173,7 +175,7 @@ class Host:
         self.flow = flow
         if flow is None:
             self.message = None
-        elif point is RESPONSE or point is CAPTURE or point in _OF_ITS_BODY:
+        elif point is RESPONSE or point is CAPTURE or point in _AFTER_RESPONSE:
             self.message = flow.response
         else:
             self.message = flow.request

@@ -7,6 +7,7 @@ from int3rceptor.errors import DecodeError
 from int3rceptor.model.decoding import MAX_WHOLE_BYTES, decode
 from int3rceptor.model.message import Response
 from int3rceptor.model.server_events import FIELDS, MAX_FIELD_BYTES
+from int3rceptor.model.websocket import is_utf8
 from int3rceptor.plugins.chunks import MAX_GIVEN_BYTES
 from int3rceptor.plugins.codes import Status
 from int3rceptor.plugins.host import Host, HostAct
@@ -28,6 +29,8 @@ def set_chunk(host: Host, address: int, length: int) -> int:
     data = host.read(address, length)
     if data is None:
         return Status.BAD_POINTER
+    if chunk.message is not None and chunk.message.is_text and not is_utf8(data):
+        return Status.BAD_ARGUMENT
     chunk.given = data
     return Status.OK
 

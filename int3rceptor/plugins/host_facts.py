@@ -19,7 +19,8 @@ def get_fact(host: Host, name_at: int, name_len: int, address: int, room: int) -
     fact = _BY_BYTES.get(name)
     if fact is None:
         return Status.BAD_ARGUMENT
-    value = None if host.flow is None else fact.read(host.flow)
+    message = None if host.chunk is None else host.chunk.message
+    value = None if host.flow is None else fact.read(host.flow, message)
     if value is None:
         return Status.NOT_FOUND
     return host.give(to_bytes(value), address, room)

@@ -32,7 +32,7 @@ from int3rceptor.plugins.manifest import Manifest
 from int3rceptor.plugins.messages import Message
 from int3rceptor.plugins.pins import Pin, Shown, run
 from int3rceptor.plugins.scope import scope_test
-from int3rceptor.plugins.streaming import CHUNKS_OF, FOLLOWERS, follow
+from int3rceptor.plugins.streaming import CHUNKS_OF, FOLLOWERS, follow, followed
 
 log = logging.getLogger("int3rceptor.plugins")
 
@@ -161,7 +161,8 @@ class PluginListener:
         """The hook first, if it is exported; then let what there is of the message pass
         the guest. One that ends the exchange has nothing that could."""
         if self._is_out():
-            return self._sit_out(first or followers[0], flow)
+            missed = first or followed(followers, point, flow)
+            return None if missed is None else self._sit_out(missed, flow)
         answer = None if first is None else self.ask(first, flow)
         if inspect.isawaitable(answer):
             return self._follow_after(answer, followers, point, flow)

@@ -269,11 +269,9 @@ def imported(prepared: Prepared) -> frozenset[Grant]:
 
 def _may_drop(prepared: Prepared) -> set[Grant]:
     """What returning DROP takes: a module shows by no import that it does."""
-    return {
-        grant_of(DECIDE.in_hook(point))
-        for point in prepared.info.entries
-        if isinstance(point, HookPoint) or point is Extra.SSE_EVENT
-    }
+    entries = prepared.info.entries
+    ends = (*HookPoint, Extra.SSE_EVENT, Extra.WEBSOCKET_MESSAGE)
+    return {grant_of(DECIDE.in_hook(point)) for point in entries if point in ends}
 
 
 def granted_to(

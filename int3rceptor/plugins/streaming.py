@@ -5,7 +5,7 @@ are those of the body. A plugin that fails sees no more of a body; where it had 
 something already, the rest would not fit what has left, and the message is cut off.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from inspect import isawaitable
 
 from int3rceptor.errors import BodyCut, PluginError
@@ -20,6 +20,7 @@ from int3rceptor.model.turns import turn
 from int3rceptor.plugins.chunks import BUDGET_SHARE, MAX_CHUNK_BYTES, Chunk
 from int3rceptor.plugins.codes import Entry, Extra
 from int3rceptor.plugins.event_streaming import follow_events
+from int3rceptor.plugins.message_streaming import follow_messages
 from int3rceptor.plugins.runner import Runner
 from int3rceptor.wire.h1_framing import may_have_body
 
@@ -31,9 +32,21 @@ CHUNKS_OF = {
 
 FOLLOWERS: Mapping[HookPoint, tuple[Entry, ...]] = {
     HookPoint.REQUEST: (Extra.REQUEST_CHUNK,),
-    HookPoint.RESPONSE: (Extra.RESPONSE_CHUNK, Extra.SSE_EVENT),
+    HookPoint.RESPONSE: (
+        *(Extra.RESPONSE_CHUNK, Extra.SSE_EVENT),
+        Extra.WEBSOCKET_MESSAGE,
+    ),
 }
-"""The entries that are called for what passes of that message."""
+"""The entries that are called for what passes of that message, or after it."""
+
+
+def followed(entries: Iterable[Entry], point: HookPoint, flow: Flow) -> Entry | None:
+    """The first of these entries that the message at `point` is for, if any is."""
+    is_open = point is HookPoint.RESPONSE and flow.websocket is not None
+    for one in entries:
+        if (one is Extra.WEBSOCKET_MESSAGE) is is_open:
+            return one
+    return None
 
 
 def follow(
@@ -41,6 +54,9 @@ def follow(
 ) -> Answer:
     """Have the guest see what passes of the message at `point`: what its `entries` are
     for. Fail: a guard would not see what it is for."""
+    if followed(entries, point, flow) is Extra.WEBSOCKET_MESSAGE:
+        follow_messages(runner, flow)
+        return None
     body = flow.request.body
     if point is HookPoint.RESPONSE:
         response = flow.response

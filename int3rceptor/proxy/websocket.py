@@ -6,6 +6,7 @@ shown passes unseen, and the flow says so; where a follower is a guard it does n
 the connection is cut.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from inspect import isawaitable
@@ -20,11 +21,12 @@ from int3rceptor.model.websocket import (
     Given,
     WebSocket,
     WebSocketMessage,
+    is_utf8,
 )
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.proxy.tunnel import relay
 from int3rceptor.wire.fields import comma_tokens
-from int3rceptor.wire.websocket import Direction, Passing, Unseen, Whole, is_utf8
+from int3rceptor.wire.websocket import Direction, Passing, Unseen, Whole
 from int3rceptor.wire.websocket_deflate import agreed
 
 POINT = "on_websocket_message"
@@ -43,8 +45,9 @@ async def relay_messages(
     flow: Flow, websocket: WebSocket, client: ByteStream, origin: ByteStream
 ) -> None:
     """Pass messages until both directions have ended, as `relay` passes bytes."""
-    up = _Passage(flow, websocket, is_client=True)
-    down = _Passage(flow, websocket, is_client=False)
+    turns = asyncio.Lock()
+    up = _Passage(flow, websocket, turns, is_client=True)
+    down = _Passage(flow, websocket, turns, is_client=False)
     try:
         await relay(flow, client, origin, up, down)
     finally:
@@ -54,9 +57,21 @@ async def relay_messages(
 
 
 class _Passage:
-    """One direction of it. Once it `is_unread`, bytes pass as they come."""
+    """One direction of it. Once it `is_unread`, bytes pass as they come.
 
-    def __init__(self, flow: Flow, websocket: WebSocket, *, is_client: bool) -> None:
+    The two directions take `turns` to show what they have: a follower is never asked
+    about two messages at once.
+    """
+
+    def __init__(
+        self,
+        flow: Flow,
+        websocket: WebSocket,
+        turns: asyncio.Lock,
+        *,
+        is_client: bool,
+    ) -> None:
+        self._turns = turns
         self._flow = flow
         self._websocket = websocket
         self._is_client = is_client
@@ -89,7 +104,8 @@ class _Passage:
         for event in self._begun().receive(data):
             pieces: Iterable[Passing] = ()
             if isinstance(event, Whole):
-                pieces = await self._show(event)
+                async with self._turns:
+                    pieces = await self._show(event)
             elif isinstance(event, Unseen):
                 self._count()
                 for one in self._websocket.followers:
@@ -144,7 +160,7 @@ class _Passage:
             one.failed += 1
             if one.failed == 1:  # a million messages are no million lines
                 tell_failure(POINT, one.name, self._flow, reason)
-            if one.is_guard:
+            if one.is_guard():
                 raise MessagesCut(
                     f"{one.name} failed on a message: {reason}"
                 ) from error
@@ -157,7 +173,7 @@ class _Passage:
         who = "the client" if self._is_client else "the origin"
         for one in self._websocket.followers:
             self._flow.record(POINT, one.name, f"is shown no more of {who}: {why}")
-            if one.is_guard:
+            if one.is_guard():
                 raise MessagesCut(f"{one.name} cannot be shown what {who} sends: {why}")
         if direction is None:
             return data
@@ -184,7 +200,7 @@ def _judged(given: Given, message: WebSocketMessage) -> WebSocketMessage | Drop:
 def _pass_by(one: Follower, why: str) -> None:
     """A message is not shown to this follower."""
     one.unseen += 1
-    if one.is_guard:
+    if one.is_guard():
         raise MessagesCut(f"{one.name} cannot be shown a message: {why}")
 
 

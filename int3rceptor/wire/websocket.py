@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from int3rceptor.errors import WebSocketError
 from int3rceptor.model.codings import STEP_BYTES
+from int3rceptor.model.websocket import is_utf8
 from int3rceptor.wire.websocket_deflate import Deflate, Extensions
 from int3rceptor.wire.websocket_frames import (
     Head,
@@ -298,12 +299,3 @@ class Direction:
         """The receiver's window is the sender's no more, if there is one."""
         if self._deflate is not None and self._is_compressed:
             self._deflate.part()
-
-
-def is_utf8(data: bytes) -> bool:
-    """Whether a text message may hold this."""
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -12,11 +12,14 @@ from int3rceptor.model.flow import (
     TlsInfo,
     Upstream,
 )
+from int3rceptor.model.websocket import WebSocketMessage
 from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.codes import Status
+from int3rceptor.plugins.chunks import message_chunk
+from int3rceptor.plugins.codes import Extra, Status
 from int3rceptor.plugins.facts import FACTS
 from tests.plugins.support import Probe, make_flow
 
+OF_A_MESSAGE = ("message.sender", "message.kind")
 WANTED = {
     "flow.id": "77",
     "flow.kind": "http",
@@ -91,7 +94,31 @@ def full_flow() -> Flow:
 
 
 def test_every_fact_of_a_flow_that_has_all() -> None:
-    assert {name: fact.read(full_flow()) for name, fact in FACTS.items()} == WANTED
+    found = {name: fact.read(full_flow()) for name, fact in FACTS.items()}
+    assert found == WANTED | dict.fromkeys(OF_A_MESSAGE)
+
+
+@pytest.mark.parametrize(
+    ("is_from_client", "is_text", "wanted"),
+    [(True, True, ["client", "text"]), (False, False, ["origin", "binary"])],
+)
+def test_facts_of_a_message(
+    factory: MakerFactory, *, is_from_client: bool, is_text: bool, wanted: list[str]
+) -> None:
+    probe = Probe("host_get_fact", factory)
+    message = WebSocketMessage(
+        data=b"x", is_text=is_text, is_from_client=is_from_client
+    )
+    found = []
+    for name in OF_A_MESSAGE:
+        probe.run(
+            *(name.encode(), 4096, 100),
+            point=Extra.WEBSOCKET_MESSAGE,
+            flow=make_flow(),
+            chunk=message_chunk(message),
+        )
+        found.append(probe.read(4096, probe.status()).decode())
+    assert found == wanted
 
 
 def test_what_a_bare_flow_does_not_have() -> None:

@@ -10,9 +10,10 @@ from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.body import Body
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.headers import Headers
+from int3rceptor.model.websocket import WebSocketMessage
 from int3rceptor.plugins.boundary import Fault, FaultKind
 from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.chunks import MAX_GIVEN_BYTES, Chunk
+from int3rceptor.plugins.chunks import MAX_GIVEN_BYTES, Chunk, message_chunk
 from int3rceptor.plugins.codes import Extra, Status
 from int3rceptor.plugins.manifest import Limits
 from int3rceptor.plugins.permissions import Permission, grant_of
@@ -59,6 +60,38 @@ def test_a_chunk_is_replaced(factory: MakerFactory) -> None:
     assert chunk.given == b""
     assert probe.on(chunk, PAGE - 4, 5) == Status.BAD_POINTER
     assert chunk.given == b""
+
+
+@pytest.mark.parametrize("is_text", [True, False])
+def test_a_message_is_read_and_replaced_by_its_kind(
+    factory: MakerFactory, *, is_text: bool
+) -> None:
+    message = WebSocketMessage(data=b"hello", is_text=is_text, is_from_client=True)
+    chunk = message_chunk(message)
+    get, put = Probe("host_get_chunk", factory), Probe("host_set_chunk", factory)
+    where = {"point": Extra.WEBSOCKET_MESSAGE, "flow": make_flow(), "chunk": chunk}
+    get.run(DATA_AT, 5, **where)
+    assert get.status() == 5
+    assert get.read(DATA_AT, 5) == b"hello"
+    put.run(b"\xff", **where)
+    assert put.status() == (Status.BAD_ARGUMENT if is_text else Status.OK)
+    assert chunk.given == (None if is_text else b"\xff")
+    put.run("grüße".encode(), **where)
+    assert put.status() == Status.OK
+
+
+@pytest.mark.parametrize("name", ["host_is_last_chunk", "host_list_trailers"])
+def test_a_message_is_no_chunk(name: str, factory: MakerFactory) -> None:
+    message = WebSocketMessage(data=b"hello", is_text=True, is_from_client=True)
+    probe = Probe(name, factory)
+    args = [0, 0] if name == "host_list_trailers" else []
+    probe.run(
+        *args,
+        point=Extra.WEBSOCKET_MESSAGE,
+        flow=make_flow(),
+        chunk=message_chunk(message),
+    )
+    assert probe.status() == Status.WRONG_HOOK
 
 
 def test_a_chunk_has_a_largest_size(factory: MakerFactory) -> None:

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.server_events import Event
+from int3rceptor.model.websocket import WebSocketMessage
 from int3rceptor.plugins.abi import FUNCTIONS
 from int3rceptor.plugins.boundary import Fault, FaultKind
-from int3rceptor.plugins.chunks import Chunk
+from int3rceptor.plugins.chunks import Chunk, message_chunk
 from int3rceptor.plugins.codes import ENTRIES, Entry, Extra, Status
 from int3rceptor.plugins.host_read import encode_list
 from int3rceptor.plugins.manifest import Limits
@@ -36,6 +37,9 @@ def chunk_at(point: Entry) -> Chunk | None:
     if point is Extra.SSE_EVENT:
         event = Event(b"event: kind\ndata: an event\n\n")
         return Chunk(data=event.data, event=event)
+    if point is Extra.WEBSOCKET_MESSAGE:
+        message = WebSocketMessage(data=b"hi", is_text=True, is_from_client=True)
+        return message_chunk(message)
     is_there = point in (Extra.REQUEST_CHUNK, Extra.RESPONSE_CHUNK)
     return Chunk(data=b"a chunk", is_last=True) if is_there else None
 

@@ -188,7 +188,7 @@ pub fn abort(text: impl AsRef<[u8]>) {
 /// Reads the first value of a header of the hook's message.
 /// Answers: the value.
 /// Errors: NOT_FOUND.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn get_header<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let name = name.as_ref();
     let answer = unsafe { raw::host_get_header(name.as_ptr(), name.len(), buffer.as_mut_ptr(), buffer.len()) };
@@ -207,7 +207,7 @@ pub fn set_header(name: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), F
 /// Reads the request's method.
 /// Answers: the value.
 /// Errors: NOT_FOUND.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn get_method<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_method(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -216,7 +216,7 @@ pub fn get_method<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the request's URL.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn get_url<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_url(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -225,7 +225,7 @@ pub fn get_url<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads http or https.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn get_scheme<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_scheme(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -234,7 +234,7 @@ pub fn get_scheme<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the host that the request goes to.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn get_host<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_host(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -243,7 +243,7 @@ pub fn get_host<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Tells the port that the request goes to.
 /// Answers: the port.
 /// Errors: WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn get_port() -> Result<u16, Failure> {
     number(unsafe { raw::host_get_port() }).map(|one| one as u16)
 }
@@ -251,7 +251,7 @@ pub fn get_port() -> Result<u16, Failure> {
 /// Reads path and query, byte for byte as received.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn get_path<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_path(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -260,7 +260,7 @@ pub fn get_path<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the HTTP version of the hook's message.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn get_version<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_version(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -269,7 +269,7 @@ pub fn get_version<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the client's ADDRESS:PORT.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn get_client_addr<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_client_addr(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -278,7 +278,7 @@ pub fn get_client_addr<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the server name of the client's TLS hello.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn get_sni<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_sni(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -287,7 +287,7 @@ pub fn get_sni<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the host that CONNECT named.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn get_connect_host<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_connect_host(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -296,7 +296,7 @@ pub fn get_connect_host<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the name of the rule that matched.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NOT_FOUND, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn get_rule<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_rule(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -305,7 +305,7 @@ pub fn get_rule<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads the first value of a header of the request, in any hook.
 /// Answers: the value.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn get_request_header<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let name = name.as_ref();
     let answer = unsafe { raw::host_get_request_header(name.as_ptr(), name.len(), buffer.as_mut_ptr(), buffer.len()) };
@@ -315,7 +315,7 @@ pub fn get_request_header<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> R
 /// Reads every value of a header of the hook's message.
 /// Answers: a list.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn get_header_values<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let name = name.as_ref();
     let answer = unsafe { raw::host_get_header_values(name.as_ptr(), name.len(), buffer.as_mut_ptr(), buffer.len()) };
@@ -325,7 +325,7 @@ pub fn get_header_values<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Re
 /// Reads all headers of the hook's message: name, value, name, value.
 /// Answers: a list.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn list_headers<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_list_headers(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -334,7 +334,7 @@ pub fn list_headers<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads all headers of the request, in any hook.
 /// Answers: a list.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn list_request_headers<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_list_request_headers(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -343,7 +343,7 @@ pub fn list_request_headers<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failur
 /// Tells the response's status.
 /// Answers: the status.
 /// Errors: NOT_FOUND, WRONG_HOOK, NO_PERMISSION.
-/// In: on_response, on_capture, on_response_chunk, on_sse_event.
+/// In: on_response, on_capture, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn get_status() -> Result<u16, Failure> {
     number(unsafe { raw::host_get_status() }).map(|one| one as u16)
 }
@@ -379,7 +379,7 @@ pub fn list_trailers<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 /// Reads a fact by its name, as text; BAD_ARGUMENT: there is no such fact.
 /// Answers: the value.
 /// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn get_fact<'b>(name: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let name = name.as_ref();
     let answer = unsafe { raw::host_get_fact(name.as_ptr(), name.len(), buffer.as_mut_ptr(), buffer.len()) };
@@ -551,9 +551,9 @@ pub fn respond(status: u16, headers: impl AsRef<[u8]>, body: impl AsRef<[u8]>) -
     done(unsafe { raw::host_respond(i32::from(status), headers.as_ptr(), headers.len(), body.as_ptr(), body.len()) })
 }
 
-/// Closes without an answer; in on_capture: does not keep the flow; in on_sse_event: lets this event go no further.
+/// Closes without an answer; in on_capture: does not keep the flow; of an event or a message: lets it go no further.
 /// Errors: WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn drop() -> Result<(), Failure> {
     done(unsafe { raw::host_drop() })
 }
@@ -590,18 +590,18 @@ pub fn random(buffer: &mut [u8]) -> Result<(), Failure> {
     done(unsafe { raw::host_random(buffer.as_mut_ptr(), buffer.len()) })
 }
 
-/// Reads the chunk, 16 KiB at most; in on_sse_event: the event's data.
+/// Reads the chunk, 16 KiB at most; or the event's data, or the message.
 /// Answers: the value.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn get_chunk<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_get_chunk(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
 }
 
-/// Sets what goes on in the place of the chunk, or of the event's data, 1 MiB at most; may be empty.
-/// Errors: BAD_POINTER, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_request_chunk, on_response_chunk, on_sse_event.
+/// Sets what goes on in the place of the chunk, the event's data or the message, 1 MiB at most; may be empty.
+/// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
+/// In: on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn set_chunk(val: impl AsRef<[u8]>) -> Result<(), Failure> {
     let val = val.as_ref();
     done(unsafe { raw::host_set_chunk(val.as_ptr(), val.len()) })
@@ -668,7 +668,7 @@ pub fn pass_through() -> Result<(), Failure> {
 /// Reads the flow's tags.
 /// Answers: a list.
 /// Errors: BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn list_tags<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let answer = unsafe { raw::host_list_tags(buffer.as_mut_ptr(), buffer.len()) };
     filled(buffer, answer)
@@ -676,7 +676,7 @@ pub fn list_tags<'b>(buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
 
 /// Adds a UTF-8 tag to the flow.
 /// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn tag(val: impl AsRef<[u8]>) -> Result<(), Failure> {
     let val = val.as_ref();
     done(unsafe { raw::host_tag(val.as_ptr(), val.len()) })
@@ -684,7 +684,7 @@ pub fn tag(val: impl AsRef<[u8]>) -> Result<(), Failure> {
 
 /// Takes away a tag that this plugin added.
 /// Errors: NOT_FOUND, BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, PROTECTED, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn remove_tag(val: impl AsRef<[u8]>) -> Result<(), Failure> {
     let val = val.as_ref();
     done(unsafe { raw::host_remove_tag(val.as_ptr(), val.len()) })
@@ -747,7 +747,7 @@ pub fn kv_list<'b>(prefix: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b
 /// Reads what a plugin left on this flow under a key.
 /// Answers: the value.
 /// Errors: NOT_FOUND, BAD_POINTER, WRONG_HOOK, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn context_get<'b>(key: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure> {
     let key = key.as_ref();
     let answer = unsafe { raw::host_context_get(key.as_ptr(), key.len(), buffer.as_mut_ptr(), buffer.len()) };
@@ -756,7 +756,7 @@ pub fn context_get<'b>(key: impl AsRef<[u8]>, buffer: &'b mut [u8]) -> Result<&'
 
 /// Leaves a value on this flow, for later hooks and plugins.
 /// Errors: BAD_POINTER, BAD_ARGUMENT, WRONG_HOOK, TOO_LARGE, NO_PERMISSION.
-/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event.
+/// In: on_connect, on_request, on_response, on_capture, on_rule_match, on_request_chunk, on_response_chunk, on_sse_event, on_websocket_message.
 pub fn context_set(key: impl AsRef<[u8]>, val: impl AsRef<[u8]>) -> Result<(), Failure> {
     let key = key.as_ref();
     let val = val.as_ref();

@@ -15,6 +15,7 @@ import msgspec
 from int3rceptor.errors import PluginError
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.headers import Headers, is_field_value, is_token, to_bytes
+from int3rceptor.model.websocket import WebSocketMessage
 
 MAX_RECORDING_BYTES = 64 * 1024 * 1024
 """Of one file: a browser's HAR of a long session is a tenth of it."""
@@ -30,11 +31,13 @@ Pairs = list[tuple[str, str]]
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Recording:
-    """One recorded exchange. `notes` are what of it could not be taken as it was."""
+    """One recorded exchange. `notes` are what of it could not be taken as it was;
+    `messages` pass after it, if it opens a WebSocket."""
 
     name: str
     make: Callable[[], Flow]
     notes: tuple[str, ...] = ()
+    messages: tuple[WebSocketMessage, ...] = ()
 
 
 Shape = TypeVar("Shape")

@@ -9,6 +9,7 @@ from int3rceptor.model.body import Body
 from int3rceptor.model.flow import ClientInfo, Flow, TlsInfo
 from int3rceptor.model.headers import Headers, to_bytes
 from int3rceptor.model.message import DEFAULT_PORTS, Request, Response, format_authority
+from int3rceptor.model.websocket import WebSocketMessage
 from int3rceptor.plugins.authoring.recorded import (
     CLIENT,
     Pairs,
@@ -46,6 +47,12 @@ class _Message(msgspec.Struct):
     body: _Body = msgspec.field(default_factory=_Body)
 
 
+class _Passed(msgspec.Struct):
+    sender: Literal["client", "origin"]
+    data: str
+    encoding: Literal["text", "base64"] = "text"
+
+
 class _Address(msgspec.Struct):
     host: str
     port: int
@@ -73,6 +80,7 @@ class _Flow(msgspec.Struct):
     rule: str = ""
     client: _Client = msgspec.field(default_factory=_Client)
     response: _Message | None = None
+    websocket: list[_Passed] = []
 
 
 def read_flow_file(path: Path) -> list[Recording]:
@@ -122,7 +130,19 @@ def _recording_of(path: Path, one: _Flow) -> Recording:
         return flow
 
     make()  # what is wrong with it is told before anything runs
-    return Recording(name=name, make=make, notes=tuple(notes))
+    messages = tuple(_passed(message, where) for message in one.websocket)
+    return Recording(name=name, make=make, notes=tuple(notes), messages=messages)
+
+
+def _passed(message: _Passed, where: str) -> WebSocketMessage:
+    is_text = message.encoding == "text"
+    return WebSocketMessage(
+        data=message.data.encode()
+        if is_text
+        else content_of(message.data, message.encoding, where),
+        is_text=is_text,
+        is_from_client=message.sender == "client",
+    )
 
 
 def _notes(side: str, message: _Message) -> list[str]:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from int3rceptor.model.server_events import Event
+from int3rceptor.model.websocket import WebSocketMessage
 from int3rceptor.plugins.authoring.recorded import Recording
 from int3rceptor.plugins.authoring.recorded_flow import sample
 from int3rceptor.plugins.authoring.trial import HookRun, Trial
-from int3rceptor.plugins.chunks import Chunk
+from int3rceptor.plugins.chunks import Chunk, message_chunk
 from int3rceptor.plugins.codes import Entry, Extra
 from int3rceptor.plugins.messages import Message
 
@@ -92,6 +93,10 @@ def _call(trial: Trial, entry: Entry, recording: Recording) -> HookRun:
     if entry is Extra.SSE_EVENT:
         event = Event(b"data: " + MADE_UP + b"\n\n")
         chunk = Chunk(data=event.data, event=event)
+    elif entry is Extra.WEBSOCKET_MESSAGE:
+        chunk = message_chunk(
+            WebSocketMessage(data=MADE_UP, is_text=True, is_from_client=True)
+        )
     elif isinstance(entry, Extra):
         chunk = Chunk(data=MADE_UP)
     run, _ = trial.ask(entry, recording.make(), chunk)

@@ -32,7 +32,12 @@ from int3rceptor.plugins.authoring.moments import (
 from int3rceptor.plugins.authoring.recorded import Recording
 from int3rceptor.plugins.boundary import Fault
 from int3rceptor.plugins.callers import maker_factory
-from int3rceptor.plugins.chunks import MAX_CHUNK_BYTES, Chunk, largest_event
+from int3rceptor.plugins.chunks import (
+    MAX_CHUNK_BYTES,
+    Chunk,
+    largest_event,
+    message_chunk,
+)
 from int3rceptor.plugins.codes import Entry, Extra, LogLevel
 from int3rceptor.plugins.compiling import compiled
 from int3rceptor.plugins.engine import shared_ticker
@@ -44,7 +49,7 @@ from int3rceptor.plugins.loading import asked_for, read_module
 from int3rceptor.plugins.manifest import read_manifest
 from int3rceptor.plugins.messages import Mailbox, Message
 from int3rceptor.plugins.scope import scope_test
-from int3rceptor.plugins.streaming import CHUNKS_OF
+from int3rceptor.plugins.streaming import CHUNKS_OF, FOLLOWERS
 
 NEVER_GRANTED = frozenset({"network", "files"})
 """What a trial grants nobody: it is run on a module before it is trusted."""
@@ -181,7 +186,7 @@ class Trial(AbstractContextManager["Trial"]):
             url=f"{flow.request.method} {url}",
             notes=recording.notes,
             is_in_scope=is_in_scope,
-            runs=tuple(self._hooks(flow)) if is_in_scope else (),
+            runs=tuple(self._hooks(flow, recording)) if is_in_scope else (),
         )
 
     @property
@@ -199,15 +204,15 @@ class Trial(AbstractContextManager["Trial"]):
         return MessageRun(name=name, message=message, runs=(run,))
 
     def _points(self) -> Iterable[HookPoint]:
-        """The hooks of the dispatcher that it is asked at, by itself or for chunks."""
+        """The hooks of the dispatcher that it is asked at, or that it follows."""
         asked = self.info.entries
-        return (one for one in HookPoint if {one, CHUNKS_OF.get(one)} & {*asked})
+        return (one for one in HookPoint if {one, *FOLLOWERS.get(one, ())} & {*asked})
 
     def _fits(self, point: HookPoint, flow: Flow) -> bool:
         test = self._scopes[point]
         return test is None or test(flow)
 
-    def _hooks(self, flow: Flow) -> Iterable[HookRun]:
+    def _hooks(self, flow: Flow, recording: Recording) -> Iterable[HookRun]:
         """The hooks in the order of an exchange, as far as the verdicts let it go."""
         answer, flow.response = flow.response, None
         for point in (HookPoint.CONNECT, HookPoint.RULE_MATCH, HookPoint.REQUEST):
@@ -232,6 +237,7 @@ class Trial(AbstractContextManager["Trial"]):
                 body = flow.response.body
                 yield from self._chunks(Extra.RESPONSE_CHUNK, flow, body)
                 yield from self._events(flow, flow.response)
+                yield from self._messages(flow, recording)
         run, _ = self.ask(HookPoint.CAPTURE, flow)
         if run is not None:
             yield run
@@ -297,6 +303,21 @@ class Trial(AbstractContextManager["Trial"]):
             return run, given
         what = f"event of {len(raw)} bytes: {len(given)} bytes go on"
         return dataclasses.replace(run, changes=(*run.changes, what)), given
+
+    def _messages(self, flow: Flow, recording: Recording) -> Iterable[HookRun]:
+        """The messages of a WebSocket; after a call that fails the next are shown."""
+        if not self._fits(HookPoint.RESPONSE, flow):
+            return
+        for message in recording.messages:
+            chunk = message_chunk(message)
+            run, verdict = self.ask(Extra.WEBSOCKET_MESSAGE, flow, chunk)
+            if run is None:
+                return
+            if chunk.given is not None and not (run.is_fault or verdict):
+                sizes = f"{len(message.data)} bytes: {len(chunk.given)} bytes go on"
+                changes = (*run.changes, f"message of {sizes}")
+                run = dataclasses.replace(run, changes=changes)
+            yield run
 
     def ask(
         self, entry: Entry, flow: Flow, chunk: Chunk | None = None

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from int3rceptor.errors import PluginError
+from int3rceptor.model.websocket import WebSocketMessage
 from int3rceptor.plugins.authoring import recorded
 from int3rceptor.plugins.authoring.recorded import Recording
 from int3rceptor.plugins.authoring.recorded_flow import read_flow_file, sample
@@ -133,6 +134,31 @@ def test_a_list_of_flows_and_a_flow_of_little(tmp_path: Path) -> None:
     assert first.name == "flow 7"
     assert flow.request.url == "https://a.test/"
     assert flow.response is None
+
+
+def test_the_messages_of_a_websocket(tmp_path: Path) -> None:
+    passed = [
+        {"sender": "client", "data": "grüße"},
+        {"sender": "origin", "data": "AAE=", "encoding": "base64"},
+    ]
+    (recording,) = read_flow_file(written(tmp_path, {**FLOW, "websocket": passed}))
+    assert recording.messages == (
+        WebSocketMessage(data="grüße".encode(), is_text=True, is_from_client=True),
+        WebSocketMessage(data=b"\0\1", is_text=False, is_from_client=False),
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"sender": "proxy", "data": ""},
+        {"sender": "client"},
+        {"sender": "client", "data": "?", "encoding": "base64"},
+    ],
+)
+def test_messages_that_are_none(tmp_path: Path, wrong: object) -> None:
+    with pytest.raises(PluginError):
+        read_flow_file(written(tmp_path, {**FLOW, "websocket": [wrong]}))
 
 
 def test_an_archive(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from int3rceptor.errors import PluginError
 from int3rceptor.model.flow import Flow
+from int3rceptor.model.websocket import WebSocketMessage
 from int3rceptor.plugins.authoring.recorded import Recording
 from int3rceptor.plugins.authoring.trial import FlowRun, Trial
 from int3rceptor.plugins.chunks import MAX_CHUNK_BYTES
@@ -151,6 +152,26 @@ def test_a_body_passes_chunk_by_chunk(tmp_path: Path) -> None:
     last = chunks[-1].response
     assert last is not None
     assert last.content == body.upper()
+
+
+def test_messages_pass_one_by_one(tmp_path: Path) -> None:
+    path = module(tmp_path, guest("message_moods"))
+    messages = tuple(
+        WebSocketMessage(data=data, is_text=True, is_from_client=True)
+        for data in (b"abc", b"drop", b"trap", b"f", b"w")
+    )
+    recording = Recording(name="flow 1", make=make_flow, messages=messages)
+    runs = tried(path, recording).runs
+    assert {run.entry for run in runs} == {Extra.WEBSOCKET_MESSAGE}
+    assert [run.is_fault for run in runs] == [False, False, True, False, False]
+    assert runs[1].decision == "drop"
+    assert [run.changes for run in runs] == [
+        ("message of 3 bytes: 3 bytes go on",),
+        (),
+        (),
+        ("message of 1 bytes: 11 bytes go on",),
+        (),
+    ]
 
 
 def test_after_a_fault_the_rest_of_a_body_passes_as_it_is(tmp_path: Path) -> None:
