@@ -16,8 +16,9 @@ EventFunction = Callable[[Event], Drop | Awaitable[Drop | None] | None]
 """Is shown each event, sync or async, and may set what it will; Drop: it goes no
 further."""
 
-STEP_BYTES = 16 * 1024
-"""Cut up at a time: of empty lines alone that holds the loop for 10 ms."""
+STEP_BYTES = 4 * 1024
+"""Cut up at a time: of empty lines alone, the worst case, that holds the loop for up to
+10 ms."""
 
 
 class EventReader(Protocol):
