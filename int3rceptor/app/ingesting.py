@@ -33,7 +33,7 @@ TIDY_EVERY_S = 60.0
 NICENESS = 19
 """Of the thread that works on the store, the lowest: at 10, on a core that it shares
 with the proxy, it kept the core for up to 4 ms while the proxy had work. Below is
-SCHED_IDLE alone: on a core that is never free, the hub's loop waited a second for it."""
+SCHED_IDLE alone: on a core that is never free, the hub's loop waited 1 s for it."""
 
 FINISH_S = 5.0
 """How long the end may take; what is left in the journal then is for the next start."""

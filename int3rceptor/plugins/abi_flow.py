@@ -260,8 +260,8 @@ DECIDING = (
         "",
         DECIDE,
         ALL_HOOKS,
-        "closes without an answer; in on_capture: does not keep the flow; of an event or "
-        "a message: lets it go no further",
+        "closes without an answer; in on_capture: does not keep the flow; of an event "
+        "or a message: lets it go no further",
         "OK",
         HOOK,
     ),
