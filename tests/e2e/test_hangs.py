@@ -56,6 +56,7 @@ async def test_a_hub_that_hangs_is_replaced_and_no_client_notices(
     tmp_path: Path,
 ) -> None:
     with Impatient(tmp_path, planes=BOTH_PLANES) as proxy:
+        assert proxy.control
         async with unnoticed(proxy) as load:
             first = proxy.wait_for_hub()
             first.suspend()

@@ -49,6 +49,7 @@ def gone(process: psutil.Process) -> bool:
 
 async def test_the_hub_dies_and_no_client_notices(tmp_path: Path) -> None:
     with ProxyProcess(tmp_path, planes=BOTH_PLANES) as proxy:
+        assert proxy.control
         async with unnoticed(proxy) as load:
             first = proxy.wait_for_hub()
             first.kill()
