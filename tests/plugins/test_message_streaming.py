@@ -2,12 +2,14 @@
 
 import pytest
 
-from int3rceptor.model.websocket import WebSocketMessage
+from int3rceptor.hooks.points import HookPoint
+from int3rceptor.model.websocket import WebSocket, WebSocketMessage
 from int3rceptor.plugins.boundary import Fault, FaultKind
 from int3rceptor.plugins.callers import MakerFactory
 from int3rceptor.plugins.chunks import message_chunk
 from int3rceptor.plugins.codes import Extra
 from int3rceptor.plugins.permissions import Permission, grant_of
+from int3rceptor.plugins.streaming import followed
 from tests.plugins.support import EVERYTHING, guest, make_flow, make_instance
 
 READ_ONLY = EVERYTHING - {grant_of(Permission.BODY_MODIFY)}
@@ -42,3 +44,12 @@ def test_to_change_takes_it_too(factory: MakerFactory) -> None:
     instance.run(Extra.WEBSOCKET_MESSAGE, make_flow(), chunk)
     instance.close()
     assert chunk.given is None
+
+
+def test_only_an_answer_that_opens_a_websocket_is_for_it() -> None:
+    entries, flow = [Extra.RESPONSE_CHUNK, Extra.WEBSOCKET_MESSAGE], make_flow()
+    assert followed(entries, HookPoint.RESPONSE, flow) is Extra.RESPONSE_CHUNK
+    assert followed(entries[1:], HookPoint.RESPONSE, flow) is None
+    flow.websocket = WebSocket()
+    assert followed(entries, HookPoint.RESPONSE, flow) is Extra.WEBSOCKET_MESSAGE
+    assert followed(entries[:1], HookPoint.RESPONSE, flow) is None
