@@ -1,5 +1,6 @@
 """Plugins that see WebSocket messages, with real clients, servers and modules."""
 
+import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator
@@ -7,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosedError
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
 from int3rceptor import Config, Flow, Proxy
 from tests.support.guests import guest_file
+from tests.support.h1_peer import H1Peer
 from tests.support.origin_tls import OriginTls
 from tests.support.streams import eventually
 from tests.support.websockets_ends import EchoOrigin, client_of, echo_origin
@@ -182,3 +184,23 @@ async def test_the_example_of_the_documentation(config: Config, tmp_path: Path) 
         assert both.origin.received == ["", "x", "x!"]
         flow = await both.over()
     assert [one.what for one in flow.changes] == ["messages: 1 dropped"]
+
+
+async def test_other_answers_pass_a_guard_in_quarantine(config: Config) -> None:
+    guard = with_plugin(config, on_error="block")
+    async with Proxy(guard) as proxy, echo_origin() as origin:
+        for _ in range(6):
+            with contextlib.suppress(ConnectionClosedError, InvalidStatus):
+                async with client_of(origin.url, proxy.url, proxy.ca_path) as client:
+                    await client.send("t")
+                    await client.recv()
+        with pytest.raises(InvalidStatus):  # the plugin is out: no WebSocket opens
+            async with client_of(origin.url, proxy.url, proxy.ca_path):
+                pass
+        peer = H1Peer(*await asyncio.open_connection(*proxy.address))
+        async with peer:
+            url = origin.url.replace("ws:", "http:")
+            host = url.split("/")[2]
+            head = f"GET {url} HTTP/1.1\r\nHost: {host}\r\n\r\n"
+            await peer.send(head.encode())
+            assert (await peer.read_head()).status == 426

@@ -227,6 +227,8 @@ class H1Exchange:
         if not self._is_over:
             self._is_over = True
             self._connection.close()
+        if self.upgraded is not None:  # nobody takes it over: a listener refused the 101
+            self.upgraded.abort()
         if self._tasks is not None:
             await self._tasks.close()
 
