@@ -42,7 +42,6 @@ from int3rceptor.proxy.session import Session
 from int3rceptor.proxy.tunnel import relay
 from int3rceptor.proxy.upstream.answer import Origin, origin_of
 from int3rceptor.proxy.upstream.origins import Origins
-from int3rceptor.proxy.websocket import open_websocket, relay_messages
 
 log = logging.getLogger("int3rceptor.proxy")
 
@@ -141,6 +140,8 @@ class Exchanges:
             if websocket is None or not websocket.followers:
                 await relay(flow, client, origin)
             else:
+                from int3rceptor.proxy.websocket import relay_messages
+
                 await relay_messages(flow, websocket, client, origin)
         finally:
             await self.capture(flow)
@@ -204,6 +205,8 @@ class Exchanges:
         flow.times.response_head = time.monotonic()
         flow.response, flow.origin = answer.response, answer.info
         if answer.response.status == 101:
+            from int3rceptor.proxy.websocket import open_websocket  # 0.2 MB
+
             flow.websocket = open_websocket(flow)
         try:
             if (asked := self._hooks.ask(RESPONSE, flow)) is not None:

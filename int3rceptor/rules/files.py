@@ -6,17 +6,19 @@ The rules in force change as a whole, and only to a set without a mistake in it.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from int3rceptor.errors import RuleError
 from int3rceptor.files.reading import Watched, listing
 from int3rceptor.hooks.dispatcher import Dispatcher
 from int3rceptor.net.tasks import Tasks
-from int3rceptor.rules.listener import Rules
-from int3rceptor.rules.model import Answer, Rule
-from int3rceptor.rules.patterns import Shape
+
+if TYPE_CHECKING:  # 0.2 MB that come with the first rule
+    from int3rceptor.rules.listener import Rules
+    from int3rceptor.rules.model import Rule
 
 log = logging.getLogger("int3rceptor.rules")
 
@@ -42,6 +44,31 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """All bodies that rules answer with: they stay in memory."""
 
 
+class InForce(Protocol):
+    """The rules in force."""
+
+    def replace(self, rules: "Iterable[Rule]") -> None:
+        """Ask these from now on."""
+        ...
+
+
+class _Loaded:
+    """The rules in force; what asks them is loaded with the first that there is."""
+
+    def __init__(self, hooks: Dispatcher) -> None:
+        self._hooks = hooks
+        self._rules: Rules | None = None
+
+    def replace(self, rules: "Iterable[Rule]") -> None:
+        rules = tuple(rules)
+        if self._rules is None and rules:
+            from int3rceptor.rules.listener import Rules
+
+            self._rules = Rules(self._hooks, sleep=asyncio.sleep)
+        if self._rules is not None:
+            self._rules.replace(rules)
+
+
 class RuleFiles:
     """Reads the files of one proxy into its `rules`, again whenever one changes.
 
@@ -49,7 +76,7 @@ class RuleFiles:
     are read in the order of their names.
     """
 
-    def __init__(self, rules: Rules, files: Sequence[Path], folder: Path) -> None:
+    def __init__(self, rules: InForce, files: Sequence[Path], folder: Path) -> None:
         self._rules = rules
         self._files = tuple(files)
         self._folder = folder
@@ -92,7 +119,7 @@ class RuleFiles:
         files = len({rule.place.rpartition(":")[0] for rule in self.loaded})
         return f"rules in force: {enabled} (files: {files})"
 
-    def _put_in_force(self, rules: tuple[Rule, ...]) -> None:
+    def _put_in_force(self, rules: "tuple[Rule, ...]") -> None:
         self._rules.replace(rules)
         self.loaded = rules
 
@@ -105,7 +132,7 @@ class RuleFiles:
         except OSError:
             return (self._folder,)  # cannot be read as a file either, which says why
 
-    def _read_all(self) -> tuple[Rule, ...]:
+    def _read_all(self) -> "tuple[Rule, ...]":
         self._watched = Watched()
         self._listing = self._list()
         # A file of the folder that was named too is read once.
@@ -138,8 +165,11 @@ class RuleFiles:
             ) from None
 
 
-def _check_sizes(path: Path, rules: Sequence[Rule]) -> None:
+def _check_sizes(path: Path, rules: "Sequence[Rule]") -> None:
     """All rules up to and with those of `path` stay within the limits."""
+    from int3rceptor.rules.model import Answer
+    from int3rceptor.rules.patterns import Shape
+
     patterns = [pattern for rule in rules for pattern in rule.match.patterns()]
     bodies = [
         len(rule.ending.body) for rule in rules if isinstance(rule.ending, Answer)
@@ -158,7 +188,7 @@ def _check_sizes(path: Path, rules: Sequence[Rule]) -> None:
             raise RuleError(f"{path}:1: more than {limit} {what} in all; remove some")
 
 
-def _check_names(rules: Sequence[Rule]) -> None:
+def _check_names(rules: "Sequence[Rule]") -> None:
     places: dict[str, str] = {}
     for rule in rules:
         first = places.setdefault(rule.name, rule.place)
@@ -175,7 +205,7 @@ async def running_rules(
 ) -> AsyncIterator[RuleFiles]:
     """Rules in force, and followed when their files change, while the context lasts.
     RuleError when a file cannot be used at the start."""
-    rules = Rules(hooks, sleep=asyncio.sleep)
+    rules = _Loaded(hooks)
     source = RuleFiles(rules, files, folder)
     source.load()
     tasks = Tasks("rules")

@@ -132,8 +132,9 @@ def test_a_start_with_a_plugin_loads_what_the_plugin_uses_alone(
         "int3rceptor.plugins.authoring", "int3rceptor.plugins.fetching",
         "int3rceptor.plugins.wasi.functions", "int3rceptor.plugins.wasi.state",
         "int3rceptor.proxy.h2_server", "int3rceptor.proxy.upstream.h2_client",
-        "int3rceptor.rules.parsing", "int3rceptor.wire.h2", "mimetypes", "plistlib",
-        "pydantic", "rich", "sqlite3", "tempfile", "typer",
+        "int3rceptor.proxy.websocket", "int3rceptor.rules.listener", "plistlib",
+        "int3rceptor.rules.parsing", "int3rceptor.wire.h2", "mimetypes", "pydantic",
+        "rich", "sqlite3", "tempfile", "typer",
     }  # fmt: skip
     variables = {**UNMEASURED, "PYTHONPROFILEIMPORTTIME": "1"}
     with ProxyProcess(tmp_path, "--plugin", LOGGER, variables=variables) as proxy:

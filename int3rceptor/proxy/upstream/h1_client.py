@@ -227,7 +227,7 @@ class H1Exchange:
         if not self._is_over:
             self._is_over = True
             self._connection.close()
-        if self.upgraded is not None:  # nobody takes it over: a listener refused the 101
+        if self.upgraded is not None:  # refused, so that nobody takes it over
             self.upgraded.abort()
         if self._tasks is not None:
             await self._tasks.close()
