@@ -171,7 +171,7 @@ class Scenario:
             return meter.sample(load.run_each, before=WARM_UP_REQUESTS)
 
     def _websocket(self, system: System, client: Client, sizes: Sizes) -> Sample:
-        """Messages to and fro; each connection was one request."""
+        """Messages there and back; each connection was one request."""
         share = PEERS[system.name].share if system.name in PEERS else 1.0
         with client.echo() as (echoed, origin_pid):
             meter = Meter(system, self.name, origin_pid)

@@ -44,7 +44,7 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """All bodies that rules answer with: they stay in memory."""
 
 
-class InForce(Protocol):
+class RulesInForce(Protocol):
     """The rules in force."""
 
     def replace(self, rules: "Iterable[Rule]") -> None:
@@ -76,7 +76,9 @@ class RuleFiles:
     are read in the order of their names.
     """
 
-    def __init__(self, rules: InForce, files: Sequence[Path], folder: Path) -> None:
+    def __init__(
+        self, rules: RulesInForce, files: Sequence[Path], folder: Path
+    ) -> None:
         self._rules = rules
         self._files = tuple(files)
         self._folder = folder
