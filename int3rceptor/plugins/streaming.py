@@ -33,7 +33,8 @@ CHUNKS_OF = {
 FOLLOWERS: Mapping[HookPoint, tuple[Entry, ...]] = {
     HookPoint.REQUEST: (Extra.REQUEST_CHUNK,),
     HookPoint.RESPONSE: (
-        *(Extra.RESPONSE_CHUNK, Extra.SSE_EVENT),
+        Extra.RESPONSE_CHUNK,
+        Extra.SSE_EVENT,
         Extra.WEBSOCKET_MESSAGE,
     ),
 }

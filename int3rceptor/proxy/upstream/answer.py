@@ -56,7 +56,7 @@ class Answer(Protocol):
     response: Response
     info: OriginInfo
     upgraded: ByteStream | None
-    """After 101: the stream that now belongs to the caller."""
+    """After 101: the stream, for who relays it; `aclose` aborts it."""
 
     async def settle(self) -> None:
         """After the response's body: let the request's body end too."""
