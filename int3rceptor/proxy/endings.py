@@ -10,6 +10,10 @@ import asyncio
 from int3rceptor.hooks.keeper import Ended, Keeper
 from int3rceptor.net.stream import ByteStream
 
+MAX_TOGETHER = 64
+"""Flows that are kept by one write: each may bring both its bodies, 64 KiB each of what
+is collected of them. More save no more, and would be copied together all the same."""
+
 
 class Endings:
     """Flows that have ended and are not kept yet, and the streams of their answers."""
@@ -30,6 +34,8 @@ class Endings:
         self._ended.append(ended)
         if stream.cork(self.commit):
             self._corked.append(stream)
+        if len(self._ended) >= MAX_TOGETHER:
+            self.commit()
 
     def commit(self) -> None:
         """Keep what has ended; then the streams send what they hold."""

@@ -204,11 +204,11 @@ class Exchanges:
         )
         flow.times.response_head = time.monotonic()
         flow.response, flow.origin = answer.response, answer.info
-        if answer.response.status == 101:
-            from int3rceptor.proxy.websocket import open_websocket  # 0.2 MB
-
-            flow.websocket = open_websocket(flow)
         try:
+            if answer.response.status == 101:
+                from int3rceptor.proxy.websocket import open_websocket  # 0.2 MB
+
+                flow.websocket = open_websocket(flow)
             if (asked := self._hooks.ask(RESPONSE, flow)) is not None:
                 await self._judge_answer(asked, flow, client)
             await self._respond(flow, client, flow.response)

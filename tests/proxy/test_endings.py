@@ -17,6 +17,7 @@ from int3rceptor.model.body import Body
 from int3rceptor.model.flow import ClientInfo, Flow
 from int3rceptor.model.message import Request, Response
 from int3rceptor.net.stream import ByteStream
+from int3rceptor.proxy import endings
 from int3rceptor.proxy.exchange import Exchanges
 from int3rceptor.proxy.h1_server import H1ServerConnection
 from int3rceptor.proxy.h2_server import H2ServerConnection
@@ -131,6 +132,21 @@ async def test_what_ends_in_one_turn_is_kept_at_once_and_before_any_of_it_leaves
 
         assert bench.keeper.at_once == [[b"/a", b"/b", b"/c"]]
         assert bench.keeper.sent == [[b"", b"", b""]]
+        assert all(one.sent.endswith(CONTENT) for one in bench.keeper.clients)
+
+
+async def test_no_more_than_the_limit_are_kept_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(endings, "MAX_TOGETHER", 2)
+    bench = Bench()
+    async with clients(bench, get("a"), get("b"), get("c")):
+        await bench.answer(3)
+        await turns(1)
+
+        assert bench.keeper.at_once == [[b"/a", b"/b"], [b"/c"]]
+        assert bench.keeper.sent[0] == [b"", b"", b""]
+        assert bench.keeper.sent[1][2] == b""
         assert all(one.sent.endswith(CONTENT) for one in bench.keeper.clients)
 
 
