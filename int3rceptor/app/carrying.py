@@ -14,7 +14,7 @@ from int3rceptor.app.proxy_plane import (
     Ready,
     Shared,
     dispatcher_for,
-    log_plugin_line,
+    log_plugin_lines,
     running,
 )
 from int3rceptor.config.model import Config
@@ -83,7 +83,7 @@ async def carrying(
         plane = running(
             config,
             listeners,
-            watched.lines_to(plugin_lines or log_plugin_line),
+            watched.lines_to(plugin_lines or log_plugin_lines),
             hooks=hooks,
             keeper=watched,
             refused=refused,

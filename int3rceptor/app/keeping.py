@@ -36,8 +36,8 @@ _NO_RESPONSE = Response(status=0)
 
 Watcher = Callable[[Event], None]
 
-PluginLines = Callable[[str, int, str], None]
-"""Takes a plugin's name, the level's number and the text."""
+PluginLines = Callable[[str, Sequence[tuple[int, str]]], None]
+"""Takes a plugin's name, and of each line the level's number and the text."""
 
 
 class Watched:
@@ -88,12 +88,14 @@ class Watched:
     def lines_to(self, sink: PluginLines) -> PluginLines:
         """What takes plugins' lines to `sink`, and to whoever watches."""
 
-        def take(name: str, level: int, text: str) -> None:
-            sink(name, level, text)
-            if self.watcher is not None:
+        def take(name: str, lines: Sequence[tuple[int, str]]) -> None:
+            sink(name, lines)
+            if (watcher := self.watcher) is None:
+                return
+            for level, text in lines:
                 word = LEVELS[level]
                 line = LogLine(time=time.time(), plugin=name, level=word, text=text)
-                self.watcher(PluginWrote(line))
+                watcher(PluginWrote(line))
 
         return take
 

@@ -241,7 +241,7 @@ async def _plugins(
     upkeep = Upkeep(
         hooks,
         places,
-        log=lines or log_plugin_line,
+        log=lines or log_plugin_lines,
         settings=config.plugins,
         fetcher=_fetcher(config, own),
         later=asyncio.get_running_loop().call_later,
@@ -272,6 +272,7 @@ def _fetcher(config: Config, own: Sequence[Address]) -> Fetcher:
     return fetch
 
 
-def log_plugin_line(name: str, level: int, text: str) -> None:
+def log_plugin_lines(name: str, lines: Sequence[tuple[int, str]]) -> None:
     """Where a plugin's lines go unless someone else takes them."""
-    plugin_log.log(PLUGIN_LEVELS[level], "plugin %s: %s", name, text)
+    for level, text in lines:
+        plugin_log.log(PLUGIN_LEVELS[level], "plugin %s: %s", name, text)

@@ -9,6 +9,7 @@ import select
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
+from typing import Protocol
 
 from int3rceptor.cli.turns import Turn
 
@@ -20,6 +21,14 @@ BATCH_S = 0.05
 
 CLOSE_S = 1.0
 """How long the last lines may take; a reader that stopped reading loses them."""
+
+
+class Write(Protocol):
+    """What takes lines."""
+
+    def __call__(self, *lines: str) -> None:
+        """Write these, each given without its end."""
+        ...
 
 
 class LineWriter:
@@ -47,15 +56,15 @@ class LineWriter:
         )
         self._thread.start()
 
-    def write(self, line: str) -> None:
-        """Queue one line, given without its end. Never blocks, never raises."""
+    def write(self, *lines: str) -> None:
+        """Queue lines, given without their ends. Never blocks, never raises."""
         with self._lock:
             if self._missed or self._pending_chars > MAX_PENDING_CHARS:
-                self._missed += 1
+                self._missed += len(lines)
                 return
             is_first = not self._pending
-            self._pending.append(line)
-            self._pending_chars += len(line)
+            self._pending += lines
+            self._pending_chars += sum(map(len, lines))
         if is_first:  # else the thread knows already
             self._wake.set()
 

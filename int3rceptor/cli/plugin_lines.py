@@ -5,37 +5,43 @@ making records of them was a visible part of each exchange's CPU.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from int3rceptor.cli.escaping import printable
 from int3rceptor.cli.json_lines import json_line, timestamp
+from int3rceptor.cli.line_writer import Write
 from int3rceptor.config.model import Config
 
 LEVELS = ("DEBUG", "INFO", "WARN", "ERROR")
 """The plugin interface's levels, by number."""
 
-Write = Callable[[str], None]
-PluginLines = Callable[[str, int, str], None]
+Lines = Sequence[tuple[int, str]]
+"""Of each line the level and the text."""
 
 
-def lines_to(write: Write, config: Config) -> PluginLines:
-    """A sink for (plugin, level, text). Debug lines need --verbose; whoever loads a
-    plugin wants its other lines, also when all else is to be quiet."""
+def lines_to(write: Write, config: Config) -> Callable[[str, Lines], None]:
+    """A sink for what a plugin, by its name, says. Debug lines need --verbose; whoever
+    loads a plugin wants its other lines, also when all else is to be quiet."""
     lowest = 0 if config.verbose else 1
 
-    def text(name: str, level: int, line: str) -> None:
-        if level >= lowest:
-            write(printable(f"plugin {name}: {LEVELS[level]} {line}"))
+    def text(name: str, level: int, line: str) -> str:
+        return printable(f"plugin {name}: {LEVELS[level]} {line}")
 
-    def json(name: str, level: int, line: str) -> None:
-        if level >= lowest:
-            record = {
-                "type": "plugin",
-                "time": timestamp(time.time()),
-                "plugin": name,
-                "level": LEVELS[level].lower(),
-                "message": line,
-            }
-            write(json_line(record))
+    def json(name: str, level: int, line: str) -> str:
+        record = {
+            "type": "plugin",
+            "time": timestamp(time.time()),
+            "plugin": name,
+            "level": LEVELS[level].lower(),
+            "message": line,
+        }
+        return json_line(record)
 
-    return json if config.log_format == "json" else text
+    form = json if config.log_format == "json" else text
+
+    def take(name: str, lines: Lines) -> None:
+        shown = [form(name, level, line) for level, line in lines if level >= lowest]
+        if shown:
+            write(*shown)
+
+    return take

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from int3rceptor.cli.escaping import printable
 from int3rceptor.cli.json_lines import json_line
+from int3rceptor.cli.line_writer import Write
 from int3rceptor.cli.logs import logging_to
 from int3rceptor.cli.plugin_lines import lines_to as plugin_lines_to
 from int3rceptor.cli.streams import (
     STDERR,
     STDOUT,
-    Write,
     lines_to,
     live_view,
     loop_factory,

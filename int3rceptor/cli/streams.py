@@ -9,15 +9,13 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 
 from int3rceptor.cli.json_lines import json_line
-from int3rceptor.cli.line_writer import LineWriter
+from int3rceptor.cli.line_writer import LineWriter, Write
 from int3rceptor.cli.live import TextForm, json_form, listener
 from int3rceptor.cli.turns import Turn
 from int3rceptor.config.model import Config
 from int3rceptor.hooks.dispatcher import Listener
 
 STDOUT, STDERR = 1, 2
-
-Write = Callable[[str], None]
 
 
 @contextlib.contextmanager

@@ -13,8 +13,10 @@ from int3rceptor.link.plugin_reports import LogLine
 from int3rceptor.plugins.codes import LogLevel
 from int3rceptor.plugins.manifest import Limits
 
-LogSink = Callable[[str, LogLevel, str], None]
-"""Takes a plugin's log line: the plugin's name, the level, the text."""
+Lines = Sequence[tuple[LogLevel, str]]
+
+LogSink = Callable[[str, Lines], None]
+"""Takes lines of a plugin: its name, of each line the level and the text."""
 
 Viewer = Callable[[LogLine], None]
 """Takes a line as it is written, in the loop's thread: it must not wait."""
@@ -30,14 +32,10 @@ PUT_DOWN_S = 0.01
 """How long lines wait for more. Nobody sees it; and a line on its way by itself costs
 ten times as much, most of it for what is no longer in the CPU's caches."""
 
-MAX_PUT_DOWN = 256
-"""Calls whose lines wait: some hundred come in PUT_DOWN_S when much is logged."""
+MAX_PUT_DOWN = 512
+"""Lines that wait: some hundred come in PUT_DOWN_S when much is logged. They are 4 MiB
+if all are of the largest size, usually some KiB."""
 
-MAX_LINES_PUT_DOWN = 8
-"""Of one call: who logs more has it passed on at once. The lines of MAX_PUT_DOWN such
-calls are 16 MiB if all are of the largest size, usually some KiB."""
-
-Lines = Sequence[tuple[LogLevel, str]]
 Later = Callable[[float, Callable[[], None]], object]
 """Has something called after so many seconds, as a loop's `call_later`."""
 
@@ -52,18 +50,23 @@ class Outbox:
     Without a loop's `later` nothing waits.
     """
 
-    __slots__ = ("_is_due", "_later", "_put_down")
+    __slots__ = ("_count", "_is_due", "_later", "_put_down")
 
     def __init__(self, later: Later = _at_once) -> None:
         self._later = later
-        self._put_down: deque[tuple[PluginLog, Lines]] = deque()
+        self._put_down: list[tuple[PluginLog, list[tuple[LogLevel, str]]]] = []
+        self._count = 0
         self._is_due = False
 
     def put_down(self, log: "PluginLog", lines: Lines) -> None:
         """Have these lines passed on with the next; at once when they are many."""
         waiting = self._put_down
-        waiting.append((log, lines))
-        if len(lines) > MAX_LINES_PUT_DOWN or len(waiting) > MAX_PUT_DOWN:
+        if waiting and waiting[-1][0] is log:
+            waiting[-1][1].extend(lines)
+        else:
+            waiting.append((log, [*lines]))
+        self._count += len(lines)
+        if self._count > MAX_PUT_DOWN:
             self.pass_on()
         elif not self._is_due:
             self._is_due = True
@@ -72,9 +75,8 @@ class Outbox:
     def pass_on(self) -> None:
         """Pass on all that waits."""
         self._is_due = False
-        waiting = self._put_down
-        while waiting:
-            log, lines = waiting.popleft()
+        waiting, self._put_down, self._count = self._put_down, [], 0
+        for log, lines in waiting:
             log.pass_on(lines)
 
 
@@ -118,15 +120,24 @@ class PluginLog:
         now = self._clock()
         if now >= self._window_ends:
             self._begin_window(now)
-        lines_left, bytes_left, wall = self._lines_left, self._bytes_left, self._wall()
-        for level, text in lines:
+        lines_left = self._lines_left - len(lines)
+        bytes_left = self._bytes_left - sum([len(text) for _, text in lines])
+        if lines_left < 0 or bytes_left < 0:
+            lines = self._within_the_rate(lines)
+        self._lines_left, self._bytes_left = lines_left, bytes_left
+        if lines:
+            self._say(lines)
+
+    def _within_the_rate(self, lines: Lines) -> Lines:
+        """Those before the first that is over it: it, and what follows, are counted."""
+        lines_left, bytes_left = self._lines_left, self._bytes_left
+        for count, (_, text) in enumerate(lines):
             lines_left -= 1
             bytes_left -= len(text)
             if lines_left < 0 or bytes_left < 0:
-                self._left_out += 1
-            else:
-                self._say(wall, level, text)
-        self._lines_left, self._bytes_left = lines_left, bytes_left
+                self._left_out += len(lines) - count
+                return lines[:count]
+        return lines
 
     def settle(self) -> None:
         """Tell of lines left out, if their second is over and nobody wrote since."""
@@ -168,14 +179,15 @@ class PluginLog:
         count, self._left_out = self._left_out, 0
         self.left_out += count
         text = f"{count} lines left out: more than limits.log_lines or limits.log_bytes"
-        self._say(self._wall(), LogLevel.WARN, text)
+        self._say(((LogLevel.WARN, text),))
 
-    def _say(self, wall: float, level: LogLevel, text: str) -> None:
-        self.written += 1
-        self._sink(self._name, level, text)
-        self._recent.append((wall, level, text))
-        if self._viewers:
-            for viewer in tuple(self._viewers):
+    def _say(self, lines: Lines) -> None:
+        wall = self._wall()
+        self.written += len(lines)
+        self._sink(self._name, lines)
+        self._recent.extend([(wall, level, text) for level, text in lines])
+        for viewer in tuple(self._viewers):
+            for level, text in lines:
                 viewer(self._line(wall, level, text))
 
     def _line(self, at: float, level: LogLevel, text: str) -> LogLine:

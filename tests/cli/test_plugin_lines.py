@@ -10,9 +10,12 @@ DEBUG, INFO, WARN, ERROR = range(4)
 
 def shown(config: Config, *lines: tuple[int, str]) -> list[str]:
     written: list[str] = []
-    sink = lines_to(written.append, config)
-    for level, text in lines:
-        sink("slow", level, text)
+
+    def write(*lines: str) -> None:
+        assert lines
+        written.extend(lines)
+
+    lines_to(write, config)("slow", lines)
     return written
 
 

@@ -24,7 +24,7 @@ from int3rceptor.plugins.inspection import inspect_module, require_loadable
 from int3rceptor.plugins.instance import PluginCode, PluginInstance
 from int3rceptor.plugins.keyvalues import KeyValues
 from int3rceptor.plugins.lane import Lane
-from int3rceptor.plugins.lines import PluginLog
+from int3rceptor.plugins.lines import Lines, PluginLog
 from int3rceptor.plugins.listener import Clocks, PluginListener
 from int3rceptor.plugins.manifest import Limits, Manifest
 from int3rceptor.plugins.messages import Message
@@ -225,8 +225,8 @@ class LogBook:
     def __init__(self) -> None:
         self.lines: list[tuple[str, LogLevel, str]] = []
 
-    def __call__(self, plugin: str, level: LogLevel, text: str) -> None:
-        self.lines.append((plugin, level, text))
+    def __call__(self, plugin: str, lines: Lines) -> None:
+        self.lines += [(plugin, level, text) for level, text in lines]
 
     def texts(self) -> list[str]:
         """The texts alone."""
