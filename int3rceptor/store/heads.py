@@ -40,8 +40,9 @@ def _value_in(block: bytes, lowered: bytes, line: bytes) -> str:
     found = []
     while at >= 0:
         start = at + len(line) - 1
-        value = block[start:].partition(b"\n")[0].partition(b"\r")[0]
-        found.append(value.strip(b" \t"))
+        end = lowered.find(b"\n", start + 1) - 1
+        value = block[start:end] if end >= 0 else block[start:]
+        found.append(value.partition(b"\r")[0].strip(b" \t"))
         at = lowered.find(line, start)
     return b", ".join(found).decode("utf-8", "surrogateescape")
 

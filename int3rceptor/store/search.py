@@ -48,8 +48,8 @@ def _heads(received: bytes, sent: bytes) -> str:
     if sent != received:
         known = set(text.split(b"\r\n"))
         lines = sent[:MAX_HEAD_BYTES].split(b"\r\n")
-        if new := [line for line in lines if line not in known]:
-            text = b"\n".join((text, *new))
+        if not known.issuperset(lines):
+            text = b"\n".join((text, *(line for line in lines if line not in known)))
     return text.decode("utf-8", "replace")
 
 
@@ -61,8 +61,11 @@ def _body_text(body: BodyRecord, head: bytes) -> str:
     )
     if content_type.lower().startswith(_SKIPPED):
         return ""
-    coded = body.content[:MAX_CODED_BYTES]
-    data = decoding.decode_content(coded, coding, MAX_BODY_BYTES).data
+    if coding:
+        coded = body.content[:MAX_CODED_BYTES]
+        data = decoding.decode_content(coded, coding, MAX_BODY_BYTES).data
+    else:
+        data = body.content[:MAX_BODY_BYTES]
     if len(data) < body.size:
         data = _without_torn_character(data)
     return decoding.text_of(data, content_type) or ""
