@@ -266,7 +266,7 @@ def segments(journal: Path) -> list[Path]:
 
 def read_batch(path: Path, offset: int) -> Batch:
     """The next records of a segment, whether it is still being written or not."""
-    with path.open("rb") as file:
+    with path.open("rb", BATCH_BYTES) as file:
         # Before reading: what a live writer appends after it is for the next time, and
         # a dead one appends nothing. Its lock ends with it; ours ends with `file`.
         is_dead = try_lock(file.fileno())

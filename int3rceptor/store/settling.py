@@ -104,25 +104,35 @@ class Settler:
     def _row(self, record: FlowRecord, payload: bytes, kept: "_Bodies") -> _Row:
         """The row of `record`; its large bodies are in `kept`, its pieces are gone."""
         asked, answered = record.request_body, record.response_body
-        numbers = (
-            kept.sent(record.id, 0, asked),
-            kept.sent(record.id, 1, answered),
-            kept.large(asked.original),
-            kept.large(answered.original),
-        )
-        if numbers != _NONE_KEPT:
-            asked = _without_kept(asked, numbers[0], numbers[2])
-            answered = _without_kept(answered, numbers[1], numbers[3])
-            payload = encode(
-                replace(record, request_body=asked, response_body=answered)
+        numbers = _NONE_KEPT
+        if not (_is_small(asked) and _is_small(answered)):
+            numbers = (
+                kept.sent(record.id, 0, asked),
+                kept.sent(record.id, 1, answered),
+                kept.large(asked.original),
+                kept.large(answered.original),
             )
-        if record.request_body.ahead or record.response_body.ahead:
+        if numbers != _NONE_KEPT:
+            payload = encode(
+                replace(
+                    record,
+                    request_body=_without_kept(asked, numbers[0], numbers[2]),
+                    response_body=_without_kept(answered, numbers[1], numbers[3]),
+                )
+            )
+        if asked.ahead or answered.ahead:
             bodies.forget_pieces(self._connection, record.id)
         # Of bytes, and of None, sqlite3 first asks whether they are something else.
         return (record.id, *numbers, bytearray(self._compress(payload)))
 
 
 _NONE_KEPT = (0, 0, 0, 0)
+
+
+def _is_small(body: BodyRecord) -> bool:
+    """Whether all of it stays in its record, as is so of most requests' bodies."""
+    is_whole = not body.ahead and body.original is None
+    return is_whole and len(body.content) < MIN_BODY_BYTES
 
 
 class _Bodies:
@@ -147,13 +157,19 @@ class _Bodies:
                 yield bodies.piece(self._connection, number)
             yield body.content
 
-        return self._keep(pieces)
+        digest = sha256()
+        size = 0
+        for piece in pieces():
+            digest.update(piece)
+            size += len(piece)
+        return self._keep(digest.digest(), size, pieces)
 
     def large(self, content: bytes | None) -> int:
         """The row of a body that is worth one; 0: it stays in its record."""
         if content is None or len(content) < MIN_BODY_BYTES:
             return 0
-        return self._keep(lambda: (content,))
+        digest = sha256(content).digest()
+        return self._keep(digest, len(content), lambda: (content,))
 
     def count(self) -> None:
         """Note how many more refer to each body."""
@@ -162,17 +178,12 @@ class _Bodies:
             [(more, body) for body, more in self._more.items()],
         )
 
-    def _keep(self, pieces: Pieces) -> int:
-        """The row of `body` for these bytes, with one more that refers to it."""
-        digest = sha256()
-        size = 0
-        for piece in pieces():
-            digest.update(piece)
-            size += len(piece)
-        key = digest.digest()
-        body = self._known.get(key)
+    def _keep(self, digest: bytes, size: int, pieces: Pieces) -> int:
+        """The row of the body of this digest, with one more that refers to it."""
+        body = self._known.get(digest)
         if body is None:
-            body = self._known[key] = self._find(key) or self._add(key, size, pieces)
+            body = self._find(digest) or self._add(digest, size, pieces)
+            self._known[digest] = body
         self._more[body] = self._more.get(body, 0) + 1
         return body
 
