@@ -71,6 +71,24 @@ def test_words_of_many_gone_flows_go(
     assert state == [(10, 0, None)]
 
 
+def test_words_are_merged_seldom_in_old_tables_and_new_ones(
+    tmp_path: Path, store: sqlite3.Connection, index: Index
+) -> None:
+    def rules() -> dict[str, int]:
+        return dict(store.execute("SELECT k, v FROM flow_text_config"))
+
+    # As a store is that was made before this was so.
+    assert "automerge" not in rules()
+    take_in(tmp_path, index, *range(1, 51))
+    first = rules()
+    delete(store, *range(1, 41))
+    run_dry(index)
+
+    assert found(store, "GET") == list(range(41, 51))
+    assert rules() == first
+    assert first["automerge"] < first["crisismerge"]
+
+
 def test_store_without_flows_has_no_words(
     tmp_path: Path, store: sqlite3.Connection, index: Index
 ) -> None:
