@@ -3,12 +3,17 @@
 It knows a flow's record; neither tables nor where records are kept.
 """
 
+from functools import lru_cache
+
 from int3rceptor.store import decoding
 from int3rceptor.store.heads import values_in
 from int3rceptor.store.records import BodyRecord, FlowRecord
 
 MAX_HEAD_BYTES = 16 * 1024
 """Of each head: browsers and servers stop at about as much."""
+MAX_KNOWN_HEADS = 64
+"""Heads that need not be read again: under load an origin sends the same one until its
+Date changes. Each is looked at up to MAX_HEAD_BYTES, so they are 3 MiB at most."""
 MAX_CODED_BYTES = 64 * 1024
 """Looked at of each body as it passed, before its content coding is undone."""
 MAX_BODY_BYTES = 16 * 1024
@@ -44,21 +49,28 @@ def match_expression(text: str) -> str:
 
 def _heads(received: bytes, sent: bytes) -> str:
     """The lines of a head as it came, and those that were changed on the way."""
-    text = received[:MAX_HEAD_BYTES]
-    if sent != received:
-        known = set(text.split(b"\r\n"))
-        lines = sent[:MAX_HEAD_BYTES].split(b"\r\n")
-        if not known.issuperset(lines):
-            text = b"\n".join((text, *(line for line in lines if line not in known)))
-    return text.decode("utf-8", "replace")
+    if sent == received:
+        return received[:MAX_HEAD_BYTES].decode("utf-8", "replace")
+    return _changed(received[:MAX_HEAD_BYTES], sent[:MAX_HEAD_BYTES])
+
+
+@lru_cache(maxsize=MAX_KNOWN_HEADS)
+def _changed(received: bytes, sent: bytes) -> str:
+    known = set(received.split(b"\r\n"))
+    new = [line for line in sent.split(b"\r\n") if line not in known]
+    return b"\n".join((received, *new)).decode("utf-8", "replace")
+
+
+@lru_cache(maxsize=MAX_KNOWN_HEADS)
+def _type_and_coding(head: bytes) -> tuple[str, str]:
+    content_type, coding = values_in(head, b"content-type", b"content-encoding")
+    return content_type, coding
 
 
 def _body_text(body: BodyRecord, head: bytes) -> str:
     if not body.content:
         return ""
-    content_type, coding = values_in(
-        head[:MAX_HEAD_BYTES], b"content-type", b"content-encoding"
-    )
+    content_type, coding = _type_and_coding(head[:MAX_HEAD_BYTES])
     if content_type.lower().startswith(_SKIPPED):
         return ""
     if coding:

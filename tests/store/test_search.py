@@ -136,6 +136,29 @@ def test_bomb_is_read_to_its_limit_only() -> None:
     assert len(text) < search.MAX_BODY_BYTES + 1_000
 
 
+def test_heads_that_come_again_keep_their_own_words(words: sqlite3.Connection) -> None:
+    came = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n"
+    plain = came.removesuffix(b"Connection: close\r\n")
+    packed = plain + b"Content-Encoding: gzip\r\n"
+    for number in range(1, 7):
+        sent, content = (plain, b"open") if number % 2 else (packed, b"packed")
+        add(
+            words,
+            flow(
+                number,
+                response_received=came,
+                response_sent=sent,
+                response_body=body(
+                    gzip.compress(content) if sent is packed else content
+                ),
+            ),
+        )
+
+    assert found(words, "Connection: close") == [1, 2, 3, 4, 5, 6]
+    assert found(words, "Content-Encoding: gzip") == found(words, "packed") == [2, 4, 6]
+    assert found(words, "open") == [1, 3, 5]
+
+
 def test_long_heads_and_bodies_are_cut() -> None:
     line = b"X-Long: " + b"x " * 100_000
     record = answered(1, b"y " * 100_000, line)
