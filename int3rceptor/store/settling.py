@@ -30,6 +30,8 @@ MIN_BODY_BYTES = 512
 an index entry would cost more than sharing it saves."""
 BODY_LEVEL = 3
 """zstd's default for bodies."""
+CHUNKS_AT_ONCE = 16
+"""Chunks that wait to be inserted by one statement: 4 MiB at most."""
 RECORD_LEVEL = -1
 """For a record, which is some heads: a third of the time of zstd's default, and a
 twentieth more bytes."""
@@ -71,7 +73,7 @@ class Settler:
         for record, payload in flows:
             texts.append((record.id, self._text_of(record)))
             rows.append(self._row(record, payload, kept))
-        kept.count()
+        kept.finish()
         self._connection.executemany(_RECORD, rows)
         self._text.add(texts)
 
@@ -136,7 +138,7 @@ def _is_small(body: BodyRecord) -> bool:
 
 
 class _Bodies:
-    """The bodies that one transaction keeps. It ends in `count`."""
+    """The bodies that one transaction keeps. It ends in `finish`."""
 
     def __init__(
         self, connection: sqlite3.Connection, compress: Callable[[bytes], bytes]
@@ -145,6 +147,9 @@ class _Bodies:
         self._compress = compress
         self._known: dict[bytes, int] = {}
         self._more: dict[int, int] = {}
+        self._new: list[tuple[int, int, bytearray]] = []
+        self._waiting: list[tuple[int, bytearray]] = []
+        self._last: int | None = None
 
     def sent(self, flow_id: int, side: int, body: BodyRecord) -> int:
         """The row of a body as it was sent on; 0: it stays in its record."""
@@ -171,9 +176,15 @@ class _Bodies:
         digest = sha256(content).digest()
         return self._keep(digest, len(content), lambda: (content,))
 
-    def count(self) -> None:
-        """Note how many more refer to each body."""
-        self._connection.executemany(
+    def finish(self) -> None:
+        """Insert the new ones, and note how many more refer to each of the others."""
+        executemany = self._connection.executemany
+        self._insert_chunks()
+        executemany(
+            "INSERT INTO body (id, refs, size, sha256) VALUES (?, ?, ?, ?)",
+            [(body, self._more.pop(body), *one) for body, *one in self._new],
+        )
+        executemany(
             "UPDATE body SET refs = refs + ? WHERE id = ?",
             [(more, body) for body, more in self._more.items()],
         )
@@ -189,22 +200,29 @@ class _Bodies:
 
     def _find(self, digest: bytes) -> int | None:
         row = self._connection.execute(
-            "SELECT id FROM body WHERE sha256 = ?", (digest,)
+            "SELECT id FROM body WHERE sha256 = ?", (bytearray(digest),)
         ).fetchone()
         return None if row is None else int(row[0])
 
     def _add(self, digest: bytes, size: int, pieces: Pieces) -> int:
-        execute = self._connection.execute
-        body = execute(
-            "INSERT INTO body (refs, size, sha256) VALUES (0, ?, ?)", (size, digest)
-        ).lastrowid
-        assert body is not None
+        if self._last is None:
+            largest = self._connection.execute("SELECT max(id) FROM body").fetchone()
+            self._last = largest[0] or 0
+        body = self._last = self._last + 1
+        self._new.append((body, size, bytearray(digest)))
         for number, chunk in enumerate(_chunks(pieces())):
-            execute(
-                "INSERT INTO body_chunk VALUES (?, ?)",
-                (body * MAX_CHUNKS + number, self._compress(chunk)),
+            self._waiting.append(
+                (body * MAX_CHUNKS + number, bytearray(self._compress(chunk)))
             )
+            if len(self._waiting) >= CHUNKS_AT_ONCE:
+                self._insert_chunks()
         return body
+
+    def _insert_chunks(self) -> None:
+        self._connection.executemany(
+            "INSERT INTO body_chunk VALUES (?, ?)", self._waiting
+        )
+        self._waiting.clear()
 
 
 def _without_kept(body: BodyRecord, kept: int, original: int) -> BodyRecord:

@@ -187,6 +187,28 @@ def test_equal_bodies_are_kept_once_and_as_long_as_needed(
     assert count(store, "body_chunk") == 0
 
 
+def test_bodies_of_one_transaction_are_their_own(
+    store: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Fewer chunks at once than there are of one body, and all flows in one transaction.
+    monkeypatch.setattr(settling, "CHUNKS_AT_ONCE", 2)
+    monkeypatch.setattr(settling, "SETTLE_BYTES", 100 * len(LARGE))
+    monkeypatch.setattr(settling, "SETTLE_S", 60.0)
+    settle(store, flow(1, response_body=body(LARGE)))
+    again = [flow(2, request_body=body(b"a" * 600), response_body=body(LARGE))]
+    again += [flow(one, response_body=body(b"%d" % one + LARGE)) for one in (3, 4)]
+    again += [flow(5, request_body=body(b"a" * 600), response_body=body(b"b" * 600))]
+    for record in again:
+        insert(store, record)
+
+    assert settler(store).settle()
+
+    assert [bodies.load(store, one.id) for one in again] == again
+    rows = store.execute("SELECT id, refs FROM body ORDER BY id").fetchall()
+    assert rows == [(1, 2), (2, 2), (3, 1), (4, 1), (5, 1)]
+    assert count(store, "body_chunk") == 3 * 3 + 2
+
+
 def test_body_gives_only_its_own_chunks_back(store: sqlite3.Connection) -> None:
     other = LARGE[::-1]
     settle(store, flow(1, response_body=body(LARGE)))
