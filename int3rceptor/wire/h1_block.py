@@ -27,6 +27,8 @@ class Block:
     `is_plain`: they ask for nothing but a message that ends by count, on a connection
     that stays; a request has no body then. Of a response the whole head is known, the
     status line too; `counted` is its length where it has a body that ends so, else -1.
+
+    `rest` is what is remembered of them where they have a cookie: the same without it.
     """
 
     raw: RawHeaders
@@ -40,6 +42,7 @@ class Block:
     reason: bytes = b""
     counted: int = -1
     next_hop: bytes | None = None
+    rest: "Block | None" = None
 
 
 def canonical_fields(framing: Framing, *, close: bool) -> bytes:

@@ -15,6 +15,7 @@ from int3rceptor.wire.authority import MAX_PORT, parse_authority
 from int3rceptor.wire.events import RequestHead, ResponseHead
 from int3rceptor.wire.fields import comma_tokens, is_upgrade
 from int3rceptor.wire.h1_block import Block, Framing
+from int3rceptor.wire.h1_cookies import cut_cookie, with_cookie, without_cookie
 from int3rceptor.wire.h1_lines import (
     TEXT,
     TOKEN,
@@ -120,7 +121,7 @@ def judge_request(head: bytes, scheme: str) -> tuple[RequestHead, Framing]:
             _CLIENT, f"{number[:20].decode()} is not spoken here in clear text", 505
         )
     fields = head[line.end() :]
-    block = _requests.get((version, fields)) or _judge_asked(fields, version)
+    block = known_request(fields, version) or _judge_asked(fields, version)
     framing = block.framing
     has_body = framing.is_chunked or bool(framing.length)
     is_connect = method == b"CONNECT"
@@ -237,9 +238,14 @@ def judge_fields(block: bytes, peer: Peer, *, is_trailer: bool = False) -> list[
         _refuse_fields(lines, peer, "trailers" if is_trailer else "head")
 
 
-def known_request(fields: bytes) -> Block | None:
-    """What the fields of an HTTP/1.1 request say, if that is known."""
-    return _requests.get(("HTTP/1.1", fields))
+def known_request(fields: bytes, version: str = "HTTP/1.1") -> Block | None:
+    """What the fields of a request say, if that is known, but for its cookie."""
+    known = _requests.get((version, fields))
+    if known is None and (cut := cut_cookie(fields)) is not None:
+        rest = _requests.get((version, cut.rest))
+        if rest is not None and len(rest.raw) < MAX_FIELDS:
+            return with_cookie(rest, cut)
+    return known
 
 
 known_response = _responses.get
@@ -255,7 +261,12 @@ def _judge_asked(fields: bytes, version: str) -> Block:
     is_at_rest = b"close" not in framing.options and b"expect" not in block.steering
     is_plain = is_counted and framing.length is None and is_at_rest
     block.is_plain = is_plain and version == "HTTP/1.1" and block.authority is not None
-    _requests.remember((version, fields), block, lines, len(fields))
+    if (cut := cut_cookie(fields)) is None:
+        _requests.remember((version, fields), block, lines, len(fields))
+    else:
+        rest = lines[: cut.place] + lines[cut.place + 1 :]
+        known = without_cookie(block, cut)
+        _requests.remember((version, cut.rest), known, rest, len(cut.rest))
     return block
 
 

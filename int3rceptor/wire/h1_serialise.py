@@ -156,6 +156,10 @@ def plain_request_head(request: Request) -> bytes | None:
             return None
         own = ((b"host", to_bytes(known.authority)),)
         known.next_hop = _next_hop_fields(request.headers, NOTHING, own, _NO_OPTIONS)
+        rest = known.rest
+        if rest is not None and rest.next_hop is None:
+            headers = Headers.judged(rest.raw, rest.steering)
+            rest.next_hop = _next_hop_fields(headers, NOTHING, own, _NO_OPTIONS)
     return _request_line(request.method, request.target) + known.next_hop
 
 

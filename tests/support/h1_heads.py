@@ -12,6 +12,7 @@ TABLES = (h1_framing._requests, h1_framing._responses, h1_serialise._known)
 REQUESTS = (
     b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: x\r\n\r\n",
     b"GET / HTTP/1.0\r\nHost: a\r\nUser-Agent: x\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nCookie: s=1\r\nUser-Agent: x\r\n\r\n",
     b"GET / HTTP/1.1\r\nUser-Agent: x\r\n\r\n",
     b"GET / HTTP/1.0\r\nUser-Agent: x\r\n\r\n",
     b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n",
