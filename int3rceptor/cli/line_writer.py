@@ -14,7 +14,8 @@ from typing import Protocol
 from int3rceptor.cli.turns import Turn
 
 MAX_PENDING_CHARS = 1024 * 1024
-"""Text that waits for a slow reader: some thousand lines, a second of heavy traffic."""
+"""Text that waits for a slow reader: some thousand lines, a second of heavy traffic.
+The lines of the one call that goes past it are kept whole."""
 
 BATCH_S = 0.05
 """Pause after each write: wakes the thread, and takes the GIL, 20 times a second."""

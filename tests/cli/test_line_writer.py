@@ -71,8 +71,8 @@ def test_reader_that_stops_stalls_nobody_and_is_told_what_it_missed(
     line = "x" * 999
     total = 500  # far more than the pipe (64 KiB) and the limit hold
 
-    for _ in range(total):
-        writer.write(line)
+    for _ in range(total // 2):
+        writer.write(line, line)
     # Only now does anybody read: all of the above came back without that.
     shown: list[str] = []
     thread = threading.Thread(target=lambda: shown.extend(pipe.read_all().splitlines()))

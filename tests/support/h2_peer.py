@@ -6,7 +6,6 @@ a GOAWAY as the specification asks (hyper-h2 alone would not).
 
 import asyncio
 import contextlib
-import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import h2.events
 import h2.exceptions
 from h2.settings import SettingCodes, Settings
 
-from tests.support.h1_peer import Fields
+from tests.support.h1_peer import Fields, hang_up
 from tests.support.patience import PATIENT_S
 
 READ_BYTES = 65536
@@ -204,11 +203,7 @@ class H2Peer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._writer.close()
-        with contextlib.suppress(OSError, ssl.SSLError, TimeoutError):
-            async with asyncio.timeout(1):
-                await self._writer.wait_closed()
-        self._writer.transport.abort()
+        await hang_up(self._writer)
 
     def _spawn(self, work: Awaitable[None]) -> None:
         async def run() -> None:
