@@ -30,6 +30,7 @@ from int3rceptor.proxy.upstream.origins import Origins
 from int3rceptor.tls.contexts import OriginContexts, OriginVerification
 from tests.support.h1_peer import H1Peer, response
 from tests.support.h2_origin import H2Origin, answer
+from tests.support.h2_peer import H2Peer
 from tests.support.origin_tls import OriginTls
 from tests.support.origins import (
     AnsweringOrigin,
@@ -331,6 +332,27 @@ async def test_that_an_origin_speaks_http1_is_learnt_once(
         assert await origins.learns_h2(where, 5.0) is False
         assert origins.pool.open_connections == 1
         await eventually(lambda: len(origin.peers) == 1)
+
+
+async def test_an_origin_that_takes_http2_up_is_spoken_to_by_it(
+    origins: Origins, origin_tls: OriginTls
+) -> None:
+    async def serve(peer: H1Peer) -> None:
+        if peer.alpn != "h2":
+            return
+        h2 = H2Peer(peer.reader, peer.writer, is_client=False, handler=answer)
+        async with h2:
+            await h2.wait_until(lambda: h2.is_closed)
+
+    tls = origin_tls.server(("http/1.1",))
+    async with ScriptedOrigin(serve, tls=tls) as origin:
+        where = Origin("https", "localhost", origin.port, "localhost")
+        assert await origins.learns_h2(where, 5.0) is False
+        # As when another server starts at its address.
+        tls.set_alpn_protocols(["h2"])
+        got = await send(origins, ask(origin.port, scheme="https"), h2=True)
+        assert await whole(got) == b"/ 0 bytes"
+        assert await origins.learns_h2(where, 5.0) is True
 
 
 async def test_what_cannot_be_learnt_is_unknown(origins: Origins) -> None:

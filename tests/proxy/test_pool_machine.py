@@ -47,7 +47,7 @@ class Dial:
     """A dial under way."""
 
     origin: Origin
-    may_share: bool
+    may_use_h2: bool
     outcome: asyncio.Future[str]
 
 
@@ -97,15 +97,17 @@ class PoolMachine:
         self.owners = [Owner() for _ in range(OWNERS)]
         self.gone: list[Owner] = []
         self.h2_only: set[Origin] = set()
+        # Once known for HTTP/1.1, an origin is dialled for each, and may choose anew.
+        self.chose_h1: set[Origin] = set()
         self.broken: list[str] = []
         self.is_settled = True
         self.count = 0
 
     # What the pool sees of the world
 
-    async def _dial(self, origin: Origin, may_share: bool) -> Connection:
+    async def _dial(self, origin: Origin, may_use_h2: bool) -> Connection:
         task = asyncio.current_task()
-        dial = Dial(origin, may_share, self.loop.create_future())
+        dial = Dial(origin, may_use_h2, self.loop.create_future())
         for asking, ask in self.asks.items():
             if asking is task:
                 ask.dial = dial
@@ -115,13 +117,14 @@ class PoolMachine:
         finally:
             self.dials.remove(dial)
         made: Connection
-        if outcome == "h1" or not (may_share or origin == C):
+        if outcome == "h1" or not (may_use_h2 or origin == C):
             made = H1Origin(origin, FakeStream(), None, self.pool, Deadlines())
+            self.chose_h1.add(origin)
         else:
             idle = Deadlines(idle_timeout_s=10_000.0)
             made = H2Origin(origin, FakeStream(), None, self.pool, idle)
             made.codec.receive(frames.settings({MAX_CONCURRENT_STREAMS: MAX_STREAMS}))
-            if not may_share:
+            if not may_use_h2:
                 self.h2_only.add(origin)
             if outcome == "dead h2":
                 made.stream.abort()
@@ -310,8 +313,9 @@ class PoolMachine:
         assert len(places) <= LIMITS.overall
         assert max(map(places.count, places), default=0) <= LIMITS.per_origin
         assert len(places) <= self.pool.open_connections <= LIMITS.overall
-        shared = [one.origin for one in self.dials if one.may_share]
-        assert all(shared.count(one) == 1 for one in shared if one != C)
+        shared = [one.origin for one in self.dials if one.may_use_h2]
+        many = {C, *self.chose_h1}
+        assert all(shared.count(one) == 1 for one in shared if one not in many)
 
     def _what_was_bound_ends_with_its_owner(self) -> None:
         assert not any(owner_of(one) in self.gone for one in self._existing())
@@ -343,7 +347,7 @@ class PoolMachine:
             shared = [one for one in ours if isinstance(one, H2Origin)]
             if any(one.is_usable and self._held(one) < MAX_STREAMS for one in shared):
                 return True
-            if any(dial.may_share for dial in dials):
+            if any(dial.may_use_h2 for dial in dials):
                 return False
         elif any(self._serves(one, ask) for one in ours):
             return True

@@ -3,7 +3,7 @@
 import pytest
 
 from int3rceptor.errors import ConnectError
-from int3rceptor.proxy.upstream import pool as pool_module
+from int3rceptor.proxy.upstream import alpn_memory
 from tests.support.pool import A, B, PoolBench
 from tests.support.streams import turns
 
@@ -20,7 +20,7 @@ async def test_a_shared_connection_is_shared(bench: PoolBench) -> None:
 async def test_one_dial_serves_all_who_can_share(bench: PoolBench) -> None:
     tasks = [await bench.ask(wants_h2=True) for _ in range(5)]
     (dial,) = bench.dials
-    assert dial.may_share
+    assert dial.may_use_h2
     dial.h2()
 
     assert len({id(await task) for task in tasks}) == 1
@@ -31,14 +31,14 @@ async def test_who_cannot_share_does_not_wait_for_it(bench: PoolBench) -> None:
     _ = await bench.ask(wants_h2=True)
     _ = await bench.ask(wants_h2=False)
 
-    assert [dial.may_share for dial in bench.dials] == [True, False]
+    assert [dial.may_use_h2 for dial in bench.dials] == [True, False]
 
 
 async def test_an_origin_without_h2_is_dialled_for_each(bench: PoolBench) -> None:
     tasks = [await bench.ask(wants_h2=True) for _ in range(3)]
     bench.dials.popleft().h1()
     await turns()
-    assert [dial.may_share for dial in bench.dials] == [False, False]
+    assert [dial.may_use_h2 for dial in bench.dials] == [True, True]
     for dial in bench.dials:
         dial.h1()
 
@@ -46,11 +46,24 @@ async def test_an_origin_without_h2_is_dialled_for_each(bench: PoolBench) -> Non
     assert bench.pool.alpn_of(A) == "http/1.1"
 
 
+async def test_an_origin_may_take_http2_up_at_any_time(bench: PoolBench) -> None:
+    first = await bench.ask(wants_h2=True)
+    bench.dials.popleft().h1()
+    await first
+    assert bench.pool.alpn_of(A) == "http/1.1"
+    tasks = [await bench.ask(wants_h2=True) for _ in range(3)]
+    bench.dials.popleft().h2()
+
+    shared = await tasks[0]
+    assert bench.pool.alpn_of(A) == "h2"
+    assert await bench.get_h2() is shared
+
+
 async def test_what_it_chose_is_forgotten_in_time(
     bench: PoolBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bench.get_h2()
-    monkeypatch.setattr(pool_module, "ALPN_TRUST_S", 0.0)
+    monkeypatch.setattr(alpn_memory, "ALPN_TRUST_S", 0.0)
 
     assert bench.pool.alpn_of(A) is None
 
@@ -135,7 +148,7 @@ async def test_an_idle_connection_of_the_wrong_kind_makes_room(
     bench.pool.release(await bench.get_h1())
     _ = await bench.ask(wants_h2=True)
 
-    assert [dial.may_share for dial in bench.dials] == [True]
+    assert [dial.may_use_h2 for dial in bench.dials] == [True]
 
 
 async def test_an_origin_may_evict_its_own_last_connection(bench: PoolBench) -> None:

@@ -28,7 +28,7 @@ class Dial:
     """A dial under way."""
 
     origin: Origin
-    may_share: bool
+    may_use_h2: bool
     outcome: "asyncio.Future[Connection]"
     home: Pool
 
@@ -74,9 +74,9 @@ class PoolBench:
         self.pool = Pool(asyncio.get_running_loop(), self._dial, limits)
         return self.pool
 
-    async def _dial(self, origin: Origin, may_share: bool) -> Connection:
+    async def _dial(self, origin: Origin, may_use_h2: bool) -> Connection:
         future: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
-        self.dials.append(Dial(origin, may_share, future, self.pool))
+        self.dials.append(Dial(origin, may_use_h2, future, self.pool))
         connection = await future
         self._connections.append(connection)
         return connection

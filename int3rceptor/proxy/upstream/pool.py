@@ -9,13 +9,13 @@ limit. While one HTTP/2 dial is under way, others that could share it wait for i
 """
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from int3rceptor.errors import Int3rceptorError, OriginClosed, PoolExhausted
-from int3rceptor.proxy.limits import MAX_ALPN_ENTRIES
+from int3rceptor.proxy.upstream.alpn_memory import AlpnMemory
 from int3rceptor.proxy.upstream.answer import Origin
 from int3rceptor.proxy.upstream.h1_client import H1Origin
 
@@ -23,13 +23,11 @@ if TYPE_CHECKING:  # a megabyte that comes with the first origin that speaks it
     from int3rceptor.proxy.upstream.h2_client import H2Origin
 
 Connection: TypeAlias = "H1Origin | H2Origin"
+# To an origin, which is offered HTTP/2 or not.
 Dial = Callable[[Origin, bool], Coroutine[object, object, Connection]]
 
 MAX_WAITERS = 1024
 """Exchanges that wait for one origin; more are refused at once rather than late."""
-
-ALPN_TRUST_S = 600.0
-"""How long an origin's ALPN choice is believed: servers are reconfigured at times."""
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -96,7 +94,7 @@ class Pool:
         self._entries: dict[Origin, _Entry] = {}
         # Those with a connection that was ever bound to an owner.
         self._with_bound: set[_Entry] = set()
-        self._alpn: OrderedDict[Origin, tuple[str, float]] = OrderedDict()
+        self._alpn = AlpnMemory(loop)
         self._open = 0
         self._waiting = 0
         self._is_serving = False
@@ -105,8 +103,7 @@ class Pool:
 
     def alpn_of(self, origin: Origin) -> str | None:
         """What the origin chose when it was last offered HTTP/2, if it was."""
-        alpn, learned = self._alpn.get(origin, (None, 0.0))
-        return alpn if self._loop.time() - learned < ALPN_TRUST_S else None
+        return self._alpn.get(origin)
 
     def take(
         self, origin: Origin, wants_h2: bool, owner: object | None
@@ -132,11 +129,11 @@ class Pool:
         if not entry.waiters and self._may_dial(entry, may_share):
             self._reserve(entry, may_share)
         else:
-            connection = await self._wait(entry, wants_h2, owner)
+            waiter = await self._wait(entry, wants_h2, owner)
+            connection, may_share = waiter.future.result(), waiter.is_dialing_h2
             if connection is not None:
                 return connection
-            may_share = self._may_share(entry, wants_h2)
-        return await self._open_one(entry, may_share)
+        return await self._open_one(entry, may_share, wants_h2=wants_h2)
 
     def release(self, connection: H1Origin) -> None:
         """An HTTP/1.1 connection is free again."""
@@ -296,7 +293,8 @@ class Pool:
 
     async def _wait(
         self, entry: _Entry, wants_h2: bool, owner: object | None
-    ) -> "Connection | None":
+    ) -> _Waiter:
+        """Wait in line: what was found is in the waiter, or a place to dial in."""
         if len(entry.waiters) >= MAX_WAITERS:
             raise PoolExhausted(
                 f"{MAX_WAITERS} requests wait for {entry.origin} already"
@@ -308,10 +306,11 @@ class Pool:
         if self._timer is None:
             self._timer = self._loop.call_at(deadline, self._send_away)
         try:
-            return await waiter.future
+            await waiter.future
         except asyncio.CancelledError:
             self._give_back(entry, waiter)
             raise
+        return waiter
 
     def _send_away(self) -> None:
         """Refuse those who have waited for too long. One timer does for all: each has
@@ -356,12 +355,15 @@ class Pool:
         else:
             connection.unreserve()
 
-    async def _open_one(self, entry: _Entry, may_share: bool) -> Connection:
+    async def _open_one(
+        self, entry: _Entry, may_share: bool, *, wants_h2: bool
+    ) -> Connection:
         """Dial in a place that is reserved already."""
+        may_use_h2 = wants_h2 or may_share
         connection: Connection | None = None
         failure: Int3rceptorError | None = None
         try:
-            connection = await self._dial(entry.origin, may_share)
+            connection = await self._dial(entry.origin, may_use_h2)
         except Int3rceptorError as error:
             failure = error
             raise
@@ -372,10 +374,11 @@ class Pool:
                 if may_share and failure is not None:
                     self._share_failure(entry, failure)
                 self._unreserve(entry)
-        if may_share:
-            self._learn(entry.origin, connection)
+        if may_use_h2:
+            is_h1 = isinstance(connection, H1Origin)
+            self._alpn.learn(entry.origin, "http/1.1" if is_h1 else "h2")
         if not isinstance(connection, H1Origin):
-            entry.is_h2_only = entry.is_h2_only or not may_share
+            entry.is_h2_only = entry.is_h2_only or not may_use_h2
             if not connection.reserve():
                 connection.close()
                 raise OriginClosed(f"{entry.origin} closed a connection at once")
@@ -389,10 +392,3 @@ class Pool:
         for waiter in entry.waiters:
             if waiter.wants_h2 and not waiter.future.done():
                 waiter.future.set_exception(failure)
-
-    def _learn(self, origin: Origin, connection: Connection) -> None:
-        alpn = "http/1.1" if isinstance(connection, H1Origin) else "h2"
-        self._alpn[origin] = (alpn, self._loop.time())
-        self._alpn.move_to_end(origin)
-        if len(self._alpn) > MAX_ALPN_ENTRIES:
-            self._alpn.popitem(last=False)
