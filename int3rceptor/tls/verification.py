@@ -230,17 +230,12 @@ def _shown(text: str) -> str:
     )
 
 
-def explain(
-    error: OSError, host: str, peer_certificate_der: bytes | None = None
-) -> TlsFailure:
+def explain(error: OSError, host: str) -> TlsFailure:
     """Say which check of the handshake with `host` failed, on what, and what to do.
 
-    A failed verification through `OriginContexts` brings the origin's chain along;
-    `peer_certificate_der` is for a caller that knows the certificate otherwise.
+    A failed verification through `OriginContexts` brings the origin's chain along.
     """
     chain = error.chain if isinstance(error, OriginCertificateError) else ()
-    if not chain and peer_certificate_der is not None:
-        chain = (peer_certificate_der,)
     facts = [fact for fact in map(describe_certificate, chain) if fact is not None]
     check = _find_check(error)
     if check is TlsCheck.UNKNOWN_ISSUER and len(facts) == 1:

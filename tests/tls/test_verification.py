@@ -241,14 +241,6 @@ def test_checks_that_have_no_name_here_keep_the_words_of_openssl() -> None:
     assert "EE certificate key too weak" in failure.detail
 
 
-def test_a_certificate_known_otherwise_is_used() -> None:
-    der = leaf_der(Issuer("Root").issue(["weak.test"]))
-    error = ssl.SSLError(1, "certificate required")
-    failure = explain(error, "weak.test", der)
-    assert failure.check is TlsCheck.CLIENT_CERTIFICATE
-    assert failure.certificate == describe_certificate(der)
-
-
 def test_an_unreadable_certificate_still_gives_an_explanation() -> None:
     failure = explain(chain_error(10, b"garbage"), "{host}")
     assert failure.certificate is None
