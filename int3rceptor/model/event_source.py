@@ -8,7 +8,13 @@ from int3rceptor.errors import BodyCut, TransformError
 from int3rceptor.model.body import ChunkSource
 from int3rceptor.model.codings import pieces_of
 from int3rceptor.model.headers import Headers
-from int3rceptor.model.server_events import Event, EventCutter, Kind, Piece
+from int3rceptor.model.server_events import (
+    MAX_EVENT_BYTES,
+    Event,
+    EventCutter,
+    Kind,
+    Piece,
+)
 from int3rceptor.model.turns import turn
 from int3rceptor.model.websocket import Drop
 
@@ -100,10 +106,14 @@ class EventSource:
 
 
 class FunctionReader:
-    """Shows the events of one stream to a function."""
+    """Shows the events of one stream to a function; its name goes into `unseen`, once,
+    when it was not shown one."""
 
-    def __init__(self, function: EventFunction) -> None:
+    def __init__(self, function: EventFunction, unseen: list[tuple[str, str]]) -> None:
         self._function = function
+        self._name = getattr(function, "__name__", type(function).__name__)
+        self._unseen = unseen
+        self._has_told = False
 
     async def see(self, event: Event) -> None:
         """TransformError when the function fails."""
@@ -116,9 +126,12 @@ class FunctionReader:
             elif answer is not None:
                 raise TypeError(f"it gave {type(answer).__name__}, not Drop() or None")
         except Exception as error:
-            name = getattr(self._function, "__name__", type(self._function).__name__)
-            what = f"{name} failed at an event: {type(error).__name__}: {error}"
+            what = f"{self._name} failed at an event: {type(error).__name__}: {error}"
             raise TransformError(what) from error
 
     def let_pass(self) -> None:
-        """It is not the function's doing."""
+        """It is not the function's doing, and is noted."""
+        if not self._has_told:
+            self._has_told = True
+            why = f"an event of more than {MAX_EVENT_BYTES} bytes"
+            self._unseen.append((self._name, why))

@@ -103,7 +103,8 @@ class Response:
     """One final response; `version` is the origin's ("" when the proxy made it).
 
     `received` and `sent` are its heads, from the origin and to the client, as a
-    request's are.
+    request's are. `unseen`, of those whom `transform_events` shows its events: who was
+    not shown one, and why; it becomes part of the flow's record at the end.
     """
 
     status: int
@@ -113,6 +114,7 @@ class Response:
     body: Body = field(default_factory=Body)
     received: bytes = b""
     sent: bytes = b""
+    unseen: list[tuple[str, str]] | None = None
 
     def decode(self) -> None:
         """As a request's."""
@@ -132,7 +134,10 @@ class Response:
             return False
         self.decode()
         if self.body.content != b"":
-            reader = FunctionReader(function)
+            if self.unseen is None:
+                self.unseen = []
+            # Not a method of ours: a stream that is broken off would hold its response.
+            reader = FunctionReader(function, self.unseen)
             self.body.wrap(lambda source: EventSource(source, reader, MAX_EVENT_BYTES))
         return True
 

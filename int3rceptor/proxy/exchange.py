@@ -156,8 +156,10 @@ class Exchanges:
         flow.times.ended = time.monotonic()
         relayed = flow.bytes_up, flow.bytes_down
         flow.bytes_up += flow.request.body.passed
-        if flow.response is not None:
-            flow.bytes_down += flow.response.body.passed
+        if (response := flow.response) is not None:
+            flow.bytes_down += response.body.passed
+            if response.unseen:
+                _record_unseen(flow, response)
         is_wanted = True
         asked = self._hooks.ask(CAPTURE, flow)
         if asked is not None:
@@ -315,6 +317,13 @@ class Exchanges:
             await client.respond(flow.response, finish, is_last=is_last)
         except StreamError:
             client.abort()
+
+
+def _record_unseen(flow: Flow, response: Response) -> None:
+    """Note which events a function was not shown, in the words that a plugin's have."""
+    for who, why in response.unseen or ():
+        flow.record("on_sse_event", who, f"not seen: {why}")
+    response.unseen = None  # who was interrupted at the end comes here again
 
 
 def _origin(flow: Flow, session: Session) -> Origin:

@@ -10,7 +10,8 @@ from types import CodeType
 import pytest
 
 import int3rceptor
-from int3rceptor import Config, Proxy
+from int3rceptor import Config, Event, Flow, Proxy
+from int3rceptor.model.server_events import MAX_EVENT_BYTES
 from tests.support.examples import running_example
 from tests.support.h1_peer import response
 from tests.support.origin_tls import OriginTls
@@ -107,3 +108,29 @@ async def test_the_piece_about_events(config: Config) -> None:
         async with httpx_through(proxy.url, proxy.ca_path, PLAIN) as client:
             got = await client.get(f"{origin.url}/")
     assert got.content == b"data: a ******\n\n: hi\n\ndata:c\n\n"
+
+
+async def test_a_large_event_is_told_of_in_the_flow(config: Config) -> None:
+    large = b"data: a" + b"b" * MAX_EVENT_BYTES + b"\n\n"
+    answer = fixed(
+        response(large + EVENTS + large, headers={"Content-Type": "text/event-stream"})
+    )
+    flows: list[Flow] = []
+
+    def see(event: Event) -> None:
+        event.text = event.text.upper()
+
+    def watch(flow: Flow) -> None:
+        assert flow.response is not None
+        flow.response.transform_events(see)
+
+    async with AnsweringOrigin(answer) as origin, Proxy(config) as proxy:
+        proxy.on_response(watch)
+        proxy.on_capture(flows.append)
+        async with httpx_through(proxy.url, proxy.ca_path, PLAIN) as client:
+            got = await client.get(f"{origin.url}/")
+    assert got.content.startswith(large + b"data: A SECRET\n\n")
+    assert got.content.endswith(large)
+    told = [one for one in flows[0].changes if one.point == "on_sse_event"]
+    what = f"not seen: an event of more than {MAX_EVENT_BYTES} bytes"
+    assert told == [("on_sse_event", "see", what)]

@@ -93,9 +93,12 @@ async def test_coded_events_are_decoded() -> None:
 
 async def test_a_large_event_passes_unseen() -> None:
     large = b"data: a" + b"b" * MAX_EVENT_BYTES + b"\n\n"
-    response = answer(large, b"data: a\n\n")
+    response = answer(large, b"data: a\n\n", large)
     response.transform_events(shout)
-    assert b"".join(await chunks_of(response)) == large + b"data: A\n\n"
+    assert response.unseen == []
+    assert b"".join(await chunks_of(response)) == large + b"data: A\n\n" + large
+    why = f"an event of more than {MAX_EVENT_BYTES} bytes"
+    assert response.unseen == [("shout", why)]
 
 
 def fails(_: Event) -> None:
