@@ -1,14 +1,16 @@
 """What the end-to-end tests share: one proxy, one nginx, one private CA."""
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from tests.support.compiled import CompiledModules
+from tests.support.guests import guest_file
 from tests.support.nginx import Nginx, running_nginx
 from tests.support.origin_tls import OriginTls
 from tests.support.pairs import Version
@@ -108,6 +110,28 @@ def start_proxy(tmp_path: Path, origin_tls: OriginTls) -> Iterator[StartProxy]:
                 config=config,
             )
             return stack.enter_context(process)
+
+        yield start
+
+
+# Each side speaks HTTP/2 whenever its peer can, so one proxy makes all four pairs.
+BOTH = '[tls]\nclient_http2 = "always"\n[upstream]\nhttp2 = "always"\n'
+
+Running = Callable[[str], ProxyProcess]
+
+
+@pytest.fixture(scope="module")
+def running(
+    tmp_path_factory: pytest.TempPathFactory, origin_tls: OriginTls
+) -> Iterator[Running]:
+    """A proxy for each guest, by its name."""
+    with ExitStack() as stack:
+
+        @cache
+        def start(name: str) -> ProxyProcess:
+            folder = tmp_path_factory.mktemp(name)
+            arguments = ("--upstream-ca", origin_tls.ca, "--plugin", guest_file(name))
+            return stack.enter_context(ProxyProcess(folder, *arguments, config=BOTH))
 
         yield start
 

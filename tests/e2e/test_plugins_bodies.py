@@ -6,7 +6,7 @@ import gzip
 import json
 import random
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from functools import cache
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -17,6 +17,7 @@ import psutil
 import pytest
 import zstandard
 
+from tests.e2e.conftest import Running
 from tests.support import tools
 from tests.support.clients import h2_client, raw, run, secure
 from tests.support.h1_peer import H1Peer, chunked, response
@@ -38,29 +39,7 @@ from tests.support.process import STORE_ALONE, ProxyProcess
 
 ROOT = Path(__file__).parents[2]
 GUESTS = ROOT / "tests" / "guests"
-# Each side speaks HTTP/2 whenever its peer can, so one proxy makes all four pairs.
-BOTH = '[tls]\nclient_http2 = "always"\n[upstream]\nhttp2 = "always"\n'
 MIB = 1024 * 1024
-
-
-Running = Callable[[str], ProxyProcess]
-
-
-@pytest.fixture(scope="module")
-def running(
-    tmp_path_factory: pytest.TempPathFactory, origin_tls: OriginTls
-) -> Iterator[Running]:
-    """A proxy for each guest, by its name."""
-    with contextlib.ExitStack() as stack:
-
-        @cache
-        def start(name: str) -> ProxyProcess:
-            folder = tmp_path_factory.mktemp(name)
-            plugin = GUESTS / f"{name}.wat"
-            arguments = ("--upstream-ca", origin_tls.ca, "--plugin", plugin)
-            return stack.enter_context(ProxyProcess(folder, *arguments, config=BOTH))
-
-        yield start
 
 
 @pytest.fixture

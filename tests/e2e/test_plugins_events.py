@@ -4,14 +4,14 @@ import asyncio
 import contextlib
 import sys
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
-from functools import cache
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
+from tests.e2e.conftest import Running
 from tests.support import tools
 from tests.support.clients import environment, kill_group, run
 from tests.support.h1_peer import H1Peer
@@ -25,30 +25,11 @@ from tests.support.process import STORE_ALONE, ProxyProcess
 
 ROOT = Path(__file__).parents[2]
 GUESTS = ROOT / "tests" / "guests"
-BOTH = '[tls]\nclient_http2 = "always"\n[upstream]\nhttp2 = "always"\n'
 HEAD = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
 MIB = 1024 * 1024
 MAX_GROWTH_BYTES = 16 * MIB
 
 Events = "asyncio.Queue[bytes]"
-Running = Callable[..., ProxyProcess]
-
-
-@pytest.fixture(scope="module")
-def running(
-    tmp_path_factory: pytest.TempPathFactory, origin_tls: OriginTls
-) -> Iterator[Running]:
-    """A proxy for each guest, by its name."""
-    with contextlib.ExitStack() as stack:
-
-        @cache
-        def start(name: str) -> ProxyProcess:
-            folder = tmp_path_factory.mktemp(name)
-            plugin = GUESTS / f"{name}.wat"
-            arguments = ("--upstream-ca", origin_tls.ca, "--plugin", plugin)
-            return stack.enter_context(ProxyProcess(folder, *arguments, config=BOTH))
-
-        yield start
 
 
 @contextlib.asynccontextmanager
