@@ -12,7 +12,7 @@ is offered: servers are reconfigured. The origin itself may choose anew each tim
 
 
 class AlpnMemory:
-    """The latest choice of each origin; the one learnt longest ago is forgotten first."""
+    """The latest choice of each origin; what was learnt longest ago goes first."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
