@@ -24,23 +24,24 @@ def lines_to(write: Write, config: Config) -> Callable[[str, Lines], None]:
     loads a plugin wants its other lines, also when all else is to be quiet."""
     lowest = 0 if config.verbose else 1
 
-    def text(name: str, level: int, line: str) -> str:
-        return printable(f"plugin {name}: {LEVELS[level]} {line}")
+    def texts(name: str, lines: Lines) -> list[str]:
+        begin = [f"plugin {name}: {level} " for level in LEVELS]
+        shown = [begin[level] + line for level, line in lines if level >= lowest]
+        is_safe = "".join(shown).isprintable()
+        return shown if is_safe else [*map(printable, shown)]
 
-    def json(name: str, level: int, line: str) -> str:
-        record = {
-            "type": "plugin",
-            "time": timestamp(time.time()),
-            "plugin": name,
-            "level": LEVELS[level].lower(),
-            "message": line,
-        }
-        return json_line(record)
+    def records(name: str, lines: Lines) -> list[str]:
+        record = {"type": "plugin", "time": timestamp(time.time()), "plugin": name}
+        return [
+            json_line(record | {"level": LEVELS[level].lower(), "message": line})
+            for level, line in lines
+            if level >= lowest
+        ]
 
-    form = json if config.log_format == "json" else text
+    form = records if config.log_format == "json" else texts
 
     def take(name: str, lines: Lines) -> None:
-        shown = [form(name, level, line) for level, line in lines if level >= lowest]
+        shown = form(name, lines)
         if shown:
             write(*shown)
 

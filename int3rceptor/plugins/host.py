@@ -91,8 +91,14 @@ class HostBudget:
 
 # To look a member up on its class costs as much as what a host function does.
 _TOO_LARGE, _BAD_POINTER = Status.TOO_LARGE, Status.BAD_POINTER
-_AFTER_RESPONSE = frozenset(
-    (Extra.RESPONSE_CHUNK, Extra.SSE_EVENT, Extra.WEBSOCKET_MESSAGE)
+_ABOUT_RESPONSE = frozenset(
+    (
+        RESPONSE,
+        CAPTURE,
+        Extra.RESPONSE_CHUNK,
+        Extra.SSE_EVENT,
+        Extra.WEBSOCKET_MESSAGE,
+    )
 )
 
 
@@ -175,10 +181,8 @@ class Host:
         self.flow = flow
         if flow is None:
             self.message = None
-        elif point is RESPONSE or point is CAPTURE or point in _AFTER_RESPONSE:
-            self.message = flow.response
         else:
-            self.message = flow.request
+            self.message = flow.response if point in _ABOUT_RESPONSE else flow.request
         self.chunk = chunk
         budget = self.budget
         self.calls_left = budget.calls

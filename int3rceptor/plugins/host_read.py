@@ -30,9 +30,16 @@ def encode_list(items: Iterable[bytes]) -> bytes:
 
 def log(host: Host, level: int, address: int, length: int) -> int:
     """host_log."""
-    text = _line(host, address, length)
-    if text is None:
+    data = host.read(address, length)
+    if data is None:
         return _BAD_ARGUMENT
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return _BAD_ARGUMENT
+    if length > MAX_LOG_LINE_BYTES:
+        kept = data[:MAX_LOG_LINE_BYTES].decode("utf-8", "ignore")
+        text = f"{kept}… ({length} bytes)"
     host.log(_LEVELS.get(level, _INFO), text)
     return _OK
 
@@ -41,26 +48,12 @@ _LEVELS, _INFO = dict(enumerate(LogLevel)), LogLevel.INFO
 
 
 def abort(host: Host, address: int, length: int) -> int:
-    """host_abort."""
-    text = _line(host, address, length)
-    if text is None:
-        return Status.BAD_ARGUMENT
-    host.log(LogLevel.ERROR, f"ABORT: {text}")
-    return Status.OK
-
-
-def _line(host: Host, address: int, length: int) -> str | None:
-    data = host.read(address, length)
-    if data is None:
-        return None
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        return None
-    if length > MAX_LOG_LINE_BYTES:
-        kept = data[:MAX_LOG_LINE_BYTES].decode("utf-8", "ignore")
-        text = f"{kept}… ({length} bytes)"
-    return text
+    """host_abort: a line that says so."""
+    status = log(host, LogLevel.ERROR, address, length)
+    if status == _OK:
+        level, text = host.lines[-1]
+        host.lines[-1] = level, f"ABORT: {text}"
+    return status
 
 
 def memory_size(host: Host) -> int:

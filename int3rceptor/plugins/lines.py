@@ -5,6 +5,8 @@ the lines of all plugins wait a moment and are passed on together: an exchange o
 them down.
 """
 
+import itertools
+import operator
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -13,7 +15,8 @@ from int3rceptor.link.plugin_reports import LogLine
 from int3rceptor.plugins.codes import LogLevel
 from int3rceptor.plugins.manifest import Limits
 
-Lines = Sequence[tuple[LogLevel, str]]
+Line = tuple[LogLevel, str]
+Lines = Sequence[Line]
 
 LogSink = Callable[[str, Lines], None]
 """Takes lines of a plugin: its name, of each line the level and the text."""
@@ -39,9 +42,7 @@ if all are of the largest size, usually some KiB."""
 Later = Callable[[float, Callable[[], None]], object]
 """Has something called after so many seconds, as a loop's `call_later`."""
 
-
-def _at_once(_seconds: float, act: Callable[[], None]) -> None:
-    act()
+_text_of = operator.itemgetter(1)
 
 
 class Outbox:
@@ -50,33 +51,40 @@ class Outbox:
     Without a loop's `later` nothing waits.
     """
 
-    __slots__ = ("_count", "_is_due", "_later", "_put_down")
+    __slots__ = ("_is_due", "_later", "_lines", "_most", "_room", "_turns", "_writer")
 
-    def __init__(self, later: Later = _at_once) -> None:
+    def __init__(self, later: Later | None = None) -> None:
         self._later = later
-        self._put_down: list[tuple[PluginLog, list[tuple[LogLevel, str]]]] = []
-        self._count = 0
         self._is_due = False
+        self._most = self._room = MAX_PUT_DOWN if later else 0
+        # Who wrote, and what until another did; the latest of them beside it.
+        self._turns: list[tuple[PluginLog, list[Line]]] = []
+        self._writer: PluginLog | None = None
+        self._lines: list[Line] = []
 
     def put_down(self, log: "PluginLog", lines: Lines) -> None:
         """Have these lines passed on with the next; at once when they are many."""
-        waiting = self._put_down
-        if waiting and waiting[-1][0] is log:
-            waiting[-1][1].extend(lines)
-        else:
-            waiting.append((log, [*lines]))
-        self._count += len(lines)
-        if self._count > MAX_PUT_DOWN:
+        if log is not self._writer:
+            self._begin_turn(log)
+        waiting = self._lines
+        waiting += lines
+        if len(waiting) > self._room:
             self.pass_on()
-        elif not self._is_due:
+
+    def _begin_turn(self, log: "PluginLog") -> None:
+        self._room -= len(self._lines)
+        self._writer, self._lines = log, []
+        self._turns.append((log, self._lines))
+        if self._later and not self._is_due:
             self._is_due = True
             self._later(PUT_DOWN_S, self.pass_on)
 
     def pass_on(self) -> None:
         """Pass on all that waits."""
         self._is_due = False
-        waiting, self._put_down, self._count = self._put_down, [], 0
-        for log, lines in waiting:
+        turns, self._turns = self._turns, []
+        self._writer, self._lines, self._room = None, [], self._most
+        for log, lines in turns:
             log.pass_on(lines)
 
 
@@ -95,10 +103,8 @@ class PluginLog:
         self._sink = sink
         self._clock = clock
         self._wall = wall
-        self._outbox = outbox or Outbox()
-        self._recent: deque[tuple[float, LogLevel, str]] = deque(
-            maxlen=MAX_RECENT_LINES
-        )
+        self.outbox = outbox or Outbox()
+        self._recent: deque[tuple[float, Line]] = deque(maxlen=MAX_RECENT_LINES)
         self._viewers: list[Viewer] = []
         self._window_ends = 0.0
         self._lines_left = self._bytes_left = 0
@@ -109,11 +115,11 @@ class PluginLog:
 
     def write(self, lines: Lines) -> None:
         """Have lines passed on, after PUT_DOWN_S at the latest."""
-        self._outbox.put_down(self, lines)
+        self.outbox.put_down(self, lines)
 
     def flush(self) -> None:
         """Pass on what waits, of all plugins: what follows is to stand after it."""
-        self._outbox.pass_on()
+        self.outbox.pass_on()
 
     def pass_on(self, lines: Lines) -> None:
         """Pass lines on; those over the rate are counted, and told of as a number."""
@@ -121,7 +127,7 @@ class PluginLog:
         if now >= self._window_ends:
             self._begin_window(now)
         lines_left = self._lines_left - len(lines)
-        bytes_left = self._bytes_left - sum([len(text) for _, text in lines])
+        bytes_left = self._bytes_left - sum(map(len, map(_text_of, lines)))
         if lines_left < 0 or bytes_left < 0:
             lines = self._within_the_rate(lines)
         self._lines_left, self._bytes_left = lines_left, bytes_left
@@ -154,7 +160,7 @@ class PluginLog:
     def recent(self) -> list[LogLine]:
         """The latest lines, the newest last."""
         self.flush()
-        return [self._line(*one) for one in self._recent]
+        return [self._line(at, *line) for at, line in self._recent]
 
     def watch(self, viewer: Viewer) -> Callable[[], None]:
         """Call `viewer` with each line from now on, until the result is called."""
@@ -185,7 +191,7 @@ class PluginLog:
         wall = self._wall()
         self.written += len(lines)
         self._sink(self._name, lines)
-        self._recent.extend([(wall, level, text) for level, text in lines])
+        self._recent.extend(zip(itertools.repeat(wall), lines, strict=False))
         for viewer in tuple(self._viewers):
             for level, text in lines:
                 viewer(self._line(wall, level, text))

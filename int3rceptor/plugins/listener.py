@@ -202,7 +202,8 @@ class PluginListener:
     def _hook(self, point: HookPoint) -> Call:
         """`ask` for a hook, with what is the same at each call looked up before."""
         free, pace, quarantine = self._free, self.pace, self.quarantine
-        stats, write, ask = self.stats, self._book.write, self.ask
+        stats, book, ask = self.stats, self._book, self.ask
+        put_down = book.outbox.put_down
 
         def call(flow: Flow) -> Answer | Awaitable[Answer]:
             if quarantine.until or pace.suspicion or pace.is_slow or not free:
@@ -220,8 +221,8 @@ class PluginListener:
                 self._look_at(instance, seconds, is_cpu=False)
             host = instance.host
             if host.lines:
-                lines, host.lines = host.lines, []
-                write(lines)
+                put_down(book, host.lines)
+                host.lines.clear()
             if result is None and not host.before and not quarantine.faults:
                 return None  # as nearly all calls end: nothing is to be told of
             return self._conclude(instance, point, flow, result, seconds)
