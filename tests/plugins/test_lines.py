@@ -182,13 +182,15 @@ def test_what_waits_is_counted_against_the_rate_and_told_of(
     assert book.texts() == ["a", "b", LEFT_OUT.format(2)]
 
 
+@pytest.mark.parametrize("writers", [1, 2])
 def test_no_more_wait_than_the_limit(
-    pair: tuple[PluginLog, PluginLog], later: Later, book: LogBook
+    pair: tuple[PluginLog, PluginLog], later: Later, book: LogBook, writers: int
 ) -> None:
-    one, _ = pair
-    one.limits = Limits(log_lines=10_000)
+    one = pair[0]
+    for log in pair:
+        log.limits = Limits(log_lines=10_000)
     for number in range(lines_module.MAX_PUT_DOWN):
-        say(one, str(number))
+        say(pair[number % writers], str(number))
     assert book.texts() == []
     say(one, "over")
     assert len(book.texts()) == lines_module.MAX_PUT_DOWN + 1
