@@ -89,7 +89,10 @@ async def _listener(folder: Path, source: str, factory: MakerFactory) -> Listene
 
 async def _listeners(path: Path, factory: MakerFactory) -> tuple[Listener, ...]:
     hooks = Dispatcher(sleep=asyncio.sleep)
-    manager = PluginManager(hooks, log=lambda *_: None, factory=factory)
+    # Lines wait for others, as they do in a proxy: here for as many as may.
+    manager = PluginManager(
+        hooks, log=lambda *_: None, factory=factory, later=lambda *_: None
+    )
     slot = await manager.load(path)
     if slot.current is None:
         raise SystemExit(slot.problem)
