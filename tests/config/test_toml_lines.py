@@ -1,9 +1,16 @@
 import tomllib
+from collections.abc import Callable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int3rceptor.config.toml_lines import MAX_STATEMENT_LINES, key_lines
+from int3rceptor.config.toml_lines import (
+    MAX_DEPTH,
+    MAX_STATEMENT_LINES,
+    key_lines,
+    toml,
+)
 
 
 def test_finds_keys_of_tables_strings_and_arrays() -> None:
@@ -74,3 +81,40 @@ def test_line_of_each_key_is_where_it_was_written(
     found = key_lines("\n".join(lines))
 
     assert {key: found[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    "nested",
+    [
+        lambda depth: f"a = {'[' * depth}{']' * depth}",
+        lambda depth: f"{'a.' * depth}a = 1",
+        lambda depth: f"a = {'{a = ' * depth}1{'}' * depth}",
+    ],
+    ids=["arrays", "dotted", "tables"],
+)
+def test_what_is_nested_too_deeply_is_refused(nested: Callable[[int], str]) -> None:
+    assert toml(nested(MAX_DEPTH - 1))
+    for depth in (MAX_DEPTH, 1_000, 20_000):
+        with pytest.raises(ValueError, match="nested more than 64 deep"):
+            toml(nested(depth))
+
+
+@pytest.mark.parametrize("part", ["a", "a ", '"a b"', '"\\""', "'\"'"])
+def test_a_key_of_a_thousand_dots_is_not_even_parsed(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parse(_text: str) -> None:
+        raise AssertionError("64 KiB of it take half a minute")
+
+    monkeypatch.setattr(tomllib, "loads", parse)
+    for text in (f"{f'{part}.' * 1_000}a = 1", f"[{f'{part} . ' * 1_000}a]"):
+        with pytest.raises(ValueError, match="nested more than 64 deep"):
+            toml(text)
+
+
+def test_dots_in_texts_are_not_counted() -> None:
+    text = f"{'.' * 100} and {'1.2 ' * 100}"
+    assert toml(f'a = \'{text}\'\nb.c = """\n{text}"""') == {
+        "a": text,
+        "b": {"c": text},
+    }

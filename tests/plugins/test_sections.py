@@ -169,6 +169,8 @@ def test_the_file_goes_over_the_section_and_the_config_over_both(
         ('grant = ["respond"]', "grant: a manifest cannot grant permissions"),
         ("urgency = 1", "urgency: no such key"),
         ("= 1", "not valid TOML"),
+        (f"a = {'[' * 30_000}", "nested more than"),
+        (f"config.{'a.' * 1_000}a = 1", "nested more than"),
         ("[limits]\nfuel = 0", "fuel"),
         ("#" * (MAX_MANIFEST_BYTES + 1), "larger than"),
         (
