@@ -197,6 +197,11 @@ class _TimedReader(io.RawIOBase):
         self._sock.settimeout(self._until.left())
         return self._sock.recv_into(buffer)
 
+    def readall(self) -> bytes:
+        """Nothing here is read without a limit; http.client would for a chunk whose
+        size is given as -1."""
+        raise http.client.IncompleteRead(b"")
+
 
 class _TimedSocket:
     """As much of a socket as http.client reads an answer from."""

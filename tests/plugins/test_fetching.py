@@ -186,6 +186,24 @@ async def test_the_proxys_own_ports_are_never_reached(host: str) -> None:
         assert origin.requests == []
 
 
+async def test_a_chunk_of_a_size_below_zero_is_not_read_to_the_end() -> None:
+    """http.client reads all that comes for one, whatever the limit."""
+    sent = 0
+
+    async def flood(peer: H1Peer) -> None:
+        nonlocal sent
+        await peer.read_head()
+        await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n")
+        while sent < 64 * 1024 * 1024:
+            await peer.send(b"x" * 65_536)
+            sent += 65_536
+
+    async with ScriptedOrigin(flood) as origin:
+        answer = await fetch(request(origin.port), max_bytes=1_000)
+    assert answer == FetchFailure("the answer cannot be read: IncompleteRead")
+    assert sent < 32 * 1024 * 1024
+
+
 async def test_nobody_there_is_a_failure() -> None:
     answer = await fetch(request(closed_port()))
     assert answer == FetchFailure("connection refused")

@@ -426,6 +426,43 @@ def test_what_is_removed_is_given_back(folder: Path) -> None:
         assert console.call("path_remove_directory", ROOT, b"d") == 0
 
 
+def test_a_file_renamed_to_its_own_name_gives_nothing_back(folder: Path) -> None:
+    console = Console(folders={folder: "rw"}, limits=Limits(file_bytes=10_000))
+    fd = console.opened(b"big", CREAT, WRITE)
+    assert console.write(fd, b"x" * 5_000) == 0
+    assert console.call("fd_close", fd) == 0
+    for to in (b"big", b"./big", b"sub/../big"):
+        assert console.call("path_rename", ROOT, b"big", ROOT, to) == 0
+        assert console.call("path_create_directory", ROOT, b"d") == Errno.DQUOT
+    assert (folder / "big").stat().st_size == 5_000
+
+
+def test_a_file_renamed_over_a_link_to_itself_gives_nothing_back(folder: Path) -> None:
+    """The system does nothing then: both names stay (POSIX, rename)."""
+    console = Console(folders={folder: "rw"}, limits=Limits(file_bytes=10_000))
+    fd = console.opened(b"big", CREAT, WRITE)
+    assert console.write(fd, b"x" * 5_000) == 0
+    assert console.call("fd_close", fd) == 0
+    (folder / "same").hardlink_to(folder / "big")
+    for _ in range(3):
+        assert console.call("path_rename", ROOT, b"big", ROOT, b"same") == 0
+    assert console.call("path_create_directory", ROOT, b"d") == Errno.DQUOT
+
+
+def test_writing_at_a_place_of_a_file_that_appends_is_within_the_quota(
+    folder: Path,
+) -> None:
+    """Linux puts it at the end, whatever the place."""
+    console = Console(folders={folder: "rw"}, limits=Limits(file_bytes=10_000))
+    args = (ROOT, 1, b"log", CREAT, WRITE, WRITE, 1, OUT_AT)
+    assert console.call("path_open", *args) == 0
+    fd = console.u32()
+    assert console.write(fd, b"x" * 5_000) == 0
+    for _ in range(3):
+        assert console.call("fd_pwrite", fd, DATA_AT, 1, 0, OUT_AT) == Errno.DQUOT
+    assert (folder / "log").stat().st_size == 5_000
+
+
 HOSTILE = [
     # (iovecs, their count, errno)
     ([(DATA_AT + 64, 1 << 31)], 1, Errno.FAULT),

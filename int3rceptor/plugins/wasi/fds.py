@@ -108,8 +108,7 @@ def fd_write(wasi: Wasi, fd: int, iovs: int, count: int, result_at: int) -> int:
     output = wasi.descriptors.get(fd)
     if not isinstance(output, Output):
         file = _writable(wasi, fd)
-        at = files.size_of(file.number) if file.is_append else file.offset
-        return _write(wasi, file, (iovs, count), at, result_at, moves=True)
+        return _write(wasi, file, (iovs, count), file.offset, result_at, moves=True)
     data = _given(wasi, (iovs, count), result_at)
     if isinstance(data, int):
         return data
@@ -138,6 +137,8 @@ def _write(
     data = _given(wasi, vectors, result_at)
     if isinstance(data, int):
         return data
+    if file.is_append:  # the system puts it there, whatever the place
+        at = files.size_of(file.number)
     if at + len(data) > MAX_OFFSET:
         return Errno.FBIG
     written = files.write_at(file.number, data, at, wasi.quota)

@@ -184,10 +184,12 @@ def path_rename(
         files.ending(folder.number, path, is_entry=True) as (parent, name),
         files.ending(to_folder.number, to_path, is_entry=True) as (to_parent, to_name),
     ):
-        _present(parent, name)
+        found = _present(parent, name)
         replaced = files.look(to_parent, to_name)
         if replaced is not None:
             files.require_plain(replaced)
+            if os.path.samestat(found, replaced):
+                return Errno.SUCCESS  # the system does nothing: both names stay
         os.rename(name, to_name, src_dir_fd=parent, dst_dir_fd=to_parent)
         if replaced is not None:
             wasi.count_removed(replaced)

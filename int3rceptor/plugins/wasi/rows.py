@@ -76,7 +76,11 @@ DESCRIPTORS = (
     _row("fd_write", f"fd {_IO} result_at", "1 and 2 are the log; else a file"),
     _row("fd_read", f"fd {_IO} result_at", "0 is at its end; else a file"),
     _row("fd_pread", f"fd {_IO} offset result_at", "reads at a place"),
-    _row("fd_pwrite", f"fd {_IO} offset result_at", "writes at a place"),
+    _row(
+        "fd_pwrite",
+        f"fd {_IO} offset result_at",
+        "writes at a place, or at the end with APPEND",
+    ),
     _row("fd_seek", "fd offset whence result_at", "moves; `NOTSUP` but for files"),
     _row("fd_tell", "fd result_at", "where it is; `NOTSUP` but for files"),
     _row("fd_close", "fd", "closes"),
