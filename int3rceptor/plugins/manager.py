@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from int3rceptor.errors import PluginError
-from int3rceptor.files.reading import Watched
+from int3rceptor.files.reading import Watched, listing
 from int3rceptor.hooks.dispatcher import Dispatcher
 from int3rceptor.plugins.cache import ModuleCache
 from int3rceptor.plugins.callers import MakerFactory
@@ -23,6 +23,7 @@ from int3rceptor.plugins.kept_state import PluginStates
 from int3rceptor.plugins.lines import Later, LogSink, Outbox, PluginLog
 from int3rceptor.plugins.listener import Clocks
 from int3rceptor.plugins.loading import (
+    SUFFIXES,
     LoadedPlugin,
     Loader,
     Prepared,
@@ -132,6 +133,8 @@ class PluginManager:
         prepared = await self._prepare(path, watched)
         name = prepared.manifest.name
         self._require_free(name, path)
+        if not is_trusted:
+            _require_own(name, path)
         slot = self._new_slot(name, path)
         slot.is_named, slot.watched = is_trusted, watched
         if is_trusted:
@@ -143,7 +146,8 @@ class PluginManager:
 
     def keep_broken(self, path: Path, error: PluginError, watched: Watched) -> None:
         """A slot for a file that cannot be used, so that it is seen and followed."""
-        name = path.stem if path.stem not in self.slots else path.name
+        names = (path.stem, path.name, str(path))
+        name = next(one for one in names if one not in self.slots)
         slot = self._new_slot(name, path)
         slot.problem, slot.watched = str(error), watched
         self.slots[name] = slot
@@ -222,12 +226,18 @@ class PluginManager:
             await asyncio.to_thread(self._ticker.release)
             self._ticker = None
 
-    async def examine(self, path: Path, data: bytes) -> None:
-        """PluginError unless these bytes could be loaded if they were that file."""
+    async def examine(self, path: Path, data: bytes, name: str) -> None:
+        """PluginError unless these bytes could be loaded if they were that file, under
+        that name: what was decided, and is, is about a name."""
 
         def look() -> None:
             settings = self.grants.over(self._settings)
             manifest = read_manifest(path, settings, data)
+            if manifest.name != name:
+                raise PluginError(
+                    f"{path}: it calls itself {manifest.name}, not {name}: give it one "
+                    "name"
+                )
             self._loader.examine(path, data, manifest)
 
         await asyncio.to_thread(look)
@@ -291,6 +301,17 @@ class PluginManager:
         if self._ticker is None:
             self._ticker = shared_ticker()
             self._ticker.acquire()
+
+
+def _require_own(name: str, path: Path) -> None:
+    """PluginError when another file of the folder is called so: of the two, whichever
+    comes first would have what the user decided about that name."""
+    files = {f"{name}{suffix}" for suffix in SUFFIXES} - {path.name}
+    for one in listing(path.parent, SUFFIXES):
+        if path.stem != name and one.name in files:
+            raise PluginError(
+                f"{path}: it calls itself {name}, which is the name of {one}"
+            )
 
 
 def _news(current: LoadedPlugin | None, prepared: Prepared) -> frozenset[Grant]:

@@ -156,7 +156,7 @@ class PluginService:
             if slot is None and len(manager.slots) >= MAX_MODULES:
                 raise PluginError(f"there are {MAX_MODULES} plugins: delete one first")
             path = self._place_of(name, slot, data)
-            await manager.examine(path, data)
+            await manager.examine(path, data, name)
             if slot is None:
                 await self._decide(name, lambda one: replace(one, is_enabled=False))
             await asyncio.to_thread(_write, path, data)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 
+from wasmtime import wat2wasm
+
 from int3rceptor.hooks.dispatcher import Dispatcher
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Verdict
@@ -26,7 +28,7 @@ from int3rceptor.plugins.keyvalues import KeyValues
 from int3rceptor.plugins.lane import Lane
 from int3rceptor.plugins.lines import Lines, PluginLog
 from int3rceptor.plugins.listener import Clocks, PluginListener
-from int3rceptor.plugins.manifest import Limits, Manifest
+from int3rceptor.plugins.manifest import SECTION, Limits, Manifest
 from int3rceptor.plugins.messages import Message
 from int3rceptor.plugins.outbound import FetchAnswer
 from int3rceptor.plugins.permissions import SCOPED, Grant, Permission, grant_of
@@ -266,3 +268,27 @@ def runner_of(
     log = PluginLog(manifest.name, book, clock=clock)
     clocks = Clocks(monotonic=clock, cpu=clock)
     return PluginListener(manifest, instances, lane, log, clocks)
+
+
+def leb(number: int, *, padded: int = 0) -> bytes:
+    """An unsigned LEB128; `padded` to that many bytes, as linkers leave them."""
+    made = bytearray()
+    while number > 0x7F:
+        made.append(number & 0x7F | 0x80)
+        number >>= 7
+    made.append(number)
+    while len(made) < padded:
+        made[-1] |= 0x80
+        made.append(0)
+    return bytes(made)
+
+
+def section(name: str, contents: bytes, *, kind: int = 0, padded: int = 0) -> bytes:
+    payload = leb(len(name.encode()), padded=padded) + name.encode() + contents
+    return bytes([kind]) + leb(len(payload), padded=padded) + payload
+
+
+def module_with(manifest: str) -> bytes:
+    """A real module that carries this manifest at its end."""
+    binary = bytes(wat2wasm(guest("founding_with_result").decode()))
+    return binary + section(SECTION, manifest.encode())

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from wasmtime import wat2wasm
 
 from int3rceptor.errors import PluginError
 from int3rceptor.plugins.description import describe
@@ -18,34 +17,16 @@ from int3rceptor.plugins.manifest import (
     read_manifest,
 )
 from int3rceptor.plugins.sections import MAX_SECTIONS, custom_section
-from tests.plugins.support import LogBook, guest, make_dispatcher
+from tests.plugins.support import (
+    LogBook,
+    leb,
+    make_dispatcher,
+    module_with,
+    section,
+)
 
 PREAMBLE = b"\0asm\1\0\0\0"
 NUMBERS = st.integers(0, 0xFFFF_FFFF)
-
-
-def leb(number: int, *, padded: int = 0) -> bytes:
-    """An unsigned LEB128; `padded` to that many bytes, as linkers leave them."""
-    made = bytearray()
-    while number > 0x7F:
-        made.append(number & 0x7F | 0x80)
-        number >>= 7
-    made.append(number)
-    while len(made) < padded:
-        made[-1] |= 0x80
-        made.append(0)
-    return bytes(made)
-
-
-def section(name: str, contents: bytes, *, kind: int = 0, padded: int = 0) -> bytes:
-    payload = leb(len(name.encode()), padded=padded) + name.encode() + contents
-    return bytes([kind]) + leb(len(payload), padded=padded) + payload
-
-
-def module_with(manifest: str) -> bytes:
-    """A real module that carries this manifest at its end."""
-    binary = bytes(wat2wasm(guest("founding_with_result").decode()))
-    return binary + section(SECTION, manifest.encode())
 
 
 def find(data: bytes) -> bytes | None:

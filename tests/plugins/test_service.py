@@ -19,7 +19,13 @@ from int3rceptor.plugins.health import QUARANTINE_FAULTS
 from int3rceptor.plugins.host_read import encode_list
 from int3rceptor.plugins.service import PluginService
 from int3rceptor.plugins.upkeep import Places, Upkeep
-from tests.plugins.support import LogBook, guest, make_dispatcher, make_flow
+from tests.plugins.support import (
+    LogBook,
+    guest,
+    make_dispatcher,
+    make_flow,
+    module_with,
+)
 from tests.support.guests import put, sayer, stamper
 from tests.support.trying import Try, trying
 
@@ -406,6 +412,34 @@ async def test_two_files_of_one_name(
     assert [one.name for one in running.service.list()] == ["a", "c"]
 
 
+async def test_a_file_that_comes_first_does_not_take_the_name_of_another(
+    start: Start, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(folder, "one", stamper("1"))
+    running = await start()
+    await running.service.grant("one", CHANGES)
+    (folder / "ONE.wasm").write_bytes(module_with('name = "one"'))
+    running = await start()
+    assert await running.version() == "1"
+    assert "ONE.wasm: it calls itself one, which is the name of " in caplog.text
+    assert running.state("ONE") is PluginState.BROKEN
+
+
+async def test_a_file_that_is_left_out_does_not_take_the_place_of_a_plugin(
+    start: Start, folder: Path
+) -> None:
+    put(folder, "a", sayer("a"))
+    put(folder, "a.wasm", stamper("1"))
+    running = await start()
+    await running.service.grant("a.wasm", CHANGES)
+    (folder / "a.wasm").write_bytes(module_with(""))  # there are an a and an a.wasm
+    await running.look()
+    assert running.state("a.wasm") is PluginState.RUNNING
+    assert running.state(str(folder / "a.wasm")) is PluginState.BROKEN
+    await running.service.disable("a.wasm")
+    assert await running.version() is None
+
+
 async def test_a_broken_manifest_alone_is_noticed_when_it_is_mended(
     start: Start, folder: Path
 ) -> None:
@@ -465,6 +499,25 @@ async def test_an_upload_that_cannot_be_used_leaves_nothing(
     assert running.service.list() == []
     assert not running.folder.exists()
     assert not running.grants.exists()
+
+
+@pytest.mark.parametrize("name", ["my-one", "MY_ONE"])
+async def test_an_upload_that_calls_itself_otherwise_is_refused(
+    name: str, start: Start, folder: Path
+) -> None:
+    """It would run without being switched on, or take what another was granted."""
+    data = module_with('name = "my_one"')
+    running = await start()
+    with pytest.raises(PluginError, match=f"it calls itself my_one, not {name}"):
+        await running.service.upload(name, data)
+    assert listing(folder, (".wasm",)) == ()
+    told = await running.service.upload("my_one", data)
+    assert told.state is PluginState.DISABLED
+    with pytest.raises(PluginError, match="it calls itself my-one, not my_one"):
+        await running.service.upload(
+            "my_one", module_with('name = "my-one"'), replaces=True
+        )
+    assert (folder / "my_one.wasm").read_bytes() == data
 
 
 async def test_an_upload_over_a_plugin_is_a_new_version_of_it(
