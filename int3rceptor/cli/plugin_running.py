@@ -156,7 +156,7 @@ def config(
     text = sys.stdin.buffer.read(MAX_FILE_BYTES) if str(file) == "-" else _read(file)
     try:
         value: object = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{file}: not JSON: {error}") from None
     if not isinstance(value, dict):
         raise ConfigError(f"{file}: not a JSON object")

@@ -83,8 +83,10 @@ class Trials(Protocol):
 
 
 class _Body(BaseModel):
-    # JSON says what is what: 0 is not false.
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    # JSON says what is what: 0 is not false, and it has no NaN.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False
+    )
 
 
 class Enabled(_Body):
@@ -316,7 +318,10 @@ class PluginRoutes:
 
     async def put_config(self, name: Name, body: ConfigBody) -> Response:
         """In the place of what its manifest says; the plugin is loaded anew with it."""
-        text = msgspec.json.encode(body.config)
+        try:
+            text = msgspec.json.encode(body.config)
+        except UnicodeEncodeError:
+            raise ApiError(422, "config: half a character (a lone surrogate)") from None
         if len(text) > MAX_CONFIG_BYTES:
             raise ApiError(413, f"more than {MAX_CONFIG_BYTES} bytes of configuration")
         return await self._answer(PluginAct.WRITE_CONFIG, name, text.decode())

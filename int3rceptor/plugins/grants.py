@@ -179,6 +179,7 @@ class GrantsFile:
         if self._path is not None:
             try:
                 data = _spell_all(everything, self._others).encode()
+                _parse(data)  # what cannot be read again is not written
                 if self._is_damaged:
                     self._replace_damaged(self._path, data)
                 else:

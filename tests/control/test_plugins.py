@@ -71,6 +71,21 @@ async def test_a_configuration_is_written_and_read() -> None:
     assert refused.status_code == 413
 
 
+@pytest.mark.parametrize(
+    "value", ['"\\ud800"', '{"\\udfff": 1}', "NaN", "[1e999]", "[" * 400 + "]" * 400]
+)
+async def test_a_configuration_that_cannot_be_kept_is_refused(value: str) -> None:
+    hub = Hub()
+    async with control_port(hub=hub) as control:
+        refused = await control.client.put(
+            "/api/plugins/demo/config",
+            content=f'{{"config": {{"key": {value}}}}}',
+            headers={"Content-Type": "application/json"},
+        )
+    assert refused.status_code == 422
+    assert hub.plugins.asked == []
+
+
 async def test_a_module_is_uploaded_and_its_file_goes(tmp_path: Path) -> None:
     hub = Hub()
     hub.uploads = tmp_path / "uploads"

@@ -175,6 +175,8 @@ async def test_what_cannot_be_done_is_one_line(
         proxy, "revoke", "stamp", "request.modify"
     )
     assert "not JSON" in refused(proxy, "config", "stamp", "--set", broken)
+    broken.write_text('{"a": ' + "[" * 100_000)
+    assert "not JSON" in refused(proxy, "config", "stamp", "--set", broken)
     broken.write_text("[1]")
     assert "not a JSON object" in refused(proxy, "config", "stamp", "--set", broken)
 

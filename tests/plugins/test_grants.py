@@ -1,6 +1,7 @@
 """The file of what was decided about plugins while the proxy ran."""
 
 import errno
+import functools
 import logging
 import tomllib
 from dataclasses import replace
@@ -280,10 +281,14 @@ def test_a_disk_that_cannot_be_written_changes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("value", "why"),
-    [(None, "a setting cannot be null"), ("\ud800", "cannot be written")],
-    ids=["null", "half a character"],
+    [
+        (None, "a setting cannot be null"),
+        ("\ud800", "cannot be written"),
+        (functools.reduce(lambda inner, _: [inner], range(100), [1]), "more than 64"),
+    ],
+    ids=["null", "half a character", "too deep"],
 )
-def test_what_toml_cannot_say_is_refused(
+def test_what_could_not_be_read_again_is_refused(
     tmp_path: Path, value: JsonValue, why: str
 ) -> None:
     one = loaded(tmp_path)

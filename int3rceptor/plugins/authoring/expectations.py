@@ -3,13 +3,13 @@
 The file also holds the messages that the plugin is given, as if others had sent them.
 """
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, get_args
 
-from int3rceptor.config.tables import Table, made, setting
+from int3rceptor.config.tables import JsonValue, Table, made, setting
+from int3rceptor.config.toml_lines import toml
 from int3rceptor.errors import PluginError, SettingError
 from int3rceptor.hooks.verdicts import Fail, Hold, Verdict
 from int3rceptor.plugins.authoring.moments import MessageState
@@ -226,17 +226,17 @@ def read_expectations(path: Path) -> Expected:
     if len(data) > MAX_EXPECTATIONS_BYTES:
         raise PluginError(f"{path}: larger than {MAX_EXPECTATIONS_BYTES} bytes")
     try:
-        table = tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        table = toml(data.decode("utf-8"))
+    except ValueError as error:
         raise PluginError(f"{path}: not valid TOML: {error}") from None
-    are_lists = all(isinstance(one, list) for one in table.values())
-    if not table or not are_lists or table.keys() - {"expect", "message"}:
+    lists = {key: one for key, one in table.items() if isinstance(one, list)}
+    if not table or len(lists) < len(table) or table.keys() - {"expect", "message"}:
         raise PluginError(
             f"{path}: must hold [[expect]] and [[message]] tables, and nothing else"
         )
     return Expected(
-        tuple(_read(path, "expect", table.get("expect", []), Expectation)),
-        tuple(_read(path, "message", table.get("message", []), GivenMessage)),
+        tuple(_read(path, "expect", lists.get("expect", []), Expectation)),
+        tuple(_read(path, "message", lists.get("message", []), GivenMessage)),
     )
 
 
@@ -244,7 +244,7 @@ _Kind = TypeVar("_Kind", Expectation, GivenMessage)
 
 
 def _read(
-    path: Path, key: str, tables: list[object], kind: type[_Kind]
+    path: Path, key: str, tables: list[JsonValue], kind: type[_Kind]
 ) -> Iterator[_Kind]:
     for number, table in enumerate(tables, 1):
         where = f"{path}: {key} {number}"

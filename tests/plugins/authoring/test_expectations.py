@@ -189,6 +189,8 @@ def test_a_fault_fails_unless_it_is_expected(tmp_path: Path) -> None:
         ("[[expect]]\nflow = -1", "expect 1: flow: must be greater than or equal to 0"),
         ("[[expect]]\ntags = 1", "expect 1: tags: must be a list, not 1"),
         ("[[expect]", "not valid TOML"),
+        (f"expect = {'[' * 100_000}", "not valid TOML: nested more than 64 deep"),
+        (f"expect = {'9' * 5_000}", "not valid TOML: Exceeds the limit"),
         ("", "must hold [[expect]] and"),
     ],
 )
