@@ -29,8 +29,12 @@ class Topics:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def join(self, box: Mailbox, deliver: Deliver) -> None:
-        """Put a plugin into service, in the place of an older version of it."""
+        """Put a plugin into service, in the place of an older version of it: of what
+        waits for that, it gets what it listens to."""
         self._loop = asyncio.get_running_loop()
+        if older := self._boxes.get(box.name):
+            box.waiting.extend(m for m in older[0].waiting if m.topic in box.topics)
+            box.lost = older[0].lost
         self._boxes[box.name] = box, deliver
 
     def leave(self, name: str) -> None:

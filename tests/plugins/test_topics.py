@@ -60,6 +60,17 @@ async def test_nobody_gets_what_came_through_it(topics: Topics) -> None:
     assert topics.publish(Message("ping", b"", ("one",))) == 0
 
 
+async def test_a_new_version_gets_what_waited_for_the_old_one(topics: Topics) -> None:
+    old = Plugin(topics, "one", "news", "alerts")
+    sent = [Message("news", b"%d" % number, ("sender",)) for number in range(3)]
+    for message in (*sent, Message("alerts", b"", ("sender",))):
+        assert topics.publish(message) == 1
+    new = Plugin(topics, "one", "news")  # it does not listen to alerts any more
+    await settled()
+    assert old.got == []
+    assert new.got == sent
+
+
 async def test_a_full_mailbox_loses_what_comes_and_says_so_once(
     topics: Topics, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
