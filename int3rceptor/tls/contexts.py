@@ -327,6 +327,9 @@ def _build_origin_base(verification: OriginVerification) -> ssl.SSLContext:
     context.minimum_version = verification.minimum_version
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     if verification.is_verifying:
+        # What names it alone (RFC 9525): browsers look at no more, and a CA's name
+        # constraints do not hold for a common name.
+        context.hostname_checks_common_name = False
         # A file that holds an intermediate names what to trust, as a root would.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)

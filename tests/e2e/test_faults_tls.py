@@ -41,6 +41,7 @@ BAD_CERTIFICATES = {
     "self-signed": "signed by itself",
     "untrusted-root": "neither trusted",
     "incomplete-chain": "chain",
+    "common-name-only": "names no host at all",
 }
 
 

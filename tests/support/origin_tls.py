@@ -72,6 +72,7 @@ class Issuer:
         end: dt.timedelta = 30 * DAY,
         with_chain: bool = True,
         self_signed: bool = False,
+        with_alternative_names: bool = True,
     ) -> bytes:
         """Key, leaf and (`with_chain`) the CAs below the root, as one PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
@@ -81,7 +82,7 @@ class Issuer:
         authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(
             signer.public_key()
         )
-        leaf = (
+        builder = (
             self._builder(subject, issuer, key.public_key(), start, end)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
             .add_extension(_usage(signs=False), True)
@@ -89,12 +90,11 @@ class Issuer:
                 x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False
             )
             .add_extension(authority, False)
-            .add_extension(
-                x509.SubjectAlternativeName([general_name(name) for name in names]),
-                False,
-            )
-            .sign(signer, hashes.SHA256())
         )
+        if with_alternative_names:
+            alternative = x509.SubjectAlternativeName(list(map(general_name, names)))
+            builder = builder.add_extension(alternative, False)
+        leaf = builder.sign(signer, hashes.SHA256())
         private = key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
@@ -132,6 +132,7 @@ class OriginTls:
         "self-signed",
         "untrusted-root",
         "incomplete-chain",
+        "common-name-only",
     )
 
     def __init__(self, folder: Path) -> None:
@@ -167,6 +168,8 @@ class OriginTls:
             case "incomplete-chain":
                 middle = Issuer("Test origins intermediate", self.root)
                 return middle.issue(with_chain=False)
+            case "common-name-only":
+                return self.root.issue(with_alternative_names=False)
             case _:
                 raise ValueError(kind)
 

@@ -86,6 +86,7 @@ async def fail(port: int, origins: OriginContexts) -> TlsFailure:
             TlsCheck.INCOMPLETE_CHAIN,
             "issuer CN=Test origins intermediate is neither trusted nor in the chain",
         ),
+        ("common-name-only", TlsCheck.HOST_MISMATCH, "localhost; it names no host"),
     ],
 )
 async def test_bad_certificates(
