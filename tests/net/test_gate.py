@@ -66,8 +66,7 @@ async def test_a_second_waiter_is_a_mistake(gate: Gate) -> None:
 async def test_the_deadline_is_that_of_the_wait_under_way(gate: Gate) -> None:
     loop = asyncio.get_running_loop()
     # Leaves a timer that fires in the middle of the next wait.
-    waiting = waits(gate, 3 * SOON_S)
-    await turns()
+    waiting = gate.wait(3 * SOON_S)
     gate.open()
     await waiting
 
@@ -92,8 +91,7 @@ async def test_a_shorter_deadline_is_not_late(gate: Gate) -> None:
 
 async def test_a_timer_without_a_waiter_is_harmless(gate: Gate) -> None:
     for _ in range(3):
-        waiting = waits(gate, SOON_S)
-        await turns()
+        waiting = gate.wait(SOON_S)
         gate.open()
         await waiting
         await asyncio.sleep(2 * SOON_S)

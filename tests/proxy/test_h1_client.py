@@ -1,5 +1,6 @@
 import asyncio
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,7 @@ from int3rceptor.errors import (
 )
 from int3rceptor.model.body import Body
 from int3rceptor.model.message import Request
+from int3rceptor.proxy.upstream import h1_client
 from int3rceptor.proxy.upstream.h1_client import H1Exchange, H1Origin
 from int3rceptor.wire.h1_framing import judge_request
 from tests.support.fake_stream import FakeStream
@@ -233,7 +235,8 @@ async def test_an_origin_that_says_nothing(bench: Bench) -> None:
 
 
 async def test_an_origin_that_falls_silent(bench: Bench) -> None:
-    asking = await bench.ask(bench.connect(SOON))
+    deadlines = Deadlines(first_byte_timeout_s=PATIENT_S, idle_timeout_s=0.05)
+    asking = await bench.ask(bench.connect(deadlines))
     bench.stream.arrive(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
     body = (await asking).response.body
     assert await body.chunk() == b"abc"
@@ -362,17 +365,23 @@ async def test_a_slow_upload_is_no_silence_of_the_origin(bench: Bench) -> None:
 
 
 async def test_the_wait_for_an_answer_begins_when_the_request_is_sent(
-    bench: Bench,
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(h1_client, "time", SimpleNamespace(monotonic=lambda: now[0]))
     feed = Feed()
-    deadlines = Deadlines(first_byte_timeout_s=0.3, idle_timeout_s=10.0)
+    deadlines = Deadlines(first_byte_timeout_s=60.0, idle_timeout_s=10.0)
     asking = await bench.ask(
         bench.connect(deadlines), request("POST", body=Body(source=feed, length=3))
     )
-    await asyncio.sleep(0.2)
+    now[0] += 40
     feed.put(b"abc")
     feed.end()
-    await asyncio.sleep(0.2)
+    await turns()
+    now[0] += 40
+    bench.stream.time_out()  # the wait that began with the request
+    await turns(10)
+    assert not asking.done()
     bench.stream.arrive(OK)
 
     assert (await asking).response.status == 200

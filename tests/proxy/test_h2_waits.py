@@ -32,9 +32,10 @@ async def waits() -> Waits:
 async def test_a_second_waiter_takes_nothing_from_the_first(waits: Waits) -> None:
     wait = Wait(waits)
     waiting = asyncio.create_task(wait.wait(SOON_S))
-    await turns()
+    # In the same turn of the loop: no deadline passes between them.
+    second = asyncio.create_task(wait.wait(10))
     with pytest.raises(RuntimeError):
-        await wait.wait(10)
+        await second
 
     with pytest.raises(StreamTimeout):
         await waiting
@@ -59,8 +60,7 @@ async def test_each_has_its_own_deadline(waits: Waits) -> None:
 async def test_a_timer_that_fires_early_is_armed_for_who_waits(waits: Waits) -> None:
     gone, waiting = Wait(waits), Wait(waits)
     first = asyncio.create_task(gone.wait(SOON_S / 2))
-    await turns()
-    gone.open()
+    asyncio.get_running_loop().call_soon(gone.open)  # before the loop looks at timers
     await first
 
     with pytest.raises(StreamTimeout):
@@ -85,10 +85,12 @@ async def test_the_timer_goes_when_the_last_waiter_of_a_closed_one_does() -> Non
     waits = Waits(asyncio.get_running_loop())
     wait = Wait(waits)
     waiting = asyncio.create_task(wait.wait(SOON_S))
-    await turns()
-    waits.close()
-    assert waits._timer is not None
 
+    async def close() -> None:
+        waits.close()
+        assert waits._timer is not None
+
+    await asyncio.create_task(close())  # before the loop looks at timers
     with pytest.raises(StreamTimeout):
         await waiting
     assert waits._timer is None

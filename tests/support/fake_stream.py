@@ -20,6 +20,7 @@ class FakeStream(ByteStream):
         self.room = True
         self._chunks: deque[bytes] = deque()
         self._has_finished = False
+        self._is_late = False
         self._changed = asyncio.Event()
         self._on_lost: Callable[[], None] | None = None
         self._hurry: Callable[[], None] | None = None
@@ -34,6 +35,11 @@ class FakeStream(ByteStream):
     def finish(self) -> None:
         """The peer ends its direction."""
         self._has_finished = True
+        self._changed.set()
+
+    def time_out(self) -> None:
+        """The deadline of the `read` under way passes now."""
+        self._is_late = True
         self._changed.set()
 
     def lose(self) -> None:
@@ -59,7 +65,10 @@ class FakeStream(ByteStream):
                 async with asyncio.timeout(timeout_s):
                     await self._changed.wait()
             except TimeoutError:
-                raise StreamTimeout("no byte passed before the deadline") from None
+                self._is_late = True
+            if self._is_late:
+                self._is_late = False
+                raise StreamTimeout("no byte passed before the deadline")
         return self._chunks.popleft()
 
     def unread(self, data: bytes) -> None:
