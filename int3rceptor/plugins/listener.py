@@ -371,9 +371,7 @@ class PluginListener:
             self.stats.quarantines += 1
             log.warning(
                 "plugin %s is in quarantine for %g s after repeated faults: %s",
-                self.manifest.name,
-                seconds,
-                fault,
+                *(self.name, seconds, fault),
             )
         return PluginError(str(fault))
 
