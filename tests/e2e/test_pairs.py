@@ -258,16 +258,19 @@ async def test_client_that_goes_away_ends_the_origins_work(
 async def test_origin_that_breaks_off_is_not_passed_on_as_whole(
     proxy: ProxyProcess, origin_tls: OriginTls, near: Version, far: Version
 ) -> None:
+    # What is unread when the reset comes may be lost on the way, as by any system.
+    has_part = asyncio.Event()
+
     async def broken_h1(peer: H1Peer) -> None:
         await peer.read_request()
         await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\npartial")
-        await asyncio.sleep(0.05)
+        await has_part.wait()
         peer.reset()
 
     async def broken_h2(stream: H2Stream) -> None:
         await stream.send_headers([(b":status", b"200")])
         await stream.send_data(b"partial")
-        await stream.peer.ping()
+        await has_part.wait()
         await stream.reset(2)
 
     server: ScriptedOrigin | H2Origin
@@ -281,14 +284,19 @@ async def test_origin_that_breaks_off_is_not_passed_on_as_whole(
                 await client.send(
                     f"GET / HTTP/1.1\r\nHost: {server.netloc}\r\n\r\n".encode()
                 )
+                await client.read_until(b"partial")
+                has_part.set()
                 rest = await client.read_to_end()
             # Neither the announced length nor the last chunk may be there.
-            assert b"partial" in rest
             assert not rest.endswith(b"0\r\n\r\n")
             assert len(rest) < 1000
         else:
             async with h2_client(proxy, server.netloc) as h2:
-                stream = await h2.request("GET", server.netloc, "/")
+                stream = await h2.open(request_head("GET", server.netloc, "/"))
+                await stream.wait_body(len(b"partial"))
+                has_part.set()
+                await stream.wait_over()
+            assert bytes(stream.body) == b"partial"
             assert not stream.is_ended
             assert stream.reset_code is not None
 

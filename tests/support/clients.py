@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tests.support.accepting import Acceptor
 from tests.support.h1_peer import H1Peer
 from tests.support.h2_peer import H2Peer, h2_over
 from tests.support.origin_tls import client_context
@@ -167,7 +168,6 @@ async def h2_client(
 @contextlib.asynccontextmanager
 async def connect_shim(proxy: Proxy, authority: str) -> AsyncIterator[int]:
     """A local port whose connections are CONNECTed on: for clients without proxies."""
-    tasks: set[asyncio.Task[None]] = set()
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
@@ -177,24 +177,15 @@ async def connect_shim(proxy: Proxy, authority: str) -> AsyncIterator[int]:
             writer.write_eof()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        tasks.add(task)
         try:
             async with tunnel(proxy, authority) as inner, asyncio.TaskGroup() as group:
                 group.create_task(relay(reader, inner.writer))
                 group.create_task(relay(inner.reader, writer))
-        except asyncio.CancelledError:
-            pass
         finally:
             writer.transport.abort()
-            tasks.discard(task)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    acceptor = Acceptor(serve)
     try:
-        yield server.sockets[0].getsockname()[1]
+        yield acceptor.port
     finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await acceptor.aclose()

@@ -68,13 +68,15 @@ def parse_fields(block: bytes) -> Fields:
 async def hang_up(writer: asyncio.StreamWriter) -> None:
     """Close in order, at once when that takes long."""
     writer.close()
-    with contextlib.suppress(OSError, ssl.SSLError, TimeoutError):
-        async with asyncio.timeout(1):
-            await writer.wait_closed()
-    # In CPython 3.11.2, Debian 12's, a TLS transport that has closed has lost what its
-    # own `abort` asks for.
-    with contextlib.suppress(AttributeError):
-        writer.transport.abort()
+    try:
+        with contextlib.suppress(OSError, ssl.SSLError, TimeoutError):
+            async with asyncio.timeout(1):
+                await writer.wait_closed()
+    finally:
+        # In CPython 3.11.2, Debian 12's, a TLS transport that has closed has lost what
+        # its own `abort` asks for.
+        with contextlib.suppress(AttributeError):
+            writer.transport.abort()
 
 
 class H1Peer:

@@ -7,6 +7,7 @@ from typing import Self
 
 from h2.settings import SettingCodes
 
+from tests.support.accepting import Acceptor
 from tests.support.h2_peer import H2Peer, H2Stream, Handler
 
 
@@ -34,14 +35,12 @@ class H2Origin:
         return f"localhost:{self.port}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(
-            self._serve, "127.0.0.1", 0, ssl=self._tls
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._acceptor = Acceptor(self._serve, tls=self._tls)
+        self.port = self._acceptor.port
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
+        await self._acceptor.aclose()
         failures: list[Exception] = []
         for peer in self.peers:
             await peer.aclose()

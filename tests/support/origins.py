@@ -14,10 +14,9 @@ from typing import Self
 
 from websockets.asyncio.server import ServerConnection, serve
 
+from tests.support.accepting import HOST, Acceptor
 from tests.support.h1_peer import H1Peer, Message, response
 from tests.support.patience import PATIENT_S
-
-HOST = "127.0.0.1"
 
 Script = Callable[[H1Peer], Awaitable[None]]
 Answer = Callable[[Message], bytes]
@@ -33,7 +32,6 @@ class ScriptedOrigin:
     def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None) -> None:
         self._script = script
         self._tls = tls
-        self._tasks: set[asyncio.Task[None]] = set()
         self._failures: list[Exception] = []
         self._changed = asyncio.Condition()
         self.peers: list[H1Peer] = []
@@ -49,17 +47,12 @@ class ScriptedOrigin:
         return f"{'https' if self._tls else 'http'}://{self.netloc}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(
-            self._serve, HOST, 0, ssl=self._tls, limit=2**20
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._acceptor = Acceptor(self._serve, tls=self._tls, limit=2**20)
+        self.port = self._acceptor.port
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._acceptor.aclose()
         if self._failures:
             raise ExceptionGroup("the origin's script failed", self._failures)
 
@@ -68,9 +61,6 @@ class ScriptedOrigin:
     ) -> None:
         peer = H1Peer(reader, writer)
         self.peers.append(peer)
-        task = asyncio.current_task()
-        assert task
-        self._tasks.add(task)
         try:
             await self._script(peer)
         except (OSError, EOFError, asyncio.CancelledError):
@@ -80,7 +70,6 @@ class ScriptedOrigin:
         finally:
             await peer.aclose()
             self.ended.append(peer)
-            self._tasks.discard(task)
             async with self._changed:
                 self._changed.notify_all()
 

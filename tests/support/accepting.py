@@ -1,0 +1,64 @@
+"""A listening socket in the test's own loop, all of whose connections end with it.
+
+`asyncio.start_server` forgets those that it is about to accept when it is closed: who
+came a moment late leaves a transport behind, which fails whatever test runs then.
+"""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+
+from tests.support.streams import turns
+
+HOST = "127.0.0.1"
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class Acceptor:
+    """Serves each connection in a task of its own, which `aclose` cancels."""
+
+    def __init__(
+        self, serve: Serve, *, tls: ssl.SSLContext | None = None, limit: int = 2**16
+    ) -> None:
+        self._serve = serve
+        self._tls = tls
+        self._limit = limit
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._socket = socket.create_server((HOST, 0))
+        self._socket.setblocking(False)
+        self.port: int = self._socket.getsockname()[1]
+        self._loop.add_reader(self._socket, self._accept)
+
+    async def aclose(self) -> None:
+        """Close the port, and end what is served."""
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+        await turns(1)  # each has begun, and so will close what it was given
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await turns()
+
+    def _accept(self) -> None:
+        # One that went again meanwhile is none.
+        with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
+            connection, _ = self._socket.accept()
+            task = self._loop.create_task(self._run(connection))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, connection: socket.socket) -> None:
+        reader = asyncio.StreamReader(self._limit)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        try:
+            transport, _ = await self._loop.connect_accepted_socket(
+                lambda: protocol, connection, ssl=self._tls
+            )
+        except OSError:  # of TLS too: the client did not like us, or left
+            return
+        writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
+        await self._serve(reader, writer)
