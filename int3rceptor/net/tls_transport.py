@@ -46,6 +46,14 @@ class TlsTransportStream(TransportStream):
         if self._is_client:
             self.data_received(b"")
         try:
+            await self._shaken(timeout_s)
+        except BaseException:
+            # Cancelled in the very turn in which it was done: nobody gets this either.
+            self.abort()
+            raise
+
+    async def _shaken(self, timeout_s: float) -> None:
+        try:
             if not (self._is_secure or self._is_lost):
                 await self._readable.wait(timeout_s)
             if not self._is_secure:
@@ -56,9 +64,6 @@ class TlsTransportStream(TransportStream):
             # The frames of what is raised hold this stream: it lets go of that.
             cause, self._cause = self._cause, None
             raise cause or ConnectionResetError("connection closed") from None
-        finally:
-            if not self._is_secure:
-                self.abort()
 
     # The event loop's side
 

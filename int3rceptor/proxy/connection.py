@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from int3rceptor.errors import (
     ClientProtocolError,
-    Int3rceptorError,
     OriginError,
     ProtocolError,
     StreamError,
@@ -287,7 +286,7 @@ class Connection:
             first = await first_of(
                 recognise(inbound, self._limits, idle_s), origin.read(idle_s)
             )
-        except Int3rceptorError:
+        except BaseException:  # a cancelled wait as well: nobody else has the origin
             origin.abort()
             raise
         if isinstance(first, Seen):
@@ -307,7 +306,8 @@ class Connection:
             flow.error = str(error)
             await self._refuse(inbound, flow, failure_page(flow, error))
             return
-        await inbound.send(ESTABLISHED, ANSWER_S)
+        # The relay notices when the client has left meanwhile, and closes the origin.
+        inbound.stream.write(ESTABLISHED)
         await self._services.exchanges.relay(flow, inbound.stream, origin)
 
     async def _relay(self, inbound: Inbound, flow: Flow) -> Next:

@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+import socket
 import ssl
+import struct
 from collections.abc import Iterator
 from urllib.parse import urljoin
 
@@ -18,6 +20,8 @@ from tests.support.origin_tls import OriginTls, client_context
 from tests.support.origins import AnsweringOrigin, ScriptedOrigin, closed_port, fixed
 from tests.support.process import ProxyProcess
 
+LEAVING_CLIENTS = 20
+RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 PASSTHROUGH = '[tls]\npassthrough = ["*.0.0.1"]\n'
 
 
@@ -229,6 +233,20 @@ async def test_passthrough_of_a_dead_origin_is_refused_before_the_tunnel(
         answer = await client.read_response()
 
     assert answer.status == 502
+
+
+async def test_passthrough_for_a_client_that_has_left_leaves_no_origin_open(
+    passing: ProxyProcess,
+) -> None:
+    async def read(peer: H1Peer) -> None:
+        await peer.read_to_end()
+
+    async with ScriptedOrigin(read) as origin:
+        for _ in range(LEAVING_CLIENTS):
+            with socket.create_connection(passing.address) as client:
+                client.sendall(connect_head(f"127.0.0.1:{origin.port}"))
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
+        await origin.wait_ended(LEAVING_CLIENTS)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,12 @@ import pytest
 from int3rceptor.errors import StreamLost
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.net.tls_session import TlsSession
+from int3rceptor.net.tls_transport import TlsTransportStream
+from int3rceptor.net.transport import TransportStream
 from tests.support.bio_tls import BioTls
 from tests.support.h1_peer import H1Peer
 from tests.support.origin_tls import OriginTls, client_context
+from tests.support.origins import ScriptedOrigin
 from tests.support.patience import PATIENT_S
 from tests.support.streams import accepted, eventually, read_exactly, turns
 
@@ -149,3 +152,30 @@ async def test_our_end_can_be_read_by_a_peer_that_still_sends(
         peer.send_eof()
         await closing
         assert await peer.read_to_end() == b""
+
+
+async def test_who_is_cancelled_when_it_has_just_shaken_hands_leaves_nothing_open(
+    origin_tls: OriginTls,
+) -> None:
+    async def serve(peer: H1Peer) -> None:
+        await peer.read_to_end()
+
+    async with ScriptedOrigin(serve, tls=origin_tls.server()) as origin:
+        loop = asyncio.get_running_loop()
+        below = TransportStream(loop)
+        await loop.create_connection(lambda: below, "127.0.0.1", origin.port)
+        context = client_context(origin_tls.ca)
+        ours = TlsTransportStream(below, context, server_hostname="localhost")
+        shaking = asyncio.create_task(ours.shake_hands(PATIENT_S))
+        arrived = ours.data_received
+
+        def cancel_once_done(data: bytes) -> None:
+            arrived(data)
+            if ours.ssl_object.version() is not None and not shaking.cancelling():
+                shaking.cancel()
+
+        ours.data_received = cancel_once_done  # type: ignore[method-assign]
+        with pytest.raises(asyncio.CancelledError):
+            await shaking
+
+        assert not ours.is_usable

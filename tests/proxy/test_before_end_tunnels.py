@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from int3rceptor.config.model import Config, TlsConfig
+from int3rceptor.config.model import Config, LimitsConfig, TlsConfig
 from int3rceptor.errors import ConnectError
 from int3rceptor.hooks.dispatcher import Listener
 from int3rceptor.hooks.points import HookPoint
@@ -20,7 +20,7 @@ from int3rceptor.proxy.connection import ESTABLISHED, Connection
 from int3rceptor.proxy.services import Services
 from tests.support.fake_stream import FakeStream
 from tests.support.noting import NotedExchanges
-from tests.support.streams import turns
+from tests.support.streams import eventually, turns
 
 if TYPE_CHECKING:
     from int3rceptor.tls.contexts import ServerContexts
@@ -128,6 +128,38 @@ async def test_a_tunnel_whose_proxy_stops_is_kept_once(noted: NotedExchanges) ->
         await asyncio.wait([task])
 
     assert len(noted.keeper.notes) == 1
+
+
+async def test_a_client_that_left_in_the_dial_leaves_no_origin_open(
+    noted: NotedExchanges,
+) -> None:
+    origin = FakeStream()
+    noted.origins.tunnels.append(origin)
+    admit(noted, PassThrough())
+    async with serving(noted) as task:
+        noted.stream.arrive(HEAD)
+        noted.stream.lose()
+        await asyncio.wait([task])
+
+    (note,) = noted.keeper.notes
+    assert origin.is_aborted
+    assert note.flow.error == "connection lost"
+
+
+async def test_a_stop_while_both_are_silent_leaves_no_origin_open(
+    noted: NotedExchanges,
+) -> None:
+    origin = FakeStream()
+    noted.origins.tunnels.append(origin)
+    config = Config(limits=LimitsConfig(silent_client_ms=10))
+    async with serving(noted, config) as task:
+        noted.stream.arrive(HEAD)
+        await eventually(lambda: not noted.origins.tunnels)
+        await turns(10)
+        task.cancel()
+        await asyncio.wait([task])
+
+    assert origin.is_aborted
 
 
 async def test_a_tunnel_without_an_origin_is_kept_once(noted: NotedExchanges) -> None:
