@@ -8,7 +8,7 @@ import pytest
 from tests.support.clients import h2_client, secure
 from tests.support.h1_peer import H1Peer
 from tests.support.h2_origin import H2Origin, answer
-from tests.support.h2_peer import CANCEL, H2Stream, request_head
+from tests.support.h2_peer import CANCEL, NO_ERROR, H2Stream, request_head
 from tests.support.nginx import SMALL, Nginx
 from tests.support.origin_tls import OriginTls
 from tests.support.origins import ScriptedOrigin
@@ -186,6 +186,28 @@ async def test_early_answer_to_an_upload(
             task.cancel()
 
     assert (received.status, received.body) == (413, b"too large")
+
+
+async def test_a_client_may_end_its_upload_after_an_answer_and_a_reset(
+    proxy: ProxyProcess, origin_tls: OriginTls
+) -> None:
+    async def refuse(stream: H2Stream) -> None:
+        # As nginx does with what is too large, both in one segment.
+        stream.peer.h2.send_headers(stream.id, [(b":status", b"413")], True)
+        await stream.reset(NO_ERROR)
+
+    async with (
+        H2Origin(refuse, tls=origin_tls.server(("h2",))) as origin,
+        h2_client(proxy, origin.netloc) as client,
+    ):
+        stream = await client.open(request_head("POST", origin.netloc, "/"), end=False)
+        await stream.wait_headers()
+        await client.ping()  # a reset would have come before its answer
+        assert stream.reset_code is None
+        await stream.send_data(b"late", end=True)
+        await stream.wait_over()
+
+    assert (stream.status, stream.reset_code) == (413, None)
 
 
 async def test_many_exchanges_on_one_client_connection(

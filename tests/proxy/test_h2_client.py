@@ -239,6 +239,38 @@ async def test_an_upload_and_its_answer(bench: Bench) -> None:
     assert StreamEnd(1, None) in bench.heard
 
 
+async def test_who_has_settled_reads_the_requests_body_no_more(bench: Bench) -> None:
+    class Watched(Feed):
+        is_read = False
+
+        async def next_chunk(self) -> bytes:
+            self.is_read = True
+            try:
+                return await super().next_chunk()
+            finally:
+                self.is_read = False
+
+    feed = Watched()
+
+    async def ask() -> bool:
+        exchange = await bench.connection.exchange(
+            request("POST", body=Body(source=feed)), bench.informed
+        )
+        await exchange.settle()
+        return feed.is_read
+
+    assert bench.connection.reserve()
+    asking = asyncio.create_task(ask())
+    await bench.carry()
+    assert feed.is_read
+    head = bench.origin.response_head(1, Response(status=413))
+    bench.origin.send_response_head(1, head, end=True)
+    bench.origin.reset(1, H2Code.NO_ERROR)  # RFC 9113, 8.1: it wants no more of it
+    await bench.carry()
+
+    assert await asking is False
+
+
 async def test_the_clients_failure_is_the_clients(bench: Bench) -> None:
     feed = Feed()
     asking = await bench.ask(request("POST", body=Body(source=feed)))

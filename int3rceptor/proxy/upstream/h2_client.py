@@ -272,6 +272,8 @@ class H2Exchange:
         if self._upload is not None:
             while len(self._upload) and not self._is_over:
                 await self._upload.wait(self._connection.deadlines.idle_timeout_s)
+            # One that a reset has cancelled may still be reading the request's body.
+            await self._upload.close()
         if self._upload_error is not None:
             raise self._upload_error
 
