@@ -6,7 +6,7 @@ All of it blocks, and some of it runs the guest's own code: call it in a thread.
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wasmtime import Module
@@ -67,7 +67,8 @@ MAX_INLINE_HOST_BYTES = 8 * 1024 * 1024
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Prepared:
-    """A version that was read and compiled, and has not run yet."""
+    """A version that was read and compiled, and has not run yet. `may_block`: it is the
+    user's own config that says what its failures mean."""
 
     source: Path
     manifest: Manifest
@@ -75,11 +76,19 @@ class Prepared:
     info: ModuleInfo
     digest: str
     size_bytes: int
+    may_block: bool = False
 
     @property
     def asked(self) -> frozenset[Grant]:
         """What it asks for."""
-        return asked_for(self.info, self.manifest)
+        skipping = replace(self.manifest, on_error="skip")
+        return asked_for(self.info, skipping if self.may_block else self.manifest)
+
+    def within(self, granted: frozenset[Grant]) -> Manifest:
+        """What is set about it, as far as it was granted: one that may end no flow ends
+        none by failing either."""
+        may_block = self.may_block or granted & _deciding(self.info)
+        return self.manifest if may_block else replace(self.manifest, on_error="skip")
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -129,9 +138,12 @@ class Loader:
         file; `watched` has seen all files that it was made of in either case."""
         data = read_module(path, MAX_MODULE_BYTES, watched)
         manifest = read_manifest(path, settings, data, watched)
-        return self.examine(path, data, manifest)
+        may_block = "on_error" in settings.get(manifest.name, ())
+        return self.examine(path, data, manifest, may_block=may_block)
 
-    def examine(self, path: Path, data: bytes, manifest: Manifest) -> Prepared:
+    def examine(
+        self, path: Path, data: bytes, manifest: Manifest, *, may_block: bool = False
+    ) -> Prepared:
         """What is in a module; PluginError when it cannot be loaded."""
         if len(data) > manifest.limits.module_bytes:
             most = manifest.limits.module_bytes
@@ -149,6 +161,7 @@ class Loader:
             info=info,
             digest=hashlib.sha256(data).hexdigest(),
             size_bytes=len(data),
+            may_block=may_block,
         )
 
     def build(
@@ -167,7 +180,7 @@ class Loader:
         may_wait = why_it_waits(info, granted)
         executor = self.waiting if may_wait else self.executor
         runner = PluginListener(
-            manifest,
+            prepared.within(granted),
             instances,
             Lane(instances, executor, manifest.limits.wall_s),
             book,
@@ -250,21 +263,31 @@ def asked_for(info: ModuleInfo, manifest: Manifest) -> frozenset[Grant]:
     """What a plugin asks for: by its imports, and in its manifest.
 
     An import cannot say what a scoped permission is for: the manifest must. Of talking
-    on a topic, who only listens asks for no more than that, or the other way round.
+    on a topic, who only listens asks for no more than that, or the other way round. Who
+    refuses what it fails on asks to end flows.
     """
     plain = {grant_of(one) for one in info.permissions if one not in SCOPED}
     unused = _TALKING - info.permissions
     named = {one for one in manifest.asked if one.permission not in unused}
-    return frozenset(plain | named)
+    asked, deciding = frozenset(plain | named), _deciding(info)
+    is_more = manifest.on_error == "block" and not asked & deciding
+    return asked | deciding if is_more else asked
 
 
 def imported(prepared: Prepared) -> frozenset[Grant]:
     """What naming its file grants: of what it asks for, all that its imports show, and
-    to return DROP. What else no import shows (as reading secrets) always needs a grant.
-    """
+    to end flows, by returning DROP or by failing. What else no import shows (as reading
+    secrets) always needs a grant."""
     shown = prepared.info.permissions
     asked = {one for one in prepared.asked if one.permission in shown}
-    return frozenset(asked | _may_drop(prepared))
+    may_end = prepared.asked & _deciding(prepared.info)
+    return frozenset(asked | may_end | _may_drop(prepared))
+
+
+def _deciding(info: ModuleInfo) -> frozenset[Grant]:
+    """What ending a flow takes in its hooks."""
+    points = (point for point in info.entries if point is not Extra.MESSAGE)
+    return frozenset(grant_of(DECIDE.in_hook(point)) for point in points)
 
 
 def _may_drop(prepared: Prepared) -> set[Grant]:

@@ -270,7 +270,7 @@ async def test_less_counts_at_once_for_flows_under_way_too(
 async def test_a_guard_that_is_granted_less_refuses_flows_under_way(
     manager: PluginManager, dispatcher: Dispatcher, tmp_path: Path
 ) -> None:
-    grant(manager, "one", "request.modify")
+    grant(manager, "one", "request.modify", "respond")
     path = put(tmp_path, "one", stamper("1"), 'on_error = "block"')
     slot = await manager.load(path, is_trusted=False)
     flow = make_flow()

@@ -11,6 +11,7 @@ import pytest
 from int3rceptor.errors import PluginError
 from int3rceptor.files.reading import listing
 from int3rceptor.hooks.points import HookPoint
+from int3rceptor.hooks.verdicts import Fail
 from int3rceptor.link.plugin_reports import LogLine, PluginState
 from int3rceptor.model.flow import Flow
 from int3rceptor.plugins.codes import Status
@@ -45,7 +46,10 @@ class Running:
         self.hooks = make_dispatcher()
         self.book = LogBook()
         places = Places(data_dir=data_dir, named=named)
-        settings: dict[str, Settings] = {"set": {"config": {"below": 1, "both": 1}}}
+        settings: dict[str, Settings] = {
+            "set": {"config": {"below": 1, "both": 1}},
+            "guard": {"on_error": "block"},
+        }
         self.upkeep = Upkeep(self.hooks, places, log=self.book, settings=settings)
         self.service = PluginService(self.upkeep)
 
@@ -254,10 +258,44 @@ async def test_a_damaged_file_brings_none_back_that_was_off(
 async def test_switched_off_a_guard_lets_flows_pass(start: Start, folder: Path) -> None:
     put(folder, "one", stamper("1"), 'on_error = "block"')
     running = await start()
+    await running.service.grant("one", ["respond"])
     flow = make_flow()
     await running.hooks.dispatch(REQUEST, flow)
     await running.service.disable("one")
     assert await running.hooks.dispatch(REQUEST, flow) is None
+
+
+async def test_failing_ends_no_flow_where_nothing_may_be_ended(
+    start: Start, folder: Path
+) -> None:
+    put(folder, "one", guest("returns_error"), 'on_error = "block"')
+    put(folder, "two", guest("returns_error"))
+    running = await start()
+    assert await running.hooks.dispatch(REQUEST, make_flow()) is None
+    assert [one.withheld for one in running.service.list()] == [["respond"], []]
+    put(folder, "two", guest("returns_error"), 'on_error = "block"')
+    await running.look()
+    assert running.state("two") is PluginState.HELD_BACK
+    assert await running.hooks.dispatch(REQUEST, make_flow()) is None
+    await running.service.grant("two", ["respond"])
+    assert isinstance(await running.hooks.dispatch(REQUEST, make_flow()), Fail)
+    await running.service.revoke("two", ["respond"])
+    assert await running.hooks.dispatch(REQUEST, make_flow()) is None
+
+
+@pytest.mark.parametrize("is_named", [True, False], ids=["named", "by the config"])
+async def test_the_user_says_that_failing_ends_flows(
+    is_named: bool, start: Start, folder: Path, tmp_path: Path
+) -> None:
+    """By naming the file, or in the config, which needs no grant beside it."""
+    error = guest("returns_error")
+    if is_named:
+        running = await start(put(tmp_path, "one", error, 'on_error = "block"'))
+    else:
+        put(folder, "guard", error)
+        running = await start()
+    assert [one.withheld for one in running.service.list()] == [[]]
+    assert isinstance(await running.hooks.dispatch(REQUEST, make_flow()), Fail)
 
 
 @pytest.mark.parametrize("way", ["enable", "reload"])
