@@ -34,6 +34,7 @@ from int3rceptor.plugins.manifest import Settings, read_manifest
 from int3rceptor.plugins.outbound import Fetcher, offline
 from int3rceptor.plugins.permissions import Grant
 from int3rceptor.plugins.topics import Topics
+from int3rceptor.plugins.wording import printable
 
 log = logging.getLogger("int3rceptor.plugins")
 
@@ -146,7 +147,7 @@ class PluginManager:
 
     def keep_broken(self, path: Path, error: PluginError, watched: Watched) -> None:
         """A slot for a file that cannot be used, so that it is seen and followed."""
-        names = (path.stem, path.name, str(path))
+        names = map(printable, (path.stem, path.name, str(path)))
         name = next(one for one in names if one not in self.slots)
         slot = self._new_slot(name, path)
         slot.problem, slot.watched = str(error), watched

@@ -281,9 +281,11 @@ def read_manifest(
     section = f"{module}: the section {SECTION!r}"
     beside = _read_table(path, watched or Watched())
     inside = _parsed(custom_section(data, SECTION, str(module)) or b"", section)
+    table: Settings = {"name": beside.get("name", module.stem)}
+    _validated(table, str(path if "name" in beside else module))
     if "name" not in beside:
         _check_own_name(inside, module, section)
-    table = _layered({"name": module.stem}, inside, section)
+    table = _layered(table, inside, section)
     table = _layered(table, beside, str(path))
     own = _validated(table, str(path))
     overrides = settings.get(own.name)

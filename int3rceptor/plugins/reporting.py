@@ -15,6 +15,7 @@ from int3rceptor.plugins.listener import Clocks
 from int3rceptor.plugins.loading import LoadedPlugin, Prepared, why_off_loop
 from int3rceptor.plugins.manager import Slot
 from int3rceptor.plugins.permissions import GRANTED_UNASKED, Grant
+from int3rceptor.plugins.wording import printable
 
 
 def summary(slot: Slot, decided: Decisions, clocks: Clocks) -> PluginSummary:
@@ -28,8 +29,8 @@ def summary(slot: Slot, decided: Decisions, clocks: Clocks) -> PluginSummary:
         name=slot.name,
         state=state,
         in_service=current is not None,
-        source=str(slot.source),
-        why=why,
+        source=printable(str(slot.source)),
+        why=printable(why),
         until=_quarantined_until(slot, clocks),
         asks_more=[*map(str, sorted(slot.lacks))],
         version="" if shown is None else shown.manifest.version,
@@ -55,7 +56,7 @@ def details(slot: Slot, decided: Decisions, clocks: Clocks) -> PluginDetails:
     granted = frozenset() if current is None else current.granted
     return PluginDetails(
         summary=brief,
-        on_error=manifest.on_error,
+        on_error=(current.runner.manifest if current else manifest).on_error,
         hosts=list(manifest.scope.hosts),
         imports=list(shown.info.imports),
         permissions=_permissions(slot, shown, decided),

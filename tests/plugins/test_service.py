@@ -2,10 +2,13 @@
 
 import asyncio
 import logging
+import os
+import sys
 from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
 import pytest
 
 from int3rceptor.errors import PluginError
@@ -476,6 +479,22 @@ async def test_a_file_that_is_left_out_does_not_take_the_place_of_a_plugin(
     assert running.state(str(folder / "a.wasm")) is PluginState.BROKEN
     await running.service.disable("a.wasm")
     assert await running.version() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
+async def test_a_file_of_an_unspeakable_name_is_told_of(
+    start: Start, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(folder, "fine", sayer("x"))
+    for name in (b"\xff\x1b[31m", b"my plugin"):
+        put(folder, os.fsdecode(name), sayer("x"))
+    running = await start()
+    told = [msgspec.json.encode(one).decode() for one in running.service.list()]
+    assert len(told) == 3
+    assert all("\\u001b" not in one for one in told)
+    assert "my plugin.wat: name: 'my plugin': not a plugin's name" in caplog.text
+    details = running.service.details("my plugin")
+    assert details.summary.state is PluginState.BROKEN
 
 
 async def test_a_broken_manifest_alone_is_noticed_when_it_is_mended(
