@@ -273,7 +273,9 @@ class PluginRoutes:
 
     async def put_plugin(self, name: Name, request: Request) -> Response:
         """The body is the module, binary or text, as application/octet-stream. It is
-        checked, kept in the plugin folder, and disabled until it is enabled."""
+        checked, kept in the plugin folder, and disabled until it is enabled. Over a
+        plugin of the folder it is a new version of that: in service at once where that
+        is enabled, unless it asks for more."""
         with kept_upload(self._uploads, await request.body()) as path:
             return await self._answer(PluginAct.UPLOAD, name, str(path), status=201)
 
