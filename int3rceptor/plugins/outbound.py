@@ -125,6 +125,13 @@ def covers(scope: str, request: FetchRequest) -> bool:
 _EMBEDDING = tuple(map(ip_network, ("64:ff9b::/96", "64:ff9b:1::/48")))
 """Addresses that a gateway turns into IPv4 (RFC 6052, RFC 8215)."""
 
+_NEAR = tuple(
+    map(ip_network, ("192.0.0.0/24", "2001:1::/32", "3fff::/20", "5f00::/16"))
+)
+"""What some releases of Python take for global: protocol assignments, of which the
+anycast ones lead to one's own router (RFC 7723, RFC 8155); documentation (RFC 9637);
+segments of a network (RFC 9602)."""
+
 
 def is_public(text: str) -> bool:
     """Whether an address is one of the public internet, and nothing nearer.
@@ -137,7 +144,8 @@ def is_public(text: str) -> bool:
         if inner is not None:
             return is_public(str(inner))
     is_odd = (
-        address.is_multicast
+        any(address in network for network in _NEAR)
+        or address.is_multicast
         or address.is_reserved
         or address.is_unspecified
         or address.is_loopback
