@@ -19,6 +19,7 @@ from int3rceptor.model.body import Body
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Informational, Response
+from int3rceptor.model.turns import turn
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.proxy.exchange import Exchanges
 from int3rceptor.proxy.failures import refusal_page
@@ -34,6 +35,10 @@ log = logging.getLogger("int3rceptor.proxy")
 
 Connect = Callable[[RequestHead, ByteStream], Awaitable[None]]
 """Goes on with a connection after the head of a CONNECT on it."""
+
+MAX_PIPELINED_AT_ONCE = 16
+"""Requests in a row before others have their turn for certain: one read may hold
+10,000, and those that we answer ourselves wait for nobody."""
 
 
 class H1ServerConnection:
@@ -65,9 +70,12 @@ class H1ServerConnection:
     async def serve(self) -> None:
         """Answer requests until either side is done with the connection."""
         self.stream.when_lost(_cancelling_this_task())
+        served = 0
         try:
             while await self._serve_one():
-                pass
+                served += 1
+                if served % MAX_PIPELINED_AT_ONCE == 0:
+                    await turn()
         except ClientProtocolError as error:
             await self._refuse(error)
         except StreamError as error:
@@ -261,6 +269,8 @@ class H1ServerConnection:
 
     async def next_body_event(self) -> Data | End:
         """The next piece of the request's body."""
+        if self._codec.is_behind:
+            await turn()
         while True:
             event = self._codec.next_event()
             if isinstance(event, Data | End):

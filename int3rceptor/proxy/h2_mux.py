@@ -12,6 +12,7 @@ from int3rceptor.errors import Int3rceptorError, StreamError, StreamLost, Stream
 from int3rceptor.hooks.keeper import BeforeEnd
 from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
+from int3rceptor.model.turns import turn
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.net.tasks import Tasks
 from int3rceptor.proxy.h2_waits import Wait, Waits
@@ -26,6 +27,10 @@ from int3rceptor.wire.h2_events import (
     WindowOpened,
 )
 from int3rceptor.wire.h2_sending import Head
+
+SMALL_BYTES = 4 * 1024
+"""Pieces of body below this size that wait are joined: a full window of single bytes
+would be 262,144 pieces, each of which costs 20 µs on its way, and memory of its own."""
 
 
 class WindowTimeout(StreamTimeout):
@@ -53,7 +58,11 @@ class Inbox:
 
     def put(self, data: bytes) -> None:
         """A piece of body has come."""
-        self._chunks.append(data)
+        chunks = self._chunks
+        if chunks and len(data) < SMALL_BYTES and len(chunks[-1]) < SMALL_BYTES:
+            chunks[-1] += data
+        else:
+            chunks.append(data)
         self._size += len(data)
         if self._wait is not None:
             self._wait.open()
@@ -148,15 +157,21 @@ class H2Mux:
         """
         try:
             while data := await self._read():
-                for event in self.codec.receive(data, self.loop.time()):
-                    self._sort(event)
-                self.flush_soon()
+                self._receive(data)
+                while self.codec.is_behind:
+                    await turn()
+                    self._receive(b"")
         finally:
             self.flush()
             await self._tasks.close()
             for waiting in self._window_waits.values():
                 waiting.fail(StreamLost("the connection is gone"))
             self.waits.close()
+
+    def _receive(self, data: bytes) -> None:
+        for event in self.codec.receive(data, self.loop.time()):
+            self._sort(event)
+        self.flush_soon()
 
     async def _read(self) -> bytes:
         while True:

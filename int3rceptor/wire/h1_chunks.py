@@ -29,6 +29,10 @@ byte of body by those who want a server to read for ever."""
 MAX_CHUNK_LINE_BYTES = MAX_CHUNK_SIZE_DIGITS + MAX_CHUNK_EXTENSION_BYTES
 """One chunk line without its CRLF, padding included."""
 
+MAX_CHUNKS_AT_ONCE = 256
+"""Judged in one go: a millisecond. One read may hold 50,000 chunks of a byte each, and
+whoever sends them without end must not keep the others waiting."""
+
 MAX_CHUNK = 2**63 - 1
 
 # RFC 9112, 7.1 and 7.1.1; extensions only have to be free of control characters.
@@ -59,6 +63,7 @@ class ChunkGuard:
         "_refused",
         "_rest",
         "_seen",
+        "is_behind",
         "trailers",
     )
 
@@ -70,6 +75,8 @@ class ChunkGuard:
         self._seen = 0
         self._extension_bytes = 0
         self._refused: ProtocolError | None = None
+        self.is_behind = False
+        """Whether the last walk stopped early: more may be here to be judged."""
         self.trailers: Headers | None = None
 
     @property
@@ -80,7 +87,7 @@ class ChunkGuard:
     def walk(self, buffer: bytearray) -> bytes:
         """Take from `buffer` what can be judged; the content bytes found in it.
 
-        Chunks are joined, so a flood of tiny ones costs one event for each receive.
+        Chunks are joined, MAX_CHUNKS_AT_ONCE of them.
         Content in front of a fault is returned first; the next call refuses.
         """
         parts: list[bytes] = []
@@ -88,13 +95,16 @@ class ChunkGuard:
         if self._refused is not None:
             raise self._refused
         try:
-            while step := self._step(buffer, at, parts):
+            while len(parts) < MAX_CHUNKS_AT_ONCE and (
+                step := self._step(buffer, at, parts)
+            ):
                 at += step
         except ProtocolError as error:
             if not parts:
                 raise
             self._refused = error
         del buffer[:at]
+        self.is_behind = len(parts) >= MAX_CHUNKS_AT_ONCE
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _step(self, buffer: bytearray, at: int, parts: list[bytes]) -> int:

@@ -106,6 +106,12 @@ class H1Connection(ABC):
         return self._buffer
 
     @property
+    def is_behind(self) -> bool:
+        """Whether the last event is of a part of what is here, and there may be much
+        more of it: let others run before the next."""
+        return self._guard is not None and self._guard.is_behind
+
+    @property
     def _has_bytes(self) -> bool:
         return bool(self._piece or self._buffer)
 

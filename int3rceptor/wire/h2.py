@@ -67,6 +67,9 @@ class H2Codec:
     def receive(self, data: bytes, now: float = 0.0) -> list[H2Event]:
         """What `data` says; `now` is the loop's clock in seconds (0.0: not known).
 
+        When it says very much, that is the first part of it: while `is_behind`, call
+        again, with more data or with b"".
+
         ClientProtocolError or OriginProtocolError when the connection cannot go on:
         `take_output` then holds the GOAWAY, `error_code` its code, every stream is
         gone, and later bytes are ignored.
@@ -78,6 +81,11 @@ class H2Codec:
             return self._inbound.receive(data)
         except ConnectionFault as fault:
             raise self._fail(fault) from None
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether more of what came may be in no event yet."""
+        return self.error_code is None and self._inbound.is_behind
 
     def take_output(self) -> bytes:
         """The bytes to write, all of them; b"" when there are none."""

@@ -10,6 +10,7 @@ from int3rceptor.wire.h2_faults import ConnectionFault, H2Code
 from int3rceptor.wire.h2_limits import (
     MAX_CONTINUATIONS_PER_BLOCK,
     MAX_FRAME_BYTES,
+    MAX_FRAMES_AT_ONCE,
     MAX_HEADER_BLOCK_BYTES,
     AbuseMeter,
 )
@@ -56,12 +57,15 @@ class FrameWalker:
         "_preface",
         "_rest",
         "_saw_settings",
+        "is_behind",
     )
 
     def __init__(self, meter: AbuseMeter, *, expects_preface: bool) -> None:
         self._meter = meter
         self._rest = bytearray()
         self._needed = 0
+        self.is_behind = False
+        """Whether whole frames may be here that were not given yet."""
         self._preface = H2_PREFACE if expects_preface else b""
         self._saw_settings = False
         self._block: list[bytes] = []
@@ -70,7 +74,9 @@ class FrameWalker:
         self._block_stream = 0
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """The frames that `data` completes; ConnectionFault where they are broken."""
+        """The first frames that are whole with `data`, at most MAX_FRAMES_AT_ONCE;
+        ConnectionFault where they are broken."""
+        self.is_behind = False
         if self._rest:
             self._rest += data
             if len(self._rest) < self._needed:
@@ -78,8 +84,9 @@ class FrameWalker:
             data = bytes(self._rest)
         position = self._skip_preface(data) if self._preface else 0
         total = len(data)
+        left = MAX_FRAMES_AT_ONCE
         self._needed = FRAME_HEAD_BYTES
-        while total - position >= FRAME_HEAD_BYTES:
+        while left and total - position >= FRAME_HEAD_BYTES:
             high, low, kind, flags, stream_id = _HEAD.unpack_from(data, position)
             start = position + FRAME_HEAD_BYTES
             end = start + (high << 16 | low)
@@ -89,6 +96,7 @@ class FrameWalker:
                 self._needed = end - position
                 break
             position = end
+            left -= 1
             frame = (kind, flags, stream_id & MAX_STREAM_ID, data[start:end])
             if (
                 self._block
@@ -101,6 +109,7 @@ class FrameWalker:
             else:
                 yield frame
         self._rest = bytearray(data[position:])
+        self.is_behind = not left
 
     def _skip_preface(self, data: bytes) -> int:
         size = min(len(self._preface), len(data))

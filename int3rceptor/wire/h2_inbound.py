@@ -76,6 +76,11 @@ class Inbound:
         }
         self._handlers = [handlers.get(kind, self._on_unknown) for kind in range(256)]
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether frames may be here that are in no event yet."""
+        return self._walker.is_behind
+
     def receive(self, data: bytes) -> list[H2Event]:
         """What `data` says; ConnectionFault when the connection cannot go on."""
         events: list[H2Event] = []

@@ -11,6 +11,10 @@ MAX_FRAME_BYTES = 16_384
 """SETTINGS_MAX_FRAME_SIZE: the smallest that is allowed, and all that real peers send.
 Larger frames would only make one stream hold the connection for longer."""
 
+MAX_FRAMES_AT_ONCE = 256
+"""Judged in one go: a millisecond. One read may hold 25,000 frames with a byte of data
+each, and whoever sends them without end must not keep the others waiting."""
+
 MAX_SENT_FRAME_BYTES = 16_384
 """Largest DATA frame we send, for the same reason, whatever the peer would take."""
 

@@ -15,6 +15,7 @@ from int3rceptor.model.body import Body
 from int3rceptor.model.message import Request
 from int3rceptor.proxy.upstream import h1_client
 from int3rceptor.proxy.upstream.h1_client import H1Exchange, H1Origin
+from int3rceptor.wire.h1_chunks import MAX_CHUNKS_AT_ONCE
 from int3rceptor.wire.h1_framing import judge_request
 from tests.support.fake_stream import FakeStream
 from tests.support.patience import PATIENT_S
@@ -48,6 +49,30 @@ class Bench:
 @pytest.fixture
 async def bench() -> Bench:
     return Bench()
+
+
+async def turns_while(work: asyncio.Task[object]) -> int:
+    """How often the others had their turn before `work` was done."""
+    count = 0
+    while not work.done():
+        count += 1
+        await asyncio.sleep(0)
+    return count
+
+
+async def test_a_flood_of_tiny_chunks_lets_others_run(bench: Bench) -> None:
+    connection = bench.connect()
+    asking = await bench.ask(connection)
+    many = 50 * MAX_CHUNKS_AT_ONCE
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    bench.stream.arrive(head + b"1\r\na\r\n" * many + b"0\r\n\r\n")
+    answer = await asking
+    body = answer.response.body
+    assert not body.is_whole
+
+    reading: asyncio.Task[object] = asyncio.create_task(body.read(many))
+    assert await turns_while(reading) >= 48
+    assert body.content == b"a" * many
 
 
 async def test_a_request_and_its_answer(bench: Bench) -> None:

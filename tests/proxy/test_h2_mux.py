@@ -12,6 +12,7 @@ from int3rceptor.model.message import Response
 from int3rceptor.proxy.h2_mux import H2Mux
 from int3rceptor.wire.h2 import H2Codec
 from int3rceptor.wire.h2_events import H2Event, StreamData, StreamEnd, StreamHead
+from int3rceptor.wire.h2_limits import MAX_FRAMES_AT_ONCE
 from tests.support.fake_stream import FakeStream
 from tests.support.streams import stuck, turns
 from tests.support.upstream import request
@@ -68,6 +69,33 @@ async def wire() -> AsyncIterator[Wire]:
 
 def received(events: list[H2Event]) -> bytes:
     return b"".join(one.data for one in events if isinstance(one, StreamData))
+
+
+async def test_a_flood_of_tiny_frames_lets_others_run_and_is_joined(wire: Wire) -> None:
+    number, many = wire.open(), 20 * MAX_FRAMES_AT_ONCE
+    await wire.carry()
+    head = wire.origin.response_head(number, Response(status=200))
+    wire.origin.send_response_head(number, head, end=False)
+    await wire.carry()
+    inbox = wire.mux.open_inbox(
+        next(one for one in wire.events if isinstance(one, StreamHead)), 5.0
+    )
+    for _ in range(many):
+        wire.origin.send_data(number, b"a")
+
+    wire.stream.arrive(wire.origin.take_output())
+    had_turns = 0
+    for _ in range(40):
+        await turns(1)
+        had_turns += wire.codec.is_behind
+    wire.origin.end(number)
+    await wire.carry()
+
+    pieces = []
+    while data := await inbox.next_chunk():
+        pieces.append(len(data))
+    assert had_turns >= 19
+    assert (sum(pieces), len(pieces)) == (many, 2)
 
 
 async def test_the_preface_is_sent_first(wire: Wire) -> None:

@@ -121,6 +121,14 @@ def _with_end(frame: Frame, *, end: bool) -> bytes:
     return frame.serialize()
 
 
+def all_of(codec: H2Codec, data: bytes, now: float = 0.0) -> list[H2Event]:
+    """All that a codec makes of these bytes, however many parts that takes."""
+    events = codec.receive(data, now)
+    while codec.is_behind:
+        events += codec.receive(b"", now)
+    return events
+
+
 class Crafted:
     """A codec and, on its other side, frames that we write ourselves."""
 
@@ -135,12 +143,12 @@ class Crafted:
 
     def receive(self, *pieces: bytes, now: float = 0.0) -> list[H2Event]:
         """What the codec says to these frames."""
-        return self.codec.receive(b"".join(pieces), now)
+        return all_of(self.codec, b"".join(pieces), now)
 
     def receive_each(self, pieces: Iterable[bytes]) -> None:
         """Give it one piece after the other, and take what it answers."""
         for piece in pieces:
-            self.codec.receive(piece)
+            all_of(self.codec, piece)
             self.codec.take_output()
 
     def head(self, stream_id: int, fields: Fields = GET, *, end: bool = True) -> bytes:

@@ -14,6 +14,7 @@ from int3rceptor.wire.h2_events import (
     StreamHead,
 )
 from int3rceptor.wire.h2_limits import H2Limits
+from tests.support.frames import all_of
 
 
 class Pair:
@@ -38,9 +39,9 @@ class Pair:
             if not up and not down:
                 return at_client, at_server
             for piece in self._cut(up):
-                at_server += self.server.receive(piece)
+                at_server += all_of(self.server, piece)
             for piece in self._cut(down):
-                at_client += self.client.receive(piece)
+                at_client += all_of(self.client, piece)
 
     def _cut(self, data: bytes) -> Iterator[bytes]:
         while data:

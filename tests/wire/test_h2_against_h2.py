@@ -20,7 +20,7 @@ from int3rceptor.wire.h2_events import (
     StreamHead,
     StreamReset,
 )
-from tests.support.frames import GET
+from tests.support.frames import GET, all_of
 from tests.support.h2_pair import request
 
 regular = st.lists(
@@ -77,7 +77,7 @@ class Peers(RuleBasedStateMachine):
                 break
             for event in self.theirs.receive_data(up):
                 self.they_hear(event)
-            for ours in self.ours.receive(down):
+            for ours in all_of(self.ours, down):
                 self.we_hear(ours)
         for key, told in self.said.items():
             if key[1] not in self.gone:

@@ -14,6 +14,7 @@ from int3rceptor.errors import (
 from int3rceptor.model.body import Body
 from int3rceptor.model.flow import OriginInfo, TlsInfo
 from int3rceptor.model.message import Informational, Request, Response
+from int3rceptor.model.turns import turn
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.net.tasks import Tasks
 from int3rceptor.proxy.limits import EAGER_BODY_BYTES
@@ -323,16 +324,15 @@ class H1Exchange:
     async def next_event(self) -> Data | End:
         """The next piece of the response's body."""
         codec = self._connection.codec
-        while True:
-            event = codec.next_event()
-            if event is NEED_DATA:
-                codec.receive(await self.read())
-                continue
-            if isinstance(event, End):
-                self.ended()
-            elif not isinstance(event, Data):
-                raise self._truncated("its answer was whole")
-            return event
+        if codec.is_behind:
+            await turn()
+        while (event := codec.next_event()) is NEED_DATA:
+            codec.receive(await self.read())
+        if isinstance(event, End):
+            self.ended()
+        elif not isinstance(event, Data):
+            raise self._truncated("its answer was whole")
+        return event
 
     def ended(self) -> None:
         """The response is whole."""
@@ -343,7 +343,8 @@ class H1Exchange:
 
     def ready_event(self) -> Data | End | None:
         """A piece of the body that is here already, if there is one."""
-        event = self._connection.codec.next_event()
+        codec = self._connection.codec
+        event = None if codec.is_behind else codec.next_event()
         return event if isinstance(event, Data | End) else None
 
     async def read(self) -> bytes:
