@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable
 
 from int3rceptor.errors import StreamLost
+from int3rceptor.model.turns import turn
 from int3rceptor.net.stream import ByteStream, Chunks
 from int3rceptor.net.tls_session import TlsContext, TlsSession
 
@@ -52,6 +53,9 @@ class TlsStream(ByteStream):
 
     async def read(self, timeout_s: float) -> bytes:
         plain, self._pushed_back = self._pushed_back, b""
+        if not plain and self._session.is_behind:
+            await turn()
+            plain = self._unsealed(b"")
         while not plain and not self._at_eof:
             data = await self._below.read(timeout_s)
             self._at_eof = not data
@@ -120,7 +124,8 @@ class TlsStream(ByteStream):
 
     @property
     def has_unread(self) -> bool:
-        return bool(self._pushed_back) or self._below.has_unread
+        has_ours = bool(self._pushed_back) or self._session.is_behind
+        return has_ours or self._below.has_unread
 
     @property
     def ssl_object(self) -> ssl.SSLObject | None:

@@ -34,6 +34,7 @@ class TlsTransportStream(TransportStream):
         self._is_client = not server_side
         self._below: TransportStream | None = below
         self._is_secure = False
+        self._is_behind = False
         self._failure: ssl.SSLError | None = None
 
     async def shake_hands(self, timeout_s: float) -> None:
@@ -83,8 +84,27 @@ class TlsTransportStream(TransportStream):
             self._pay()
         if plain:
             self._arrived(plain)
-        if session.is_over and not self._at_eof:
-            self._end()
+        if session.is_over:
+            if not self._at_eof:
+                self._end()
+        elif session.is_behind and not self._is_behind:
+            self._let_others_run()
+
+    def _let_others_run(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._is_behind = True
+            self._transport.pause_reading()
+            self._loop.call_soon(self._catch_up)
+
+    def _catch_up(self) -> None:
+        """Go on with the records that are here."""
+        self._is_behind = False
+        self.data_received(b"")
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if not (self._is_behind or self._is_reading_paused or self._is_closing):
+            transport.resume_reading()
 
     def _go_on_shaking_hands(self, data: bytes) -> None:
         if not self._session.shake_hands(data):

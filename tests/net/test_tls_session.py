@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int3rceptor.net.tls_session import SLICE_BYTES, TlsSession
+from int3rceptor.net.tls_session import MAX_RECORDS_AT_ONCE, SLICE_BYTES, TlsSession
 from tests.support.origin_tls import OriginTls, client_context
 
 RECORDS = 16 * 1024
@@ -58,6 +58,25 @@ def test_what_was_sealed_is_unsealed_however_it_arrives(
 
     assert plain == b"".join(data)
     assert not server.is_over
+
+
+@pytest.mark.parametrize("end", [b"", b"late"])
+def test_a_flood_of_tiny_records_is_unsealed_in_parts(
+    origin_tls: OriginTls, end: bytes
+) -> None:
+    server, client = shaken(origin_tls)
+    data = some_bytes(10 * MAX_RECORDS_AT_ONCE)
+    sealed = b"".join(joined(client.seal(bytes((one,)))) for one in data)
+    assert len(sealed) > 3 * SLICE_BYTES
+
+    parts = [server.unseal(sealed), server.unseal(joined(client.seal(end)))]
+    while server.is_behind:
+        parts.append(server.unseal(b""))
+    server.unseal(client.finish())
+
+    assert b"".join(parts) == data + end
+    assert max(map(len, parts)) <= MAX_RECORDS_AT_ONCE
+    assert server.is_over
 
 
 def test_nothing_sealed_is_nothing_to_send(origin_tls: OriginTls) -> None:

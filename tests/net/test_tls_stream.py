@@ -6,6 +6,7 @@ import ssl
 import pytest
 
 from int3rceptor.errors import StreamLost, StreamTimeout
+from int3rceptor.net import tls_session
 from int3rceptor.net.inbound import Inbound
 from int3rceptor.net.tls_stream import TlsStream
 from tests.support.bio_tls import BioTls
@@ -61,6 +62,23 @@ async def test_the_peers_end_leaves_our_direction_open(origin_tls: OriginTls) ->
         assert not ours.is_usable
         ours.write(b"answer")
         assert await theirs.read() == b"answer"
+
+
+async def test_all_of_many_tiny_records_comes_and_then_the_end(
+    origin_tls: OriginTls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls_session, "MAX_RECORDS_AT_ONCE", 10)
+    data = bytes(range(250)) * 4
+    async with half_closing_tls(origin_tls.server(), origin_tls.ca) as ends:
+        ours, theirs, peer = ends
+        await theirs.send_each(bytes((one,)) for one in data)
+        peer.send_eof()
+
+        pieces = []
+        while piece := await ours.read(PATIENT_S):
+            pieces.append(piece)
+        assert b"".join(pieces) == data
+        assert max(map(len, pieces)) <= 10
 
 
 async def test_damaged_records_are_a_lost_stream(origin_tls: OriginTls) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from int3rceptor.errors import StreamLost
+from int3rceptor.net import tls_session
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.net.tls_session import TlsSession
 from int3rceptor.net.tls_transport import TlsTransportStream
@@ -101,6 +102,19 @@ async def test_a_write_after_an_alert_that_nobody_read_is_harmless(
             ours.write(b"x" * 1000)
             await turns(1)
         await eventually(lambda: not ours.is_usable)
+
+
+async def test_all_of_many_tiny_records_comes_and_then_the_end(
+    origin_tls: OriginTls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls_session, "MAX_RECORDS_AT_ONCE", 10)
+    data = bytes(range(250)) * 4
+    async with ends(origin_tls) as (ours, theirs, _):
+        await theirs.send_each(bytes((one,)) for one in data)
+        await theirs.finish()
+
+        assert await read_exactly(ours, len(data)) == data
+        assert await ours.read(PATIENT_S) == b""
 
 
 async def test_the_peers_end_is_answered_by_ours(origin_tls: OriginTls) -> None:

@@ -5,6 +5,7 @@ Knows bytes and their order, nothing of the proxy.
 
 import contextlib
 import ssl
+from collections.abc import Iterable
 from pathlib import Path
 
 from tests.support.h1_peer import H1Peer, Message, parse_fields
@@ -48,6 +49,12 @@ class BioTls:
 
     async def send(self, data: bytes) -> None:
         self._tls.write(data)
+        await self._flush()
+
+    async def send_each(self, pieces: Iterable[bytes]) -> None:
+        """Records of these, all at once."""
+        for piece in pieces:
+            self._tls.write(piece)
         await self._flush()
 
     async def finish(self) -> None:
