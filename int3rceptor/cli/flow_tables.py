@@ -10,6 +10,8 @@ from int3rceptor.store.rows import FlowRow
 
 HEADINGS = ("ID", "STARTED", "METHOD", "STATUS", "SIZE", "TOOK", "URL", "NOTES")
 RIGHT = frozenset({"ID", "SIZE", "TOOK"})
+CUT = frozenset({"URL", "NOTES"})
+"""What a narrow terminal shows less of: whoever has an ID can ask for the rest."""
 
 WIDTHS = (6, 23, 7, 6, 7, 7, 0, 0)
 """Least columns of each, where lines come one by one and cannot wait for each other."""
@@ -65,24 +67,23 @@ def plain_lines(rows: Iterable[FlowRow]) -> list[str]:
 
 
 def print_table(rows: Iterable[FlowRow]) -> None:
-    """A table as wide as the terminal; long URLs are cut."""
+    """A table as wide as the terminal; long URLs and notes are cut."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in HEADINGS:
-        is_url = heading == "URL"
         table.add_column(
             heading,
             justify="right" if heading in RIGHT else "left",
-            no_wrap=True,
+            # A table that is too wide takes from the others first.
+            no_wrap=heading not in CUT,
             overflow="ellipsis",
-            min_width=20 if is_url else None,
-            ratio=1 if is_url else None,
+            ratio=1 if heading == "URL" else None,
         )
     for row in rows:
-        texts = [Text(one) for one in cells(row)]
+        texts = [Text(one, no_wrap=True, overflow="ellipsis") for one in cells(row)]
         texts[3].stylize(_COLOURS.get(row.status // 100, "red"))
         table.add_row(*texts)
     Console().print(table)

@@ -93,6 +93,21 @@ def test_list_on_a_terminal_fits_it(
     assert max(map(len, lines)) <= 100
 
 
+def test_a_narrow_terminal_shows_less_of_the_url_and_all_of_the_rest(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = output(capsys, "list").splitlines()
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "72")
+
+    shown = output(capsys, "list")
+    lines = re.sub("\x1b\\[[0-9;]*m", "", shown).splitlines()
+
+    assert max(map(len, lines)) <= 72
+    assert [one.split()[:4] for one in lines] == [one.split()[:4] for one in wide]
+    assert "…" in lines[1]
+
+
 def test_list_as_json_has_the_fields_of_the_api(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
