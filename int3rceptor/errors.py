@@ -43,6 +43,14 @@ class ConfigError(Int3rceptorError):
     """A setting, flag or file that cannot be used; one line for the user, exit 2."""
 
 
+def reason_of(error: Exception) -> str:
+    """What an error says, for a line of its own: the system's without its number."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    where = "" if error.filename is None else f"{error.filename}: "
+    return f"{where}{error.strerror}"
+
+
 class SettingError(ConfigError):
     """A setting that does not exist, or whose value it cannot have."""
 

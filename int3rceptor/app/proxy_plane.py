@@ -124,7 +124,8 @@ async def running(
         stack.callback(sock.close)
         hooks = hooks or dispatcher_for(config)
         hooks.add(*listeners)
-        notes = [*authority.warnings, *_descriptors(config)]
+        for warning in (*authority.warnings, *_descriptors(config)):
+            log.warning("%s", warning)
         rules = await stack.enter_async_context(
             running_rules(hooks, config.rules, config.data_dir / "rules")
         )
@@ -132,7 +133,7 @@ async def running(
         upkeep, plugin_notes = await _plugins(
             config, _places(config, shared), hooks, plugin_lines, own, stack
         )
-        notes += [*([rules.summary()] if rules.loaded else []), *plugin_notes]
+        notes = (*([rules.summary()] if rules.loaded else ()), *plugin_notes)
         origins = _origins(config, contexts, own, stack)
         onboarding = Onboarding(ca_files)
         services = Services(
@@ -152,7 +153,7 @@ async def running(
             listen=listener.address,
             ca_path=authority.path,
             ca_files=ca_files,
-            notes=tuple(notes),
+            notes=notes,
             open_connections=lambda: listener.open_connections,
             plugins=PluginService(upkeep),
             reload=partial(_reload, rules, upkeep),

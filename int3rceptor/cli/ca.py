@@ -11,6 +11,7 @@ from int3rceptor.cli.escaping import printable
 from int3rceptor.cli.flags import WHERE_FILES_ARE, takes_settings
 from int3rceptor.cli.given import Given
 from int3rceptor.errors import ConfigError
+from int3rceptor.files.writing import naming
 
 if TYPE_CHECKING:
     # Imported where it is used: cryptography takes longer than the other commands.
@@ -138,5 +139,5 @@ def _write(path: Path, content: bytes, *, is_secret: bool) -> None:
         raise ConfigError(
             f"{path} exists; a private key is only written to a new file"
         ) from None
-    with os.fdopen(descriptor, "wb") as file:
+    with naming(path), os.fdopen(descriptor, "wb") as file:
         file.write(content)

@@ -12,10 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from platformdirs import user_data_path
-
 from int3rceptor.cli.parameters import Option
-from int3rceptor.config.values import absolute_path
+from int3rceptor.config.values import absolute_path, default_data_dir
 from int3rceptor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -96,17 +94,18 @@ def flows_dir(data_dir: str | None, settings: str | None) -> Path:
     """Where the flows are kept. Raises ConfigError as the proxy would."""
     if settings is None and not os.environ.get("INT3RCEPTOR_CONFIG"):
         # What DATA_DIR/int3rceptor.toml says cannot move the directory that it is in.
-        chosen = data_dir or os.environ.get("INT3RCEPTOR_DATA_DIR")
-        path = Path(chosen) if chosen else user_data_path("int3rceptor", False)
+        variable = os.environ.get("INT3RCEPTOR_DATA_DIR") or None
+        chosen = variable if data_dir is None else data_dir
         try:
-            return absolute_path(path) / FLOWS_FOLDER
+            path = default_data_dir() if chosen is None else absolute_path(chosen)
+            return path / FLOWS_FOLDER
         except ValueError as error:
             raise ConfigError(f"--data-dir: {error}") from None
     from int3rceptor.config.sources import Flag, load
 
     flags = {"data_dir": Flag(spelling="--data-dir", value=data_dir)}
     loaded = load(
-        flags if data_dir else {},
+        {} if data_dir is None else flags,
         os.environ,
         config_file=None if settings is None else Path(settings),
     )

@@ -10,6 +10,7 @@ from int3rceptor.cli.flow_json import MAX_DECODED_BYTES, flow_shape
 from int3rceptor.cli.flow_text import MAX_READ_BYTES, flow_lines, summary
 from int3rceptor.cli.json_lines import json_line
 from int3rceptor.errors import ConfigError
+from int3rceptor.files.writing import naming
 from int3rceptor.store.decoding import decode_content
 from int3rceptor.store.heads import parse_head
 from int3rceptor.store.queries import StoreReader
@@ -86,7 +87,7 @@ def write(parts: Iterable[bytes], out: Path | None) -> None:
     parts = iter(parts)
     first = next(parts, b"")  # what fails before it leaves no file
     descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    with naming(out), os.fdopen(descriptor, "wb") as file:
         file.write(first)
         for part in parts:
             file.write(part)

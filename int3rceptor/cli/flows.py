@@ -4,11 +4,9 @@ What each prints is formed by the modules beside it, loaded when they are needed
 count must not wait for tables.
 """
 
-import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -187,8 +185,7 @@ def tail(
     )  # fmt: skip
     directory = flows_dir(data_dir, config)
     try:
-        with _reader_may_leave():
-            _follow(directory, wanted, as_json=as_json)
+        _follow(directory, wanted, as_json=as_json)
     except KeyboardInterrupt:
         return  # how one ends it
 
@@ -248,8 +245,7 @@ def delete(
         with _reader_of(directory) as reader:
             found = reader.count(which)
         raise ConfigError(f"this would delete {_flows(found)}; add --yes to do it")
-    with _reader_may_leave():
-        _print(f"deleted {_flows(edits.delete(directory, which))}")
+    _print(f"deleted {_flows(edits.delete(directory, which))}")
 
 
 def mark(
@@ -266,8 +262,7 @@ def mark(
     directory = flows_dir(data_dir, config)
     if not edits.mark(directory, flow_id, not remove):
         raise ConfigError(f"no flow {flow_id} is kept in {directory}")
-    with _reader_may_leave():
-        _print(f"flow {flow_id} is {'no longer ' if remove else ''}marked")
+    _print(f"flow {flow_id} is {'no longer ' if remove else ''}marked")
 
 
 COMMANDS: Mapping[str, Command] = {
@@ -337,22 +332,7 @@ def _say(line: str) -> None:
     sys.stderr.write(line + "\n")
 
 
-@contextmanager
-def _reader_of(directory: Path) -> "Iterator[StoreReader]":
+def _reader_of(directory: Path) -> "StoreReader":
     from int3rceptor.store.queries import open_store
 
-    with open_store(directory) as reader, _reader_may_leave():
-        yield reader
-
-
-@contextmanager
-def _reader_may_leave() -> Iterator[None]:
-    """`| head` ends us without a complaint."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # What is still buffered must not fail once more when the process ends.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+    return open_store(directory)

@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 an internal error; 2 a setting, flag or file that cannot b
 """
 
 import contextlib
+import errno
 import os
 import sys
 import traceback
@@ -11,9 +12,12 @@ from collections.abc import Sequence
 
 from int3rceptor.cli.escaping import printable
 from int3rceptor.cli.logs import PACKAGE, TRACEBACK_HINT
-from int3rceptor.errors import Int3rceptorError
+from int3rceptor.errors import Int3rceptorError, reason_of
 
-INTERNAL_ERROR, UNUSABLE, INTERRUPTED = 1, 2, 130
+DONE, INTERNAL_ERROR, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+
+LOST_OUTPUT = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""How standard output fails, be it a pipe or a file."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,20 +25,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _open_missing_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _run(given)
-    except (Int3rceptorError, OSError) as error:
-        _complain(_in_one_line(error))
-        return UNUSABLE
+        code = _run(given)
+        sys.stdout.flush()
+    except Int3rceptorError as error:
+        _complain(str(error))
+        code = UNUSABLE
+    except OSError as error:
+        code = _told_of(error)
+    except SystemExit:  # rich's answer to a reader that has left
+        code = DONE
     except KeyboardInterrupt:
-        return INTERRUPTED
+        code = INTERRUPTED
     except Exception as error:  # noqa: BLE001  # no user sees a traceback unasked
         _report_internal(error, has_traceback=_is_verbose(given))
-        return INTERNAL_ERROR
+        code = INTERNAL_ERROR
+    _lost_output()
+    return code
 
 
 def _run(arguments: list[str]) -> int:
     if _run_if_plain(arguments):
-        return 0
+        return DONE
     from int3rceptor.cli.parsing import run
 
     return run(arguments)
@@ -62,11 +73,29 @@ def _report_internal(error: Exception, *, has_traceback: bool) -> None:
     _complain(f"internal error: {type(error).__name__}: {error}{hint}")
 
 
-def _in_one_line(error: Exception) -> str:
-    if isinstance(error, OSError):
-        what = error.strerror or str(error)
-        return what if error.filename is None else f"{error.filename}: {what}"
-    return str(error)
+def _told_of(error: OSError) -> int:
+    """The exit code; `| head` ends us without a complaint."""
+    # A file has a name; of a write larger than the buffer nothing is left to fail.
+    is_output = error.filename is None and error.errno in LOST_OUTPUT
+    lost = _lost_output() or (error if is_output else None)
+    if isinstance(lost, BrokenPipeError):
+        return DONE
+    where = "" if lost is None else "standard output: "
+    _complain(f"{where}{reason_of(lost or error)}")
+    return UNUSABLE
+
+
+def _lost_output() -> OSError | None:
+    """Why standard output does not take what is buffered; None if it does. What is left
+    must not fail once more, in Python's own words, when the process ends."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        return error
+    return None
 
 
 def _complain(message: str) -> None:

@@ -21,6 +21,7 @@ from int3rceptor.config.tables import (
 from int3rceptor.config.values import (
     address,
     address_or_off,
+    default_data_dir,
     host_pattern,
     parse_address,
 )
@@ -38,10 +39,10 @@ def _seconds(default: float, description: str) -> float:
 
 
 def _data_dir() -> Path:
-    # Imported where it is needed: most starts name a directory.
-    from platformdirs import user_data_path
-
-    return user_data_path("int3rceptor", appauthor=False)
+    try:
+        return default_data_dir()
+    except ValueError as error:
+        raise SettingError("data_dir", str(error)) from None
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

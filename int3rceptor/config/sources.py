@@ -166,9 +166,9 @@ def _place_rest(layers: _Layers, path: Path) -> None:
 
 
 def _relative_to(folder: Path, value: object) -> object:
-    """Paths in a file are meant from the file's folder; other types are left alone."""
+    """Paths in a file are meant from the file's folder; other values are left alone."""
     match value:
-        case str() if value.startswith("~"):
+        case str() if not value or value.startswith("~"):
             return value
         case str():
             return str(folder / value)

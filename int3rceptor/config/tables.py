@@ -239,7 +239,7 @@ def _as_number(value: object) -> float | None:
 
 
 def _as_path(value: object) -> Path | None:
-    return absolute_path(Path(value)) if isinstance(value, str | Path) else None
+    return absolute_path(value) if isinstance(value, str | Path) else None
 
 
 _SINGLE: Mapping[object, tuple[str, Callable[[object], object]]] = {

@@ -45,11 +45,28 @@ def host_pattern(text: str) -> str:
     return text.lower()
 
 
-def absolute_path(path: Path) -> Path:
+def absolute_path(path: str | Path) -> Path:
     """`path` from the root, a leading ~ replaced by the home directory."""
+    if path == "":
+        # Python takes it for the working directory, where nobody wants a key.
+        raise ValueError("a path cannot be empty")
+    path = Path(path)
     if "\0" in str(path):
         raise ValueError("a path cannot contain a NUL character")
     try:
         return path.expanduser().absolute()
     except RuntimeError:
         raise ValueError("~ cannot be used: the home directory is unknown") from None
+
+
+def default_data_dir() -> Path:
+    """The data directory of this user on this platform; ValueError without a home."""
+    # Imported where it is needed: most starts name a directory.
+    from platformdirs import user_data_path
+
+    try:
+        return user_data_path("int3rceptor", appauthor=False)
+    except RuntimeError:
+        raise ValueError(
+            "the home directory is unknown; name a directory with --data-dir"
+        ) from None

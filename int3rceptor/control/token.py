@@ -2,6 +2,7 @@
 constant time. It never travels in a URL, since URLs end up in histories and logs.
 """
 
+import errno
 import os
 import re
 import secrets
@@ -43,12 +44,15 @@ def load_or_create(data_dir: Path) -> str:
     try:
         return _create(path)
     except FileExistsError:
-        return _load(path)
+        if data_dir.is_dir():
+            return _load(path)
+        why = os.strerror(errno.ENOTDIR)  # what should be the directory is a file
     except OSError as error:
-        raise ConfigError(
-            f"cannot write the control port's token to {path}: {error.strerror};"
-            " choose another --data-dir, or --control off"
-        ) from error
+        why = error.strerror or str(error)
+    raise ConfigError(
+        f"cannot write the control port's token to {path}: {why};"
+        " choose another --data-dir, or --control off"
+    )
 
 
 def _create(path: Path) -> str:

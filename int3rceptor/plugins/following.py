@@ -35,15 +35,23 @@ class Following:
         self._folder = folder
         self._suffixes = suffixes
         self._was_full = False
+        self._is_unread = False
         self._unsettled: dict[Path, tuple[Stamp, ...]] = {}
 
     def in_folder(self) -> tuple[Path, ...]:
-        """The modules of the folder, by name; () when it cannot be read. Past
-        MAX_MODULES they are left out, and that is told of once."""
+        """The modules of the folder, by name; () when it cannot be read. That, and
+        that past MAX_MODULES they are left out, is told of once."""
         try:
             found = listing(self._folder, self._suffixes)
-        except OSError:
+        except OSError as error:
+            if not self._is_unread:
+                log.error(
+                    "%s: cannot be read: %s; no plugin in it is loaded before it can",
+                    *(self._folder, error.strerror),
+                )
+            self._is_unread = True
             return ()
+        self._is_unread = False
         is_full = len(found) > MAX_MODULES
         if is_full and not self._was_full:
             log.error(

@@ -194,7 +194,8 @@ class Upkeep:
                     log.info("%s", note)
 
     async def _take_up(self, path: Path) -> list[str]:
-        """A file of the folder that is not known: loaded, or told of."""
+        """A file of the folder that is not known: loaded, or told of. The line for the
+        user that the log has not had yet, if there is one."""
         manager = await self.loaded_manager()
         if any(slot.source == path for slot in self.slots()):
             return []
@@ -204,6 +205,9 @@ class Upkeep:
         except PluginError as error:
             log.error("%s", error)
             manager.keep_broken(path, error, watched)
+            return []
+        if _is_waiting(slot):
+            log.warning("%s", _note(slot))
             return []
         return [_note(slot)]
 
@@ -222,7 +226,7 @@ class Upkeep:
                 "%s%s", error, "" if is_told else "; the version of before serves on"
             )
         else:
-            log.info("%s", _note(slot, "reloaded"))
+            _tell_reloaded(slot)
 
     async def decided_elsewhere(self) -> set[str]:
         """Someone else wrote the file of decisions; the plugins that this was about."""
@@ -242,8 +246,18 @@ class Upkeep:
             except PluginError as error:
                 log.error("%s", error)
             else:
-                log.info("%s", _note(slot, "reloaded"))
+                _tell_reloaded(slot)
         return renewed
+
+
+def _tell_reloaded(slot: "Slot") -> None:
+    level = logging.WARNING if _is_waiting(slot) else logging.INFO
+    log.log(level, "%s", _note(slot, "reloaded"))
+
+
+def _is_waiting(slot: "Slot") -> bool:
+    """Whether it does less than it asks for, until someone grants that."""
+    return slot.current is not None and bool(slot.current.withheld)
 
 
 def _note(slot: "Slot", what: str = "loaded") -> str:

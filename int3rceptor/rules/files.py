@@ -156,6 +156,8 @@ class RuleFiles:
 
     def _read_text(self, path: Path) -> str:
         try:
+            if path.is_dir():
+                listing(path, ())  # says why a folder cannot be read
             return self._watched.read(path, MAX_FILE_BYTES).decode("utf-8-sig")
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from int3rceptor.errors import ConfigError
+from int3rceptor.errors import ConfigError, reason_of
 from int3rceptor.store.ingester import Ingester
 from int3rceptor.store.locks import try_lock
 from int3rceptor.store.pruning import Pruner
@@ -226,11 +226,11 @@ def _explain(error: Exception, path: Path) -> str:
     if code == sqlite3.SQLITE_FULL or number in (errno.ENOSPC, errno.EDQUOT):
         reason, advice = "the disk is full", "free some space"
     elif code in _FORBIDDEN or number in (errno.EROFS, errno.EACCES, errno.EPERM):
-        reason, advice = str(error), "make it and its directory writable"
+        reason, advice = reason_of(error), "make it and its directory writable"
     elif code in _BUSY:
         reason, advice = "another program keeps it locked", "end that program"
     else:
-        reason, advice = str(error), "check the disk"
+        reason, advice = reason_of(error), "check the disk"
     return (
         f"Flows cannot be stored in {path}: {reason}; they stay in the journal, and"
         f" are stored as soon as it goes again; {advice}"

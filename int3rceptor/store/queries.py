@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeVar
 
-from int3rceptor.errors import ConfigError
+from int3rceptor.errors import ConfigError, reason_of
 from int3rceptor.store import bodies, stored
 from int3rceptor.store.filters import FlowFilter
 from int3rceptor.store.records import BodyRecord, FlowRecord
@@ -260,11 +260,10 @@ def readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.OperationalError, PermissionError) as error:
-        folder = path.parent
+        wanted = "writable" if os.access(path.parent, os.R_OK) else "readable"
         raise ConfigError(
-            f"cannot read the store {path}: {error}; it needs to be readable, and its"
-            f" folder {'writable' if os.access(folder, os.R_OK) else 'readable'}, for"
-            " you"
+            f"cannot read the store {path}: {reason_of(error)}; it needs to be"
+            f" readable, and its folder {wanted}, for you"
         ) from None
     except (sqlite3.DatabaseError, DamagedStoreError) as error:
         raise ConfigError(

@@ -4,6 +4,7 @@ import json
 import stat
 from pathlib import Path
 
+import platformdirs
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs12
@@ -94,6 +95,40 @@ def test_bad_command_line_is_one_line(
     assert said in refused(capsys, *arguments)
 
 
+@pytest.mark.parametrize(
+    "command", [["config"], ["ca", "show"], ["flows", "list"]], ids=lambda one: one[0]
+)
+def test_a_path_that_is_empty_is_not_the_working_directory(
+    command: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # What `--data-dir "$UNSET"` gives: keys and flows would land wherever one stands.
+    monkeypatch.chdir(tmp_path)
+
+    assert "a path cannot be empty" in refused(capsys, *command, "--data-dir", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command", [["config"], ["ca", "show"], ["flows", "list"]], ids=lambda one: one[0]
+)
+def test_without_a_home_a_data_directory_must_be_named(
+    command: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def nobody(*_: object, **__: object) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr(platformdirs, "user_data_path", nobody)
+
+    assert "home directory is unknown; name a directory with --data-dir" in refused(
+        capsys, *command
+    )
+
+
 def test_bad_text_on_the_command_line_cannot_drive_the_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -181,6 +216,15 @@ def test_ca_export_with_the_key_goes_to_a_new_private_file(
     assert certificate is not None
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
     assert "only written to a new file" in refused(capsys, *command)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="of Linux")
+def test_a_file_that_cannot_be_written_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = refused(capsys, "ca", "export", "--out", "/dev/full")
+
+    assert line == "/dev/full: No space left on device"
 
 
 @pytest.mark.parametrize(

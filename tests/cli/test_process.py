@@ -27,6 +27,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.measured]
 ROOT = Path(__file__).resolve().parents[2]
 LOGGER = ROOT / "guest-plugins" / "example-logger" / "example_logger.wasm"
 
+ASKS_FOR_MORE = """(module
+  (import "env" "host_drop" (func $drop (result i32)))
+  (func (export "on_request") (result i32) i32.const 0))"""
+
 UNMEASURED = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
 """Coverage, where it runs, loads modules and takes memory of its own."""
 
@@ -291,6 +295,68 @@ def test_reader_that_went_away_does_not_stop_the_proxy(tmp_path: Path) -> None:
             assert own_page(("127.0.0.1", port)).startswith(b"HTTP/1.1 200")
         process.terminate()
         assert process.wait(10) == 0
+
+
+OUTPUTS = (["--help"], ["config"], ["ca", "show"], ["flows", "count"])
+"""Through rich and without, larger and smaller than a buffer."""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="of Linux")
+@pytest.mark.parametrize("arguments", OUTPUTS, ids=lambda one: one[0])
+def test_output_that_cannot_be_written_is_one_line(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ended = with_output(full.fileno(), arguments, tmp_path)
+
+    line = "int3rceptor: error: standard output: No space left on device\n"
+    assert (ended.returncode, ended.stderr) == (2, line)
+
+
+@pytest.mark.parametrize("arguments", OUTPUTS, ids=lambda one: one[0])
+def test_a_reader_that_leaves_ends_the_command_without_a_word(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        ended = with_output(write, arguments, tmp_path)
+    finally:
+        os.close(write)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def with_output(
+    descriptor: int, arguments: list[str], home: Path
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "int3rceptor", *arguments],
+        stdout=descriptor,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(home),
+        check=False,
+        timeout=PATIENT_S,
+    )
+
+
+def test_quiet_leaves_no_warning_out(tmp_path: Path) -> None:
+    with ProxyProcess(tmp_path) as proxy:
+        key = proxy.data_dir / "ca.key"
+    key.chmod(0o644)
+    folder = proxy.data_dir / "plugins"
+    folder.mkdir()
+    (folder / "asks.wat").write_text(ASKS_FOR_MORE)
+
+    with ProxyProcess(tmp_path, "--quiet") as proxy:
+        proxy.wait_for_line(
+            "int3rceptor: warning: plugin asks loaded without what it asks for: "
+        )
+
+    assert proxy.stdout == [f"listening on 127.0.0.1:{proxy.port}"]
+    said = f"int3rceptor: warning: other users could read {key}; it is private now;"
+    assert any(line.startswith(said) for line in proxy.stderr)
 
 
 def test_closed_standard_streams_are_no_obstacle(tmp_path: Path) -> None:

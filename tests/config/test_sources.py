@@ -151,9 +151,24 @@ def test_plugin_tables_are_handed_on_untouched(tmp_path: Path) -> None:
         ("tls = 1", "toml:1: tls: must be a table, not 1"),
         ('data_dir = "/x"', "toml:1: data_dir: this file was found in the data"),
         (b"\xff", "int3rceptor.toml: not UTF-8, at byte 0"),
+        ("plugin = ['']", "toml:1: plugin: '': a path cannot be empty"),
+        ("a = " + "[" * 5000, "not valid TOML: nested more than 64 deep"),
+        (f"[plugins{'.a' * 2000}]", "not valid TOML: nested more than 64 deep"),
         (b" " * (MAX_FILE_BYTES + 1), "larger than"),
     ],
-    ids=["syntax", "value", "key", "table", "type", "data-dir", "encoding", "size"],
+    ids=[
+        "syntax",
+        "value",
+        "key",
+        "table",
+        "type",
+        "data-dir",
+        "encoding",
+        "no-path",
+        "lists",
+        "tables",
+        "size",
+    ],
 )
 def test_bad_file_is_one_line_with_file_line_and_key(
     text: str | bytes, said: str, tmp_path: Path

@@ -119,6 +119,14 @@ def test_what_is_no_file_stops_the_start(tmp_path: Path, kind: str) -> None:
         load_or_create(tmp_path)
 
 
+def test_a_data_directory_that_is_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+
+    with pytest.raises(ConfigError, match="Not a directory; choose another --data-dir"):
+        load_or_create(file)
+
+
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ConfigError, match="cannot write the control port's token"):

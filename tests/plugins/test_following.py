@@ -69,6 +69,26 @@ def test_what_comes_back_as_it_was_is_no_change(tmp_path: Path) -> None:
     assert following.look(known) == NOTHING
 
 
+def test_a_folder_that_cannot_be_read_is_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "plugins"
+    folder.write_text("")
+    following = Following(folder, (".wat",))
+    for _ in range(3):
+        assert following.look(()) == NOTHING
+    (line,) = caplog.messages
+    assert line == (
+        f"{folder}: cannot be read: Not a directory; no plugin in it is loaded before"
+        " it can"
+    )
+    folder.unlink()
+    assert following.in_folder() == ()
+    folder.write_text("")
+    following.in_folder()
+    assert len(caplog.messages) == 2
+
+
 def test_a_folder_of_too_many_is_told_of_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

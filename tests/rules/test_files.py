@@ -1,6 +1,7 @@
 """Rule files: order, limits, following changes, and the last good set."""
 
 import asyncio
+import errno
 import logging
 import os
 from collections.abc import Iterable
@@ -165,6 +166,18 @@ def test_what_is_no_rule_file(
     with pytest.raises(RuleError, match=words):
         RuleFiles(watched, [path], folder).load()
     assert not watched.changed.is_set()
+
+
+def test_a_folder_that_cannot_be_read_says_why(
+    source: RuleFiles, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(*_: object) -> tuple[Path, ...]:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+    monkeypatch.setattr(files, "listing", forbidden)
+
+    with pytest.raises(RuleError, match="/rules:1: cannot be read: Permission denied;"):
+        source.load()
 
 
 # --- changes --------------------------------------------------------------------------
