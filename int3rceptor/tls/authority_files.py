@@ -33,6 +33,7 @@ _PRIVATE_FILE = 0o600
 _PUBLIC_FILE = 0o644  # The certificate is for everyone; the directory may not be.
 _PRIVATE_DIRECTORY = 0o700
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_ROOT = 0
 _OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
 
 # Says whether the bytes of a certificate and of a key belong together.
@@ -126,13 +127,20 @@ class AuthorityFiles:
         return content
 
     def guard_key(self) -> tuple[str, ...]:
-        """Refuse a key that others can write, hide one that others can read.
+        """Refuse a key that others own or can write, hide one that others can read.
 
         Returns warnings, one line each. Windows has no such mode bits.
         """
         if sys.platform == "win32":
             return ()
-        mode = self.key_path.stat().st_mode
+        status = self.key_path.stat()
+        mode = status.st_mode
+        if status.st_uid not in (os.geteuid(), _ROOT):
+            # Whoever may write to the directory could have put a pair of theirs there.
+            raise AuthorityError(
+                f"{self.key_path} belongs to another user, who can read and replace it;"
+                " regenerate the CA, or chown it if you are sure"
+            )
         if mode & _OTHERS_WRITE:
             raise AuthorityError(
                 f"other users can write to {self.key_path}, so it may not be yours any"

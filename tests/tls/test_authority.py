@@ -236,6 +236,17 @@ def test_a_pair_that_was_brought_along_is_used(tmp_path: Path) -> None:
     assert Authority.load_or_create(tmp_path).subject == "CN=brought along"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_key_of_another_user_is_refused(tmp_path: Path) -> None:
+    Authority.load_or_create(tmp_path)
+    os.chown(tmp_path / "ca.key", 12_345, -1)
+    with pytest.raises(AuthorityError, match=r"ca\.key belongs to another user"):
+        Authority.load_or_create(tmp_path)
+
+    Authority.regenerate(tmp_path)
+    Authority.load_or_create(tmp_path)
+
+
 def test_a_readable_key_is_hidden_with_a_warning(tmp_path: Path) -> None:
     Authority.load_or_create(tmp_path)
     (tmp_path / "ca.key").chmod(0o644)
