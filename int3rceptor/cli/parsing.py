@@ -7,6 +7,9 @@ import typer
 from int3rceptor.cli.logs import PACKAGE
 from int3rceptor.errors import ConfigError
 
+OF_PYDANTIC = "Value error, "
+"""What pydantic puts before Typer's own words for a value that is none of several."""
+
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; its exit code. ConfigError when it makes no sense."""
@@ -14,7 +17,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code: object = program(arguments, prog_name=PACKAGE, standalone_mode=False)
     except typer.TyperException as error:
-        message = error.format_message().rstrip(".")
+        message = error.format_message().rstrip(".").replace(OF_PYDANTIC, "")
         raise ConfigError(f"{message}; see `{PACKAGE} --help`") from error
     return code if isinstance(code, int) else 0
 

@@ -85,7 +85,7 @@ def test_help_shows_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
         (["config", "--json", "show"], "flags go after `show`"),
         (["ca"], "Missing command"),
         (["ca", "regenerate"], "add --yes"),
-        (["ca", "export", "--format", "gif"], "gif"),
+        (["ca", "export", "--format", "gif"], "'--format': 'gif' is not one of 'pem'"),
         (["plugins", "check"], "FILE"),
     ],
 )
