@@ -236,6 +236,19 @@ class H2Peer:
         # drain() does not yield while there is room, and a flood would starve the pump.
         await asyncio.sleep(0)
 
+    async def ping(self) -> None:
+        """A round trip: all that was sent before it has been read by the peer."""
+        seen = sum(frame.kind == 6 and frame.flags & 1 for frame in self.frames)
+        self.h2.ping(b"12345678")
+        await self.flush()
+        await self.wait_until(
+            lambda: (
+                self.is_closed
+                or sum(frame.kind == 6 and frame.flags & 1 for frame in self.frames)
+                > seen
+            )
+        )
+
     async def open(self, headers: Fields, *, end: bool = True) -> H2Stream:
         """Send a request head; the stream that will hold the answer."""
         stream_id = self.h2.get_next_available_stream_id()
