@@ -152,7 +152,8 @@ async def victim_gets(proxy: ProxyProcess, nginx: Nginx) -> bytes:
 async def test_all_at_once_hurt_nobody_else(
     start_proxy: StartProxy, nginx: Nginx
 ) -> None:
-    async with served(start_proxy, settings()) as (proxy, process, folder):
+    config = f'{settings()}\n[plugins.guard]\ngrant = ["respond"]\n'
+    async with served(start_proxy, config) as (proxy, process, folder):
         await bystanders(proxy, nginx)
         files, threads = open_files(process), process.num_threads()
 
