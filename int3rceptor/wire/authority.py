@@ -6,6 +6,7 @@ from ipaddress import AddressValueError, IPv6Address
 
 from int3rceptor.errors import ClientProtocolError
 from int3rceptor.model.headers import to_bytes, to_text
+from int3rceptor.wire.wording import quoted
 
 MAX_PORT = 65_535
 
@@ -75,4 +76,4 @@ def _check_ipv6(raw: bytes, literal: bytes) -> None:
 
 
 def _invalid(raw: bytes, why: str) -> ClientProtocolError:
-    return ClientProtocolError(f"invalid authority {to_text(raw[:80])!r}: {why}")
+    return ClientProtocolError(f"invalid authority {quoted(raw)}: {why}")

@@ -26,6 +26,7 @@ from int3rceptor.wire.h1_lines import (
     received,
 )
 from int3rceptor.wire.h1_target import judge_target
+from int3rceptor.wire.wording import quoted
 
 MAX_HEAD_BYTES = 64 * 1024
 """One head, start line included: what Chromium sends and nginx is commonly set to."""
@@ -380,7 +381,7 @@ def _refuse_start_line(head: bytes, peer: Peer) -> NoReturn:
     if len(line) > MAX_START_LINE_BYTES - 2:
         raise refusal(peer, "the start line is too long", 414)
     form = "METHOD target HTTP/1.1" if peer is _CLIENT else "HTTP/1.1 200 reason"
-    raise refusal(peer, f"the start line is not {form!r}: {line[:80]!r}")
+    raise refusal(peer, f"the start line is not {form!r}: {quoted(line)}")
 
 
 def _refuse_fields(lines: list[bytes], peer: Peer, section: str) -> NoReturn:

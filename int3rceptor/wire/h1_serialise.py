@@ -33,6 +33,7 @@ from int3rceptor.wire.h1_framing import (
     refusal,
 )
 from int3rceptor.wire.h1_lines import BadLine, KnownBlocks, Line, sendable
+from int3rceptor.wire.wording import quoted
 
 MAX_KNOWN_LENGTHS = 1024
 """Lengths whose Sending is kept: what is asked for again is mostly as long."""
@@ -359,4 +360,4 @@ def _dropped_for(
 
 
 def _unsendable(line: bytes, author: Peer) -> ProtocolError:
-    return refusal(author, f"HTTP/1 cannot carry this head: {line[:80]!r}")
+    return refusal(author, f"HTTP/1 cannot carry this head: {quoted(line)}")

@@ -5,6 +5,7 @@ import re
 from int3rceptor.errors import ClientProtocolError
 from int3rceptor.model.headers import to_text
 from int3rceptor.wire.authority import parse_authority
+from int3rceptor.wire.wording import quoted
 
 _ABSOLUTE = re.compile(rb"(?i:(https?))://([^/?#]*)(.*)", re.DOTALL)
 _AUTHORITY_FORM = re.compile(rb"(?:\[[^\]]*\]|[^:]*):[0-9]+")
@@ -28,7 +29,7 @@ def judge_target(
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute is None:
         raise ClientProtocolError(
-            f"the request target {target[:80]!r} is neither a path nor an http(s) URL"
+            f"the request target {quoted(target)} is neither a path nor an http(s) URL"
         )
     return _from_absolute(method, absolute)
 
@@ -37,7 +38,7 @@ def _judge_connect(target: bytes, scheme: str) -> tuple[bytes, str, str]:
     # RFC 9112, 3.2.3: the port is not optional, even when it is the default.
     if not _AUTHORITY_FORM.fullmatch(target):
         raise ClientProtocolError(
-            f"CONNECT needs host:port as its target, not {target[:80]!r}"
+            f"CONNECT needs host:port as its target, not {quoted(target)}"
         )
     _judge_authority(target, scheme, "CONNECT target")
     return target, to_text(target), scheme

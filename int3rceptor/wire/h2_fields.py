@@ -16,6 +16,7 @@ from int3rceptor.wire.events import RequestHead, ResponseHead
 from int3rceptor.wire.h2_faults import StreamFault
 from int3rceptor.wire.h2_limits import MAX_FIELDS
 from int3rceptor.wire.hpack_table import ENTRY_OVERHEAD_BYTES, STATIC, Field, FieldList
+from int3rceptor.wire.wording import quoted
 
 Fields = Sequence[Field]
 
@@ -244,7 +245,7 @@ def _judge_target(
     if _BAD_PATH.search(path):
         _refuse("a space or control character in :path")
     if not path.startswith(b"/") and not (path == b"*" and method == b"OPTIONS"):
-        _refuse(f":path {path[:40]!r} is not a path")
+        _refuse(f":path {quoted(path)} is not a path")
     text = scheme.decode("ascii")
     return path, _authority(pseudo, headers, text), text
 
