@@ -1,5 +1,6 @@
 """What is kept comes back; what anybody else may have written does not."""
 
+import contextlib
 import errno
 import os
 import resource
@@ -232,23 +233,26 @@ def test_another_users_files_are_not_used(
     assert "it belongs to another user" in caplog.text
 
 
-@pytest.fixture
-def full_disk(cache: ModuleCache) -> Iterator[None]:
-    """No file of this process may grow past what a key needs."""
+@contextlib.contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process may grow past what a key needs. What pytest prints may go
+    to a file, too: the test ends it before."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (40, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_full_disk_costs_one_line_and_leaves_nothing_half_written(
     cache: ModuleCache,
     folder: Path,
     caplog: pytest.LogCaptureFixture,
-    full_disk: None,
 ) -> None:
-    cache.store("1" * 64, CONTENT)
-    cache.store("2" * 64, CONTENT)
+    with full_disk():
+        cache.store("1" * 64, CONTENT)
+        cache.store("2" * 64, CONTENT)
     (line,) = caplog.records
     assert f"cannot be written in {folder}" in line.message
     assert line.message.endswith(os.strerror(errno.EFBIG))
