@@ -261,7 +261,7 @@ async def test_a_dropped_answer_has_no_clean_end(
 async def curl_code(proxy: ProxyProcess, home: Path, near: Version, url: str) -> int:
     outcome = await run(
         tools.require("curl"),
-        *("--silent", "--max-time", "12", "--output", "/dev/null"),
+        *("--silent", "--fail", "--max-time", "12", "--output", "/dev/null"),
         *("--http2" if near == "h2" else "--http1.1", "--cacert", proxy.ca),
         *("--proxy", proxy.url, url),
         home=home,
@@ -348,7 +348,8 @@ async def test_a_client_that_leaves_and_an_origin_that_resets_cost_nobody_else(
 
     async with ScriptedOrigin(half, tls=origin_tls.server(["http/1.1"])) as origin:
         url = f"https://{origin.netloc}"
-        assert await curl_code(upper, home, near, f"{url}/reset") in (18, 56, 92)
+        # 22: a page, when the reset came before the answer's head had left.
+        assert await curl_code(upper, home, near, f"{url}/reset") in (18, 22, 56, 92)
         async with pair_leaver(near, upper, origin.netloc) as received:
             assert received.startswith(b"HALF")
         await origin.wait_ended(2)
