@@ -30,7 +30,7 @@ class Tasks:
 
     def start(self, work: Coroutine[object, object, None], name: str) -> None:
         """Run `work` as a task of this owner."""
-        self.spawn(work, name).add_done_callback(self._ended)
+        self.spawn(work, name).add_done_callback(log_failure)
 
     def spawn(
         self, work: Coroutine[object, object, None], name: str
@@ -41,13 +41,6 @@ class Tasks:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled():
-            return
-        error = task.exception()
-        if error is not None:
-            log.error("internal error in %s", task.get_name(), exc_info=error)
 
     async def wait(self, timeout_s: float) -> bool:
         """Let the tasks end by themselves; whether all did in time."""
@@ -71,6 +64,15 @@ class Tasks:
         _, pending = await asyncio.wait(tasks, timeout=CANCEL_GRACE_S)
         for task in pending:
             log.error("task %s does not end", task.get_name())
+
+
+def log_failure(task: asyncio.Task[None]) -> None:
+    """Say what a task that is over has raised, if it did: nobody expected that."""
+    if task.cancelled():
+        return
+    error = task.exception()
+    if error is not None:
+        log.error("internal error in %s", task.get_name(), exc_info=error)
 
 
 async def first_of(

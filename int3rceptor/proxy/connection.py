@@ -90,7 +90,9 @@ class Connection:
         self._task = asyncio.current_task()
         try:
             await self._serve_answering(inbound)
-        except asyncio.CancelledError:
+        except BaseException:
+            # Of an unexpected error as well: nobody else would close the socket, and
+            # each costs the process a descriptor for good.
             inbound.abort()
             raise
         finally:

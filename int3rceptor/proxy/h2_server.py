@@ -15,7 +15,7 @@ from int3rceptor.hooks.keeper import BeforeEnd
 from int3rceptor.model.body import Body
 from int3rceptor.model.message import Informational, Request, Response
 from int3rceptor.net.stream import ByteStream
-from int3rceptor.net.tasks import Tasks
+from int3rceptor.net.tasks import Tasks, log_failure
 from int3rceptor.proxy.exchange import Exchanges
 from int3rceptor.proxy.failures import refusal_page
 from int3rceptor.proxy.h2_mux import H2Mux, Inbox
@@ -85,7 +85,9 @@ class H2ServerConnection:
                 if not event.ended:
                     inbox = self._mux.open_inbox(event, self._limits.client_idle_s)
                 work = self._serve_stream(stream_id, head, inbox)
-                self._streams[stream_id] = self._tasks.spawn(work, str(stream_id))
+                task = self._tasks.spawn(work, str(stream_id))
+                task.add_done_callback(log_failure)
+                self._streams[stream_id] = task
             case StreamReset(stream_id=stream_id, reason=reason):
                 if reason:
                     log.info("client %s:%d: %s", *self._stream.peer, reason)
@@ -119,6 +121,9 @@ class H2ServerConnection:
             await responder.respond(refusal_page(error), _nothing)
         except StreamError as error:
             log.debug("client %s:%d: %s", *self._stream.peer, error)
+        except Exception:
+            responder.abort()  # nobody will answer, and the client must not wait
+            raise
         finally:
             if inbox is not None:
                 self._close_inbox(stream_id, inbox)

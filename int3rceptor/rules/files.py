@@ -82,7 +82,7 @@ class RuleFiles:
         self._rules = rules
         self._files = tuple(files)
         self._folder = folder
-        self._listing: tuple[Path, ...] = ()
+        self._listing: tuple[Path, ...] | None = ()
         self._watched = Watched()
         self.loaded: tuple[Rule, ...] = ()
 
@@ -105,7 +105,9 @@ class RuleFiles:
             loop = asyncio.get_running_loop()
             try:
                 rules = await loop.run_in_executor(pool, self._read_all)
-            except RuleError as error:
+            except (RuleError, OSError) as error:
+                if isinstance(error, OSError):
+                    self._listing = None  # not even a module of ours: try again
                 log.error(
                     "%s (still in force: the rules of before, %d)",
                     error,
@@ -136,9 +138,9 @@ class RuleFiles:
 
     def _read_all(self) -> "tuple[Rule, ...]":
         self._watched = Watched()
-        self._listing = self._list()
+        self._listing = listed = self._list()
         # A file of the folder that was named too is read once.
-        paths = tuple(dict.fromkeys((*self._files, *self._listing)))
+        paths = tuple(dict.fromkeys((*self._files, *listed)))
         if len(paths) > MAX_FILES:
             raise RuleError(
                 f"{paths[MAX_FILES]}:1: more than {MAX_FILES} rule files; join some"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
@@ -303,3 +304,22 @@ async def test_streams_that_share_a_window_do_not_overdraw_it(slow: bool) -> Non
 
     assert [len(content(sent, number)) for number in numbers] == [WINDOW] * 3
     assert len(noted.keeper.notes) == 3
+
+
+async def test_an_unexpected_error_resets_its_stream_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def reply(asked: Request) -> Response:
+        if asked.method == "PUT":
+            raise OSError(errno.EMFILE, "Too many open files")
+        return Response(status=200, body=Body(b"abc"))
+
+    noted = NotedExchanges(reply)
+    async with serving(noted) as client:
+        broken, fine = client.ask("PUT"), client.ask("GET")
+        await client.carry()
+        sent = bytes(noted.stream.sent)
+
+    assert any(isinstance(one, RstStreamFrame) for one in of_stream(sent, broken))
+    assert any(isinstance(one, DataFrame) for one in of_stream(sent, fine))
+    assert "internal error in h2" in caplog.text

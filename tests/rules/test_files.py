@@ -13,7 +13,7 @@ from int3rceptor.errors import RuleError
 from int3rceptor.hooks.dispatcher import Dispatcher
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Respond
-from int3rceptor.rules import files
+from int3rceptor.rules import files, parsing
 from int3rceptor.rules.files import RuleFiles, running_rules
 from int3rceptor.rules.listener import Rules
 from int3rceptor.rules.model import Rule
@@ -236,6 +236,27 @@ async def test_a_mistake_changes_nothing_and_is_told_once(
 
     write(folder / "b.toml", rule("c"))
     await expect(source, watched, ["better", "a1", "a2", "c"])
+
+
+async def test_without_any_file_to_be_opened_it_is_tried_again(
+    source: RuleFiles,
+    watched: Watched,
+    named: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def cannot(*_: object) -> object:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    write(named, rule("better"))
+    with monkeypatch.context() as context:
+        # As when the module that it is in is to be loaded.
+        context.setattr(parsing, "parse_rules", cannot)
+        await source.reload()
+    assert watched.names == ["named", "a1", "a2", "b"]
+    assert "Too many open files (still in force" in caplog.text
+
+    await expect(source, watched, ["better", "a1", "a2", "b"])
 
 
 async def test_a_named_file_that_vanishes_keeps_its_rules_until_it_is_back(

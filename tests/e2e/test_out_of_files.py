@@ -1,0 +1,63 @@
+"""A proxy that may open no file more, and then may again."""
+
+import contextlib
+import resource
+import socket
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.clients import raw
+from tests.support.h1_peer import response
+from tests.support.origins import AnsweringOrigin, fixed
+from tests.support.process import ProxyProcess
+from tests.support.streams import eventually
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="a limit of another process is set on Linux only"
+)
+
+CLIENTS = 60
+ROOM = 20
+RULE = (
+    '[[rules]]\nname = "late"\nmatch = { path = "/late" }\nanswer = { body = "rule" }\n'
+)
+
+
+def allow_more_files(proxy: ProxyProcess, count: int) -> int:
+    """`count` more than it has open now; how many it has."""
+    process = psutil.Process(proxy.process.pid)
+    process.rlimit(resource.RLIMIT_NOFILE, (process.num_fds() + count, 1024))
+    return process.num_fds()
+
+
+async def test_who_takes_all_files_costs_nothing_that_lasts(tmp_path: Path) -> None:
+    async with AnsweringOrigin(fixed(response())) as origin:
+        # By its address: to look a name up takes files.
+        place = f"127.0.0.1:{origin.port}"
+        ask = f"GET http://{place}/late HTTP/1.1\r\nHost: {place}\r\n\r\n"
+        with ProxyProcess(tmp_path) as proxy:
+            open_before = allow_more_files(proxy, ROOM)
+            with contextlib.ExitStack() as clients:
+                for _ in range(CLIENTS):
+                    client = clients.enter_context(
+                        socket.create_connection(proxy.address)
+                    )
+                    client.sendall(ask.encode())
+                proxy.wait_for_line("cannot accept: Too many open files")
+                proxy.wait_for_line("cannot connect to .*: too many open files")
+
+            process = psutil.Process(proxy.process.pid)
+            await eventually(lambda: process.num_fds() <= open_before + 1)
+            async with raw(proxy) as client:
+                await client.send(ask.encode())
+                answer = await client.read_response()
+            (proxy.data_dir / "rules").mkdir()
+            (proxy.data_dir / "rules" / "late.toml").write_text(RULE)
+            proxy.wait_for_line("rules in force: 1")
+            lines = proxy.lines
+
+    assert answer.text == "ok"
+    assert not [line for line in lines if "internal error" in line]
