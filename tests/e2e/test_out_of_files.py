@@ -42,10 +42,8 @@ async def test_who_takes_all_files_costs_nothing_that_lasts(tmp_path: Path) -> N
             open_before = allow_more_files(proxy, ROOM)
             with contextlib.ExitStack() as clients:
                 for _ in range(CLIENTS):
-                    client = clients.enter_context(
-                        socket.create_connection(proxy.address)
-                    )
-                    client.sendall(ask.encode())
+                    greedy = socket.create_connection(proxy.address)
+                    clients.enter_context(greedy).sendall(ask.encode())
                 proxy.wait_for_line("cannot accept: Too many open files")
                 proxy.wait_for_line("cannot connect to .*: too many open files")
 
