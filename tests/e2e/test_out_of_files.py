@@ -48,7 +48,10 @@ async def test_who_takes_all_files_costs_nothing_that_lasts(tmp_path: Path) -> N
                 proxy.wait_for_line("cannot connect to .*: too many open files")
 
             process = psutil.Process(proxy.process.pid)
-            await eventually(lambda: process.num_fds() <= open_before + 1)
+            # Idle connections to the origin may be left, one for each client that was
+            # served: of two files one.
+            most = open_before + ROOM // 2 + 1
+            await eventually(lambda: process.num_fds() <= most)
             async with raw(proxy) as client:
                 await client.send(ask.encode())
                 answer = await client.read_response()
