@@ -4,9 +4,10 @@ from itertools import product
 
 import httpx
 import pytest
+from starlette.responses import Response
 
 from int3rceptor.config.model import ControlConfig
-from int3rceptor.control.guards import MAX_CLIENTS, Paced
+from int3rceptor.control.guards import MAX_CLIENTS, Doors, Paced
 from int3rceptor.control.origins import Names
 from tests.support.control import AUTHORISED, TOKEN, api_client, control_port
 
@@ -141,6 +142,18 @@ def test_the_address_that_was_dialled_is_ours() -> None:
 
     assert names.is_ours("192.0.2.7:8081", "192.0.2.7")
     assert not names.is_ours("192.0.2.8:8081", "192.0.2.7")
+
+
+@pytest.mark.parametrize(("host", "status"), [("192.0.2.7", 204), ("192.0.2.8", 421)])
+async def test_the_doors_know_the_address_that_was_dialled(
+    host: str, status: int
+) -> None:
+    doors = httpx.ASGITransport(app=Doors(Response(status_code=204), Names("::", ())))
+    dialled = "http://192.0.2.7:8081/"
+    async with httpx.AsyncClient(transport=doors) as client:
+        answer = await client.get(dialled, headers={"Host": f"{host}:8081"})
+
+    assert answer.status_code == status
 
 
 async def test_a_rebound_name_is_refused_even_with_the_token() -> None:
