@@ -129,7 +129,7 @@ def _fresh(connection: sqlite3.Connection, flow_id: int) -> FlowRecord | None:
     row = connection.execute(
         "SELECT payload FROM fresh WHERE id = ?", (flow_id,)
     ).fetchone()
-    return None if row is None else _decode(row[0])
+    return None if row is None else decode_kept(row[0])
 
 
 def _joined(
@@ -221,12 +221,13 @@ def piece(connection: sqlite3.Connection, number: int) -> bytes:
 
 def _unpack_flow(data: bytes) -> FlowRecord:
     try:
-        return _decode(ZstdDecompressor().decompress(data))
+        return decode_kept(ZstdDecompressor().decompress(data))
     except ZstdError as error:
         raise DamagedStoreError(f"a flow's record cannot be read ({error})") from error
 
 
-def _decode(payload: bytes) -> FlowRecord:
+def decode_kept(payload: bytes) -> FlowRecord:
+    """A flow's record as the store holds it; DamagedStoreError when it is none."""
     try:
         return decode_flow(payload)
     except DecodeError as error:

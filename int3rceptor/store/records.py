@@ -128,9 +128,15 @@ encode = msgspec.msgpack.Encoder().encode
 
 def decode_flow(payload: bytes) -> FlowRecord:
     """A FlowRecord from its bytes; msgspec.DecodeError when it is none."""
-    return _flows.decode(payload)
+    try:
+        return _flows.decode(payload)
+    except UnicodeDecodeError as error:  # which msgspec's own do not include
+        raise msgspec.DecodeError(str(error)) from error
 
 
 def decode_piece(payload: bytes) -> BodyPiece:
     """A BodyPiece from its bytes; msgspec.DecodeError when it is none."""
-    return _pieces.decode(payload)
+    try:
+        return _pieces.decode(payload)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(str(error)) from error

@@ -15,7 +15,7 @@ from zstandard import ZstdCompressor
 
 from int3rceptor.store import bodies, search
 from int3rceptor.store.bodies import CHUNK_BYTES, MAX_CHUNKS
-from int3rceptor.store.records import BodyRecord, FlowRecord, decode_flow, encode
+from int3rceptor.store.records import BodyRecord, FlowRecord, encode
 from int3rceptor.store.schema import transaction
 from int3rceptor.store.text_index import TextIndex, text_of_flow
 
@@ -93,7 +93,7 @@ class Settler:
             for flow_id, payload, is_new in rows:
                 taken.append((flow_id,))
                 if is_new:  # else an older release took the same flow in twice
-                    yield decode_flow(payload), payload
+                    yield bodies.decode_kept(payload), payload
                 left -= len(payload)
                 if left < 0 or time.monotonic() >= ends:
                     return

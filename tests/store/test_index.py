@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from int3rceptor.errors import ConfigError
 from int3rceptor.store import bodies, ingester, intake, settling
 from int3rceptor.store.framing import MAGIC, sealed
 from int3rceptor.store.index import BUSY_PATIENCE_S, MAX_SET_ASIDE, Index
 from int3rceptor.store.journal import Journal
 from int3rceptor.store.locks import try_lock
+from int3rceptor.store.queries import open_store
 from int3rceptor.store.records import BodyRecord, FlowRecord, decode_flow
 from int3rceptor.store.schema import open_reader, open_writer, transaction
 from tests.support.journalled import (
@@ -456,6 +458,35 @@ def test_store_that_gets_damaged_under_way_is_set_aside(bench: Bench) -> None:
         bench.clock.now += 60
 
     assert bench.ids()[-1] == 203
+    assert len([one for one in bench.told if "set aside" in one]) == 1
+
+
+@pytest.mark.parametrize("at", [b"example.com", b"GET"], ids=["text", "shape"])
+def test_store_with_a_damaged_flow_that_waits_is_set_aside(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, at: bytes
+) -> None:
+    monkeypatch.setattr(intake, "AT_ONCE_BYTES", 0)
+    write_flows(bench.directory, 1, 2)
+    bench.index.ingest(1.0)
+    with closing(sqlite3.connect(bench.store)) as store:
+        (payload,) = store.execute("SELECT payload FROM fresh WHERE id = 1").fetchone()
+        # In place of a letter: no UTF-8; in place of a string's length: no MessagePack.
+        place = payload.index(at) - (at == b"GET")
+        torn = payload[:place] + b"\xc1" + payload[place + 1 :]
+        store.execute("UPDATE fresh SET payload = ? WHERE id = 1", (torn,))
+        store.commit()
+
+    with (
+        open_store(bench.directory) as reader,
+        pytest.raises(ConfigError, match="damaged"),
+    ):
+        reader.get(1)
+    run_dry(bench.index)
+    bench.clock.now += 60
+    write_flows(bench.directory, 3)
+    run_dry(bench.index)
+
+    assert bench.ids() == [3]
     assert len([one for one in bench.told if "set aside" in one]) == 1
 
 
