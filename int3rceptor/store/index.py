@@ -130,11 +130,30 @@ class Index:
         except (sqlite3.Error, OSError, ConfigError) as error:
             self._fail(error)
             return False
+        except Exception as error:
+            # Of a value that is none, say, where the tables have one: damage that
+            # SQLite does not look for when it reads, or else a defect of ours.
+            damage = self._damage()
+            if damage is None:
+                raise
+            self._fail(DamagedStoreError(f"{damage}; {type(error).__name__}: {error}"))
+            return False
         if self.problem:
             self.problem = ""
             self._on_problem(f"Flows are stored in {self._path} again")
         self._retry_s = RETRY_FIRST_S
         return more
+
+    def _damage(self) -> str | None:
+        """What SQLite finds wrong with the store when it looks at all of it."""
+        if self._ingester is None:
+            return None
+        try:
+            look = self._ingester.connection.execute("PRAGMA quick_check(1)")
+            found: str = look.fetchone()[0]
+        except sqlite3.Error as error:
+            return str(error)
+        return None if found == "ok" else found
 
     def _opened(self) -> Ingester:
         if self._ingester is None:

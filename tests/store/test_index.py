@@ -490,6 +490,48 @@ def test_store_with_a_damaged_flow_that_waits_is_set_aside(
     assert len([one for one in bench.told if "set aside" in one]) == 1
 
 
+def test_store_that_holds_what_its_tables_forbid_is_set_aside(tmp_path: Path) -> None:
+    told: list[str] = []
+    write_flows(tmp_path, 1, 2)
+    with closing(Index(tmp_path, on_problem=told.append)) as index:
+        run_dry(index)
+    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as store:
+        # As a flipped bit in a row's header does.
+        store.execute("PRAGMA writable_schema = ON")
+        forbidden, allowed = "request_bytes INTEGER NOT NULL", "request_bytes INTEGER"
+        change = "UPDATE sqlite_master SET sql = replace(sql, ?, ?) WHERE name = 'flow'"
+        store.execute(change, (forbidden, allowed))
+        store.commit()
+    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as store:
+        store.execute("UPDATE flow SET request_bytes = NULL")
+        store.execute("PRAGMA writable_schema = ON")
+        store.execute(change, (allowed, forbidden))
+        store.commit()
+
+    with closing(Index(tmp_path, on_problem=told.append, max_bytes=1)) as index:
+        index.idle(1.0)
+
+    assert len(told) == 1
+    assert "set aside" in told[0]
+
+
+def test_defect_of_ours_does_not_cost_the_store(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_flows(bench.directory, 1)
+    bench.index.ingest(1.0)
+
+    def fail(*_: object) -> None:
+        raise TypeError
+
+    monkeypatch.setattr(settling.Settler, "settle", fail)
+    with pytest.raises(TypeError):
+        bench.index.idle(1.0)
+
+    assert bench.ids() == [1]
+    assert bench.told == []
+
+
 def test_damaged_stores_are_kept_up_to_a_number(bench: Bench) -> None:
     for number in range(1, MAX_SET_ASIDE + 3):
         bench.index.ingest(1.0)
