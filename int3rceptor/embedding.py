@@ -3,10 +3,12 @@
 Owns `Proxy`. Starts no other process and touches no signal; knows nothing of the hub.
 """
 
+import asyncio
 import contextlib
 import functools
+import inspect
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +19,7 @@ from int3rceptor.app.proxy_plane import Ready, dispatcher_for, running
 from int3rceptor.config.model import Config
 from int3rceptor.config.values import host_pattern
 from int3rceptor.errors import UsageError
-from int3rceptor.hooks.dispatcher import Call, Listener
+from int3rceptor.hooks.dispatcher import Answer, Call, Listener
 from int3rceptor.hooks.keeper import Ended, Keeper
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.flow import Flow
@@ -205,7 +207,7 @@ class Proxy:
             name=getattr(function, "__name__", type(function).__name__),
             point=point,
             # Equal to no other: the same function may listen twice.
-            call=functools.partial(function),
+            call=functools.partial(_call, function),
             priority=priority,
             needs_body=needs_body,
             applies=_host_test(hosts),
@@ -237,6 +239,23 @@ class _Counter(Watched):
             self.bytes_up += flow.bytes_up
             self.bytes_down += flow.bytes_down
         super().finish(ended)
+
+
+def _call(function: Call, flow: Flow) -> Answer | Awaitable[Answer]:
+    answer = function(flow)
+    return _waited_for(answer) if inspect.isawaitable(answer) else answer
+
+
+async def _waited_for(answer: Awaitable[Answer]) -> Answer:
+    """What it gives. What cancels something else that it waits for, a task of its own,
+    has it fail; it is not this exchange that ends."""
+    try:
+        return await answer
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError("what it waited for was cancelled") from error
 
 
 def _point(hook: str) -> HookPoint:

@@ -286,7 +286,6 @@ async def test_an_answer_that_cannot_be_sent_ends_the_connection(
     assert "that did not end" not in caplog.text
 
 
-@pytest.mark.xfail(strict=True, reason="the dispatcher takes it for the client's end")
 async def test_a_function_whose_own_work_is_cancelled_has_failed(
     config: Config, origin_tls: OriginTls, way: Way, caplog: pytest.LogCaptureFixture
 ) -> None:
