@@ -198,6 +198,15 @@ async def test_pages_of_other_sites_are_refused() -> None:
             check_error(answer, 403, "foreign_origin")
 
 
+async def test_two_origin_fields_are_refused() -> None:
+    async with control_port() as control:
+        origins = [f"http://{control.netloc}", "https://attacker.example"]
+        headers = [("Origin", one) for one in origins]
+        answer = await control.client.get("/api/flows", headers=headers)
+
+    check_error(answer, 403, "foreign_origin")
+
+
 async def test_our_own_page_is_not() -> None:
     async with control_port() as control:
         for host in (control.netloc, f"localhost:{control.port}"):

@@ -295,7 +295,7 @@ async def test_after_a_fault_an_unchanged_body_passes_unread(
     chunks = await passed(plugin.dispatcher(), flow)
     assert chunks == [b"keep", mood + b"1", b"x", b"d"]
     (change,) = flow.changes
-    assert change.what.endswith(f"failed: {reason}") or reason in change.what
+    assert reason in change.what
     assert plugin.runner.stats.faults == {kind: 1}
     assert plugin.runner.stats.calls == 2
 

@@ -146,6 +146,25 @@ def test_nothing_is_taken_of_an_answer_that_nobody_asked_for() -> None:
     assert client.whole_answer(RESPONSES[0] + b"abc") is None
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        RESPONSES[0].replace(b"1.1", b"1.0"),
+        RESPONSES[0].replace(b"\r\n", b"\r\nConnection: close\r\n", 1),
+        RESPONSES[0].replace(b"\r\n", b"\r\nWWW-Authenticate: NTLM\r\n", 1),
+    ],
+)
+def test_an_answer_that_says_more_of_its_connection_is_not_taken(raw: bytes) -> None:
+    judge_response(raw, "GET")
+    assert asking("GET").whole_answer(raw + b"abc") is None
+
+
+def test_a_request_that_ends_its_connection_is_not_taken() -> None:
+    raw = REQUESTS[0].replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+    judge_request(raw, "https")
+    assert H1Server("https").whole_request(raw, "h.test", 1) is None
+
+
 BODIES: tuple[Callable[[], Body], ...] = (
     lambda: Body(b"abc", length=3),
     lambda: Body(b"abc", length=3),
