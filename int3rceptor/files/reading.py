@@ -56,6 +56,16 @@ def stamp_of(status: os.stat_result) -> Stamp:
     return (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
+def at_once(path: str, flags: int) -> int:
+    """An opener: a named pipe that nobody writes to is empty, in place of a wait that
+    not even a signal ends."""
+    without_waiting = getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags | without_waiting)
+    if without_waiting:
+        os.set_blocking(descriptor, True)
+    return descriptor
+
+
 def listing(folder: Path, suffixes: tuple[str, ...]) -> tuple[Path, ...]:
     """The files of a folder with one of these endings, hidden ones left out, by name;
     () without a folder. OSError when it is there and cannot be read."""

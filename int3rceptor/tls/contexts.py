@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from int3rceptor.errors import ConfigError
+from int3rceptor.files.reading import at_once
 from int3rceptor.net.tls_session import TlsContext
 from int3rceptor.tls.host_names import parse_host
 from int3rceptor.tls.leaf_contexts import LeafContexts
@@ -344,7 +345,7 @@ def _build_origin_base(verification: OriginVerification) -> ssl.SSLContext:
 def _read_ca_file(path: Path) -> str | bytes:
     """Read trust anchors and try them, so that a bad file stops the start."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=at_once) as file:
             content = file.read(MAX_CA_FILE_BYTES + 1)
     except OSError as error:
         raise ConfigError(

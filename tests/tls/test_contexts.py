@@ -1,5 +1,6 @@
 import asyncio
 import gc
+import os
 import ssl
 import sys
 import tempfile
@@ -490,3 +491,14 @@ def test_a_bad_extra_ca_file_is_one_clear_line(
         OriginContexts(OriginVerification(extra_ca=(path,)))
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are none")
+def test_a_pipe_without_a_writer_is_no_ca_file_and_nobody_waits_for_one(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+
+    with pytest.raises(ConfigError, match="holds no usable certificate"):
+        OriginContexts(OriginVerification(extra_ca=(path,)))
