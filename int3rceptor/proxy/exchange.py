@@ -297,7 +297,8 @@ class Exchanges:
         flow.error = str(error)
         is_ours = isinstance(error, TransformError)
         is_told = isinstance(error, BodyCut)
-        level = logging.WARNING if is_ours and not is_told else logging.DEBUG
+        is_loud = (is_ours and not is_told) or _is_unsendable(flow, error)
+        level = logging.WARNING if is_loud else logging.DEBUG
         log.log(level, "flow %d (%s): %s", flow.id, flow.request.logged_url, error)
         is_answerable = is_ours or isinstance(
             error,
@@ -317,6 +318,13 @@ class Exchanges:
             await client.respond(flow.response, finish, is_last=is_last)
         except StreamError:
             client.abort()
+
+
+def _is_unsendable(flow: Flow, error: Int3rceptorError) -> bool:
+    """Whether it is about an answer that some listener made: nobody else would tell."""
+    response = flow.response
+    is_made_here = response is not None and not response.version
+    return is_made_here and isinstance(error, OriginProtocolError)
 
 
 def _record_unseen(flow: Flow, response: Response) -> None:

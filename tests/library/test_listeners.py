@@ -4,6 +4,7 @@ import asyncio
 import functools
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -263,6 +264,33 @@ async def test_an_answer_that_is_none_is_a_failure_of_the_function(
         assert (await get(proxy, PLAIN, origin.url)).text == "hello"
 
     assert "PassThrough() is no answer to on_request" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        (lambda: Response(status=101), "cannot be sent by HTTP/1"),
+        (
+            lambda: Response(status=200, headers=Headers([(b"a", b"b\r\nc: d")])),
+            "HTTP/1 cannot carry this head",
+        ),
+    ],
+    ids=["101", "two lines"],
+)
+async def test_an_answer_that_http_cannot_say_is_told_of(
+    made: Callable[[], Response],
+    why: str,
+    config: Config,
+    origin_tls: OriginTls,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with an_origin(PLAIN, origin_tls) as origin, Proxy(config) as proxy:
+        proxy.on_request(lambda _: Respond(made()))
+        with pytest.raises(httpx.RemoteProtocolError):
+            await get(proxy, PLAIN, origin.url)
+
+    told = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert any(why in one for one in told)
 
 
 # --- who is asked, and when -----------------------------------------------------------
