@@ -31,11 +31,19 @@ class Acceptor:
         self._socket = socket.create_server((HOST, 0))
         self._socket.setblocking(False)
         self.port: int = self._socket.getsockname()[1]
-        self._loop.add_reader(self._socket, self._accept)
+        self._last: object = None
+        self._accepting = self._loop.create_task(self._accept())
 
     async def aclose(self) -> None:
         """Close the port, and end what is served."""
-        self._loop.remove_reader(self._socket)
+        # To cancel who accepts would forget the one that it has just been given: it
+        # ends with a connection of ours, which comes after all that were made.
+        with socket.socket() as last:
+            last.bind((HOST, 0))
+            last.setblocking(False)
+            self._last = last.getsockname()
+            await self._loop.sock_connect(last, (HOST, self.port))
+            await self._accepting
         self._socket.close()
         await turns(1)  # each has begun, and so will close what it was given
         for task in self._tasks:
@@ -43,13 +51,17 @@ class Acceptor:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await turns()
 
-    def _accept(self) -> None:
-        # One that went again meanwhile is none.
-        with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
-            connection, _ = self._socket.accept()
-            task = self._loop.create_task(self._run(connection))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    async def _accept(self) -> None:
+        while True:
+            # One that went again meanwhile is none.
+            with contextlib.suppress(ConnectionAbortedError):
+                connection, peer = await self._loop.sock_accept(self._socket)
+                if peer == self._last:
+                    connection.close()
+                    return
+                task = self._loop.create_task(self._run(connection))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
 
     async def _run(self, connection: socket.socket) -> None:
         reader = asyncio.StreamReader(self._limit)
