@@ -33,6 +33,11 @@ def allow_more_files(proxy: ProxyProcess, count: int) -> int:
     return process.num_fds()
 
 
+def answered(proxy: ProxyProcess) -> int:
+    """How many requests are over, one way or the other."""
+    return sum("/late " in line for line in proxy.stdout)
+
+
 async def test_who_takes_all_files_costs_nothing_that_lasts(tmp_path: Path) -> None:
     async with AnsweringOrigin(fixed(response())) as origin:
         # By its address: to look a name up takes files.
@@ -47,6 +52,8 @@ async def test_who_takes_all_files_costs_nothing_that_lasts(tmp_path: Path) -> N
                 proxy.wait_for_line("cannot accept: Too many open files")
                 proxy.wait_for_line("cannot connect to .*: too many open files")
 
+            # The origin is of this loop: it must not be made to wait for a line yet.
+            await eventually(lambda: answered(proxy) == CLIENTS)
             process = psutil.Process(proxy.process.pid)
             # Idle connections to the origin may be left, one for each client that was
             # served: of two files one.
