@@ -9,10 +9,11 @@ import os
 import re
 import time
 from datetime import datetime
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from int3rceptor.cli.parameters import Option
+from int3rceptor.cli.parameters import Argument, Option
 from int3rceptor.config.values import absolute_path, default_data_dir
 from int3rceptor.errors import ConfigError
 
@@ -21,10 +22,58 @@ if TYPE_CHECKING:
 
 FLOWS_FOLDER = "flows"
 
+MAX_LISTED = 10_000
+"""Most flows of one list: what the store gives at once."""
+
+MAX_ID = 2**53 - 1
+"""Above it ids would not be whole numbers in every JSON reader."""
+
 _PANEL = "Which flows"
 _AGO = re.compile(r"(\d{1,6})([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
+
+class Side(Enum):
+    """Whose body."""
+
+    REQUEST = "request"
+    RESPONSE = "response"
+
+
+FlowId = Annotated[
+    int, Argument(metavar="ID", least=1, most=MAX_ID, help="A flow's number.")
+]
+Limit = Annotated[
+    int,
+    Option(
+        spellings=("--limit",), metavar="N", least=1, most=MAX_LISTED, help="At most."
+    ),
+]
+Before = Annotated[
+    int | None,
+    Option(
+        spellings=("--before",),
+        metavar="ID",
+        least=1,
+        most=MAX_ID,
+        help="Older ones: the last ID of a list gives the next page.",
+    ),
+]
+Explain = Annotated[
+    bool,
+    Option(spellings=("--explain",), help="Who changed what: received, steps, sent."),
+]
+Raw = Annotated[
+    bool,
+    Option(spellings=("--raw",), help="Byte for byte as sent on, nothing decoded."),
+]
+BodyOf = Annotated[
+    Side | None, Option(spellings=("--body",), help="That body alone, decoded.")
+]
+Out = Annotated[
+    Path | None,
+    Option(spellings=("--out", "-o"), metavar="FILE", help="Write to FILE."),
+]
 DataDir = Annotated[
     str | None,
     Option(

@@ -8,16 +8,23 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from int3rceptor.cli.flow_options import (
+    MAX_ID,
     AsJson,
+    Before,
+    BodyOf,
     DataDir,
+    Explain,
+    FlowId,
     Host,
+    Limit,
     Marked,
     Method,
+    Out,
+    Raw,
     Settings,
     Since,
     Status,
@@ -33,49 +40,15 @@ if TYPE_CHECKING:
     # Imported where they are used: the proxy's own start loads no database.
     from int3rceptor.store.filters import FlowFilter
     from int3rceptor.store.queries import StoreReader
+    from int3rceptor.store.rows import FlowRow
 
 POLL_S = 0.25
 """Between two looks of `tail`: soon enough for a person, some ms of work each."""
 
-MAX_LISTED = 10_000
-"""Most flows of one list: what the store gives at once."""
-
-MAX_ID = 2**53 - 1
-"""Above it ids would not be whole numbers in every JSON reader."""
-
-FlowId = Annotated[
-    int, Argument(metavar="ID", least=1, most=MAX_ID, help="A flow's number.")
-]
-
-
-class Side(Enum):
-    """Whose body."""
-
-    REQUEST = "request"
-    RESPONSE = "response"
-
 
 def list_flows(
-    limit: Annotated[
-        int,
-        Option(
-            spellings=("--limit",),
-            metavar="N",
-            least=1,
-            most=MAX_LISTED,
-            help="At most.",
-        ),
-    ] = 50,
-    before: Annotated[
-        int | None,
-        Option(
-            spellings=("--before",),
-            metavar="ID",
-            least=1,
-            most=MAX_ID,
-            help="Older ones: the last ID of a list gives the next page.",
-        ),
-    ] = None,
+    limit: Limit = 50,
+    before: Before = None,
     host: Host = None,
     method: Method = None,
     status: Status = None,
@@ -96,49 +69,19 @@ def list_flows(
     with _reader_of(directory) as reader:
         rows = reader.rows(wanted, before=before, limit=limit)
         if as_json:
-            from int3rceptor.cli.flow_json import row_shape
-            from int3rceptor.cli.json_lines import json_line
-
-            for row in rows:
-                _print(json_line(row_shape(row)))
+            _print_json(rows)
         elif rows:
-            from int3rceptor.cli import flow_tables
-
-            if sys.stdout.isatty():
-                flow_tables.print_table(rows)
-            else:
-                for line in flow_tables.plain_lines(rows):
-                    _print(line)
+            _print_table(rows)
         else:
             _explain_nothing(reader, directory)
 
 
 def show(
     flow_id: FlowId,
-    explain: Annotated[
-        bool,
-        Option(
-            spellings=("--explain",), help="Who changed what: received, steps, sent."
-        ),
-    ] = False,
-    raw: Annotated[
-        bool,
-        Option(spellings=("--raw",), help="Byte for byte as sent on, nothing decoded."),
-    ] = False,
-    body: Annotated[
-        Side | None, Option(spellings=("--body",), help="That body alone, decoded.")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        Option(
-            spellings=(
-                "--out",
-                "-o",
-            ),
-            metavar="FILE",
-            help="Write to FILE.",
-        ),
-    ] = None,
+    explain: Explain = False,
+    raw: Raw = False,
+    body: BodyOf = None,
+    out: Out = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
     config: Settings = None,
@@ -152,8 +95,7 @@ def show(
         raise ConfigError("--explain cannot be used together with --raw or --body")
     if out is not None and body is None and not raw:
         raise ConfigError("--out needs --body request, --body response or --raw")
-    directory = flows_dir(data_dir, config)
-    with _reader_of(directory) as reader:
+    with _reader_of(flows_dir(data_dir, config)) as reader:
         if as_json:
             _print(flow_show.as_json(reader, flow_id, explains=explain, is_raw=raw))
         elif body is not None:
@@ -308,6 +250,24 @@ def _follow(directory: Path, wanted: "FlowFilter", *, as_json: bool) -> None:
                 _print(json_line(row_shape(row)) if as_json else line(row))
             sys.stdout.flush()
             time.sleep(POLL_S)
+
+
+def _print_json(rows: Sequence["FlowRow"]) -> None:
+    from int3rceptor.cli.flow_json import row_shape
+    from int3rceptor.cli.json_lines import json_line
+
+    for row in rows:
+        _print(json_line(row_shape(row)))
+
+
+def _print_table(rows: Sequence["FlowRow"]) -> None:
+    from int3rceptor.cli import flow_tables
+
+    if sys.stdout.isatty():
+        flow_tables.print_table(rows)
+        return
+    for line in flow_tables.plain_lines(rows):
+        _print(line)
 
 
 def _explain_nothing(reader: "StoreReader", directory: Path) -> None:

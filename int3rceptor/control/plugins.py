@@ -144,6 +144,7 @@ class PluginRoutes:
     def add_to(self, app: FastAPI) -> None:
         """Register them."""
         self._add_reading(app)
+        self._add_files(app)
         self._add_acting(app)
         self._add_settings(app)
 
@@ -173,7 +174,7 @@ class PluginRoutes:
             responses={**documented(404, 422, 503), **shown(PluginLog)},
         )
 
-    def _add_acting(self, app: FastAPI) -> None:
+    def _add_files(self, app: FastAPI) -> None:
         app.add_api_route(
             _ONE,
             self.put_plugin,
@@ -195,6 +196,8 @@ class PluginRoutes:
             summary="Take a plugin out of service, and delete its files",
             responses=documented(404, 409, 422, 503),
         )
+
+    def _add_acting(self, app: FastAPI) -> None:
         app.add_api_route(
             f"{_ONE}/enabled",
             self.put_enabled,

@@ -85,10 +85,7 @@ def detail(row: FlowRow, record: FlowRecord, kept_bytes: tuple[int, int]) -> Flo
         if has_response
         else None,
         informational=[_head(block) for block in record.informational],
-        changes=[
-            Change(point=point, author=author, what=what)
-            for point, author, what in record.changes
-        ],
+        changes=_changes(record),
         plugins=[PluginCalls(**msgspec.structs.asdict(one)) for one in record.plugins],
         bytes_up=record.bytes_up,
         bytes_down=record.bytes_down,
@@ -96,6 +93,13 @@ def detail(row: FlowRow, record: FlowRecord, kept_bytes: tuple[int, int]) -> Flo
         messages_down=record.messages_down,
         is_redacted=record.is_redacted,
     )
+
+
+def _changes(record: FlowRecord) -> list[Change]:
+    return [
+        Change(point=point, author=author, what=what)
+        for point, author, what in record.changes
+    ]
 
 
 def field(record: FlowRecord, side: str, name: bytes) -> str:

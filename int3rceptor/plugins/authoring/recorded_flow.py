@@ -99,14 +99,8 @@ def _recording_of(path: Path, one: _Flow) -> Recording:
 
     def make() -> Flow:
         host, port = one.host, one.port or DEFAULT_PORTS[one.scheme]
-        connect = one.client.connect
         flow = Flow(
-            client=ClientInfo(
-                address=(one.client.host, one.client.port),
-                connect_host=None if connect is None else connect.host,
-                connect_port=None if connect is None else connect.port,
-                tls=one.client.tls,
-            ),
+            client=_client(one.client),
             request=Request(
                 method=one.method,
                 scheme=one.scheme,
@@ -132,6 +126,15 @@ def _recording_of(path: Path, one: _Flow) -> Recording:
     make()  # what is wrong with it is told before anything runs
     messages = tuple(_passed(message, where) for message in one.websocket)
     return Recording(name=name, make=make, notes=tuple(notes), messages=messages)
+
+
+def _client(one: _Client) -> ClientInfo:
+    return ClientInfo(
+        address=(one.host, one.port),
+        connect_host=None if one.connect is None else one.connect.host,
+        connect_port=None if one.connect is None else one.connect.port,
+        tls=one.tls,
+    )
 
 
 def _passed(message: _Passed, where: str) -> WebSocketMessage:
