@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from int3rceptor.cli import flow_options
 from int3rceptor.cli import flows as command
 from int3rceptor.cli.flow_options import flows_dir, moment
 from int3rceptor.cli.main import main
@@ -320,4 +321,4 @@ def test_the_directory_is_the_one_that_the_settings_name(
 
 
 def test_lists_are_as_long_as_the_store_allows() -> None:
-    assert command.MAX_LISTED == MAX_ROWS
+    assert flow_options.MAX_LISTED == MAX_ROWS
