@@ -74,10 +74,12 @@ class _Work:
         self.is_over = asyncio.Event()
 
     async def run(self) -> None:
-        # Nothing was ever kept here: a store would say otherwise.
-        while not self._journal.exists() and not self.is_over.is_set():
-            await self._pause()
         while not self.is_over.is_set():
+            if not self._journal.exists():
+                # Nothing was kept here yet, or it was taken away: a store would say
+                # otherwise, and be in the way of one that is put back.
+                await self._pause()
+                continue
             before = self._index.flows
             has_more = await self._in_thread(self._index.ingest)
             taken = self._index.flows - before

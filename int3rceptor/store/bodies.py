@@ -172,14 +172,14 @@ def _range_of_pieces(
 ) -> bytes:
     if not body.ahead:
         return body.content[start:stop]
+    pieces = pieces_ahead(connection, flow_id, side, body)
+    if pieces is None:
+        return b""
     parts = []
     at = 0
-    for number in piece_numbers(connection, flow_id, side):
+    for number, size in pieces:
         if at >= stop:
             break
-        (size,) = connection.execute(
-            "SELECT length(data) FROM pending_piece WHERE n = ?", (number,)
-        ).fetchone()
         if at + size > start:
             data = piece(connection, number)
             parts.append(data[max(start - at, 0) : stop - at])
@@ -205,12 +205,17 @@ def _range_of_chunks(
     return whole[start - first * CHUNK_BYTES : stop - first * CHUNK_BYTES]
 
 
-def piece_numbers(connection: sqlite3.Connection, flow_id: int, side: int) -> list[int]:
-    rows = connection.execute(
-        "SELECT n FROM pending_piece WHERE flow = ? AND side = ? ORDER BY n",
+def pieces_ahead(
+    connection: sqlite3.Connection, flow_id: int, side: int, body: BodyRecord
+) -> list[tuple[int, int]] | None:
+    """Number and size of each piece that went ahead of a body, in order; None when some
+    were lost with their segment: nobody knows which, so nothing is kept of the body."""
+    pieces = connection.execute(
+        "SELECT n, length(data) FROM pending_piece WHERE flow = ? AND side = ?"
+        " ORDER BY n",
         (flow_id, side),
-    )
-    return [number for (number,) in rows]
+    ).fetchall()
+    return pieces if sum(size for _, size in pieces) >= body.ahead else None
 
 
 def piece(connection: sqlite3.Connection, number: int) -> bytes:

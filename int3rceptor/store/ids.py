@@ -22,6 +22,10 @@ SHARED_BLOCK = 50
 """The same where several processes give out numbers at the same time: they rise the
 more evenly, and what cannot be given back leaves a small gap."""
 
+LOST_GAP = 10_000
+"""Numbers left out when the file was lost under processes that run: more than any of
+them is ahead of another."""
+
 LOCK_WAIT_S = 0.5
 """Longest wait for another process, which holds the lock for microseconds unless it was
 stopped or has no processor. Traffic stands still meanwhile."""
@@ -78,6 +82,12 @@ class Ids:
                 os.close(descriptor)
         except OSError:
             return  # then they are never used
+
+    def begin_anew(self) -> None:
+        """The file may be lost, or be an older one: the next number is well above ours,
+        and so above those that other processes have in use. Never raises."""
+        self._next = self._end = self._end + LOST_GAP
+        self._take()  # now: once there are flows again, a file that is lost looks odd
 
     def _take(self) -> bool:
         if self.trouble.is_pausing:

@@ -62,12 +62,16 @@ class Index:
         self.problem = ""
         self._directory = directory
         self._path = directory / STORE_NAME
+        self._store_files = [
+            directory / (STORE_NAME + ending) for ending in ("", "-wal", "-shm")
+        ]
         self._on_problem = on_problem
         self._pruner = Pruner(max_bytes=max_bytes, max_age_s=max_age_s)
         self._clock = clock
         self._open_store = open_store
         self._lock: int | None = None
         self._ingester: Ingester | None = None
+        self._files: dict[Path, tuple[int, int] | None] = {}
         self._flows_before = 0
         self._is_stuck = False
         self._retry_at = -math.inf
@@ -88,11 +92,13 @@ class Index:
             return True
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        lock = os.open(self._directory / LOCK_NAME, flags, 0o600)
+        path = self._directory / LOCK_NAME
+        lock = os.open(path, flags, 0o600)
         if not try_lock(lock):
             os.close(lock)
             return False
         self._lock = lock
+        self._files[path] = _identity(path)
         return True
 
     def ingest(self, budget_s: float) -> bool:
@@ -116,6 +122,7 @@ class Index:
     def close(self) -> None:
         """Let go of the store and of the lock."""
         self._drop()
+        self._files.clear()
         lock, self._lock = self._lock, None
         if lock is not None:
             os.close(lock)
@@ -124,6 +131,7 @@ class Index:
         if self._clock() < self._retry_at:
             return False
         try:
+            self._leave_lost()
             if not self.acquire():
                 return False
             more = work(self._opened())
@@ -168,7 +176,27 @@ class Index:
             except BaseException:
                 connection.close()
                 raise
+            for path in self._store_files:
+                self._files[path] = _identity(path)
         return self._ingester
+
+    def _leave_lost(self) -> None:
+        """Let go of files whose names lead elsewhere: they were removed, moved or
+        replaced, and what is done with them would reach nobody."""
+        if all(_identity(path) == known for path, known in self._files.items()):
+            return
+        left = {path for path, known in self._files.items() if _identity(path) == known}
+        self.close()
+        if self._path not in left:
+            # To a store that takes its place the log of the old one would be damage.
+            for path in left.intersection(self._store_files):
+                path.unlink(missing_ok=True)
+        self._on_problem(
+            f"The store {self._path} was removed, moved or replaced, in whole or in"
+            " part, while it was in use: flows that were there alone are lost, the next"
+            " ones are stored in what is there now; stop the proxy before you change"
+            " its data directory"
+        )
 
     def _drop(self) -> None:
         """Close the connection: whatever is wrong with it, the next one begins anew."""
@@ -176,6 +204,8 @@ class Index:
         if ingester is not None:
             self._flows_before += ingester.flows
             ingester.connection.close()
+        for path in self._store_files:
+            self._files.pop(path, None)
 
     def _fail(self, error: Exception) -> None:
         self._drop()
@@ -223,6 +253,15 @@ class Index:
         for old in stores[:-MAX_SET_ASIDE]:
             old.unlink(missing_ok=True)
             old.with_name(old.name + "-wal").unlink(missing_ok=True)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file the name leads to; None when there is none."""
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _code(error: Exception) -> int:

@@ -28,6 +28,10 @@ SEGMENT_BYTES = 16 * 1024 * 1024
 """A segment's size: large enough that making one is rare, small enough that its room is
 soon free again."""
 
+LOOK_S = 1.0
+"""How often it is made sure that the segment is still where it was made: what passes
+until then goes with it, and a look takes some microseconds."""
+
 CLOSE_S = 5.0
 """Longest wait at the end for a slow disk; what it has not taken then is lost."""
 
@@ -66,6 +70,7 @@ class Journal:
             trouble=Trouble(self._notices, clock),
             write=write,
         )
+        self._look_at = 0.0
         self._has_refused = False
         self._is_closed = False
         self._backlog: Backlog | None = None
@@ -157,12 +162,25 @@ class Journal:
         else:
             clock = self._clock
             started = clock()
+            if started >= self._look_at:
+                self._look_at = started + LOOK_S
+                self._leave_lost()
             is_kept = self._writer.append(frames, flows)
             if clock() - started > SLOW_S:
                 self._step_aside()
         if self._notices:
             self._tell()
         return is_kept
+
+    def _leave_lost(self) -> None:
+        lost = self._writer.leave_lost()
+        if lost is not None:
+            self._ids.begin_anew()
+            self._notices.append(
+                f"{lost} was removed, moved or replaced while it was written to: flows"
+                " that had not got from it into the store are lost, the next ones are"
+                " kept again; stop the proxy before you change its data directory"
+            )
 
     def _refuse(self) -> None:
         if not self._has_refused:

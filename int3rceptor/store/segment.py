@@ -53,6 +53,16 @@ class Segment:
             raise
         return segment
 
+    @property
+    def is_there(self) -> bool:
+        """Whether its name still leads to it; True too where that cannot be seen."""
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+
     def append(self, frame: bytes) -> None:
         """Append all of `frame`; OSError, and nothing of it left, if it fails."""
         size = len(frame)

@@ -114,7 +114,8 @@ class Settler:
                 kept.large(asked.original),
                 kept.large(answered.original),
             )
-        if numbers != _NONE_KEPT:
+        is_ahead = bool(asked.ahead or answered.ahead)
+        if is_ahead or numbers != _NONE_KEPT:
             payload = encode(
                 replace(
                     record,
@@ -122,7 +123,7 @@ class Settler:
                     response_body=_without_kept(answered, numbers[1], numbers[3]),
                 )
             )
-        if asked.ahead or answered.ahead:
+        if is_ahead:
             bodies.forget_pieces(self._connection, record.id)
         # Of bytes, and of None, sqlite3 first asks whether they are something else.
         return (record.id, *numbers, bytearray(self._compress(payload)))
@@ -152,13 +153,15 @@ class _Bodies:
         self._last: int | None = None
 
     def sent(self, flow_id: int, side: int, body: BodyRecord) -> int:
-        """The row of a body as it was sent on; 0: it stays in its record."""
+        """The row of a body as it was sent on; 0: it stays in its record, or is lost"""
         if not body.ahead:
             return self.large(body.content)
-        numbers = bodies.piece_numbers(self._connection, flow_id, side)
+        ahead = bodies.pieces_ahead(self._connection, flow_id, side, body)
+        if ahead is None:
+            return 0
 
         def pieces() -> Iterator[bytes]:
-            for number in numbers:
+            for number, _ in ahead:
                 yield bodies.piece(self._connection, number)
             yield body.content
 
@@ -226,9 +229,8 @@ class _Bodies:
 
 
 def _without_kept(body: BodyRecord, kept: int, original: int) -> BodyRecord:
-    return BodyRecord(
-        body.size, 0, b"" if kept else body.content, None if original else body.original
-    )
+    content = b"" if kept or body.ahead else body.content
+    return BodyRecord(body.size, 0, content, None if original else body.original)
 
 
 def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:

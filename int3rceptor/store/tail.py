@@ -125,7 +125,9 @@ def joined(record: FlowRecord, pieces: Pieces) -> FlowRecord:
 def _whole(body: BodyRecord, pieces: Sequence[bytes]) -> BodyRecord:
     if not body.ahead:
         return body
-    content = b"".join(pieces)[: body.ahead] + body.content
+    content = b"".join(pieces)[: body.ahead]
+    # Of pieces that were lost with their segment, nobody knows which they were.
+    content = content + body.content if len(content) == body.ahead else b""
     return msgspec.structs.replace(body, content=content, ahead=0)
 
 

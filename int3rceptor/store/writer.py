@@ -82,6 +82,15 @@ class Writer:
             # Its lock is free now, and its records are whole: it will be read.
             self._fail(error)
 
+    def leave_lost(self) -> Path | None:
+        """The segment, when it was removed, moved or replaced: it is ended, as it may
+        be read where it went to, and the next record begins another."""
+        segment = self._segment
+        if segment is None or segment.is_there:
+            return None
+        self.close()
+        return segment.path
+
     def _segment_for(self, size: int) -> Segment | None:
         """The segment that the next `size` bytes go to; None: there is none for now."""
         self.close()

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import stat
@@ -91,6 +92,26 @@ async def test_the_thread_that_ingests_gives_way_most(tmp_path: Path) -> None:
 
         await until(lambda: levels()[-1] == INGESTING_NICENESS)
         assert levels()[0] < INGESTING_NICENESS  # and it alone
+
+
+async def test_a_data_directory_that_is_emptied_under_it_is_filled_again(
+    tmp_path: Path,
+) -> None:
+    with ProxyProcess(tmp_path, "--quiet", planes=STORE_ALONE) as proxy:
+        flows = proxy.data_dir / "flows"
+        async with (
+            AnsweringOrigin(fixed(response(b"kept"))) as origin,
+            loaded(proxy, origin) as load,
+        ):
+            await until(lambda: (flows / "store.sqlite-wal").exists())
+            shutil.rmtree(flows, ignore_errors=True)
+            await asyncio.to_thread(proxy.wait_for_line, ".journal was removed")
+            await asyncio.to_thread(proxy.wait_for_line, "store.sqlite was removed")
+            begun = len(load.whole)
+            await load.more(20)
+
+    kept = kept_targets(proxy.data_dir)
+    assert [target for target in load.whole[begun:] if kept[target] != 1] == []
 
 
 async def test_the_proxy_dies_and_the_hub_finishes_its_work(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import os
 import random
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -202,6 +203,27 @@ def test_pieces_that_went_ahead_are_joined(bench: Bench) -> None:
 
     assert bench.load(1) == expected
     assert bench.ask("SELECT DISTINCT flow FROM pending_piece WHERE flow = 1") == []
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_of_a_body_that_lost_a_piece_nothing_is_shown(bench: Bench, lost: int) -> None:
+    """The end of a body must not look like its beginning."""
+    pieces = [b"a" * 70_000, b"b" * 70_000]
+    up = BodyRecord(size=140_500, ahead=140_000, content=b"c" * 500)
+    del pieces[lost]
+    write_segment(
+        bench.directory,
+        [piece_record(1, "request", pieces[0]), flow_record(flow(1, request_body=up))],
+    )
+    expected = flow(1, request_body=BodyRecord(size=140_500))
+    with open_store(bench.directory) as store:
+        assert store.get(1) == expected
+        bench.index.ingest(1.0)
+        assert store.get(1) == expected
+        run_dry(bench.index)
+        assert store.get(1) == expected
+
+    assert bench.ask("SELECT count(*) FROM pending_piece") == [(0,)]
 
 
 @pytest.mark.parametrize("is_apart", [False, True])
@@ -801,3 +823,67 @@ def test_small_flows_are_settled_as_they_are_taken_in(bench: Bench) -> None:
     assert [bench.load(number) for number in bench.ids()] == [
         flow(number) for number in range(1, 6)
     ]
+
+
+def files_of(bench: Bench, glob: str) -> None:
+    for path in bench.directory.glob(glob):
+        path.unlink()
+
+
+def whole_folder(bench: Bench) -> None:
+    shutil.rmtree(bench.directory)
+
+
+def moved_folder(bench: Bench) -> None:
+    bench.directory.rename(bench.directory.with_name("elsewhere"))
+
+
+@pytest.mark.parametrize(
+    ("take", "left"),
+    [
+        (whole_folder, [2]),
+        (moved_folder, [2]),
+        (lambda bench: files_of(bench, "store.sqlite*"), [2]),
+        (lambda bench: files_of(bench, "store.sqlite"), [2]),
+        (lambda bench: files_of(bench, "store.sqlite-wal"), [1, 2]),
+        (lambda bench: files_of(bench, "store.sqlite-shm"), [1, 2]),
+        (lambda bench: files_of(bench, "ingest.lock"), [1, 2]),
+    ],
+    ids=["folder", "moved", "store", "database", "log", "index", "lock"],
+)
+def test_files_that_are_taken_away_meanwhile_are_made_anew(
+    bench: Bench, take: Callable[[Bench], None], left: list[int]
+) -> None:
+    write_flows(bench.directory, 1)
+    run_dry(bench.index)
+    take(bench)
+    write_flows(bench.directory, 2)
+    run_dry(bench.index)
+    bench.index.ingest(1.0)
+
+    assert bench.ids() == left
+    assert [line.partition(",")[0] for line in bench.told] == [
+        f"The store {bench.store} was removed"
+    ]
+    assert not bench.another().acquire()
+
+
+def test_a_store_that_is_put_in_the_place_of_one_in_use_is_not_harmed(
+    bench: Bench, tmp_path: Path
+) -> None:
+    write_flows(bench.directory, 1, 2)
+    run_dry(bench.index)
+    bench.index.close()
+    saved = tmp_path / "saved"
+    shutil.copy(bench.store, saved)
+    write_flows(bench.directory, *range(3, 100))
+    run_dry(bench.index)
+    saved.rename(bench.store)
+    assert bench.store.with_name("store.sqlite-wal").stat().st_size
+
+    write_flows(bench.directory, 100)
+    run_dry(bench.index)
+
+    assert bench.ids() == [1, 2, 100]
+    assert bench.ask("PRAGMA integrity_check") == [("ok",)]
+    assert len(bench.told) == 1

@@ -2,6 +2,7 @@ import contextlib
 import errno
 import itertools
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from int3rceptor.store.framing import (
     Tail,
     read_records,
 )
-from int3rceptor.store.journal import Journal
+from int3rceptor.store.journal import LOOK_S, Journal
 from int3rceptor.store.locks import try_lock
 from int3rceptor.store.records import (
     BodyPiece,
@@ -35,7 +36,7 @@ from int3rceptor.store.records import (
 from int3rceptor.store.segment import JOURNAL_FOLDER, UNNAMED_EXPIRY_S
 from int3rceptor.store.slow_disk import MAX_WAITING_BYTES, QUICK_WRITES, SLOW_S
 from int3rceptor.store.trouble import CALM_S, RETRY_FIRST_S, RETRY_MAX_S
-from tests.store.test_ids import Clock
+from tests.store.test_ids import Clock, Taker
 from tests.support.patience import PATIENT_S
 from tests.support.process import unmeasured
 
@@ -487,6 +488,50 @@ def test_a_directory_that_was_removed_is_made_again(tmp_path: Path) -> None:
     kept.journal.close()
 
     assert kept.read()[-1] == 4
+
+
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_a_segment_that_is_taken_away_is_noticed(kept: Kept, is_moved: bool) -> None:
+    elsewhere = kept.folder.with_name("elsewhere")
+    numbers = kept.add(3)
+    [segment] = kept.segments
+    if is_moved:
+        kept.folder.rename(elsewhere)
+    else:
+        shutil.rmtree(kept.folder)
+    kept.clock.now += LOOK_S
+    # This flow had its number before anyone could know.
+    numbers += kept.add(2)
+    kept.clock.now += LOOK_S
+    numbers += kept.add()
+
+    assert kept.read() == numbers[3:]
+    assert len(set(numbers)) == 6
+    [told] = kept.told
+    assert told.startswith(f"{segment} was removed")
+    # Another process, or a later run, gives out none of them again.
+    assert min(Taker(kept.folder).take(1)) > max(numbers)
+    if is_moved:
+        assert flow_numbers(elsewhere) == numbers[:3]
+        assert records_of(next((elsewhere / "journal").iterdir()))[1] is Tail.ENDED
+
+
+def test_a_segment_that_cannot_be_looked_at_is_taken_to_be_there(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = kept.add(3)
+
+    def denied(*_: object) -> os.stat_result:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    kept.clock.now += LOOK_S
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", denied)
+        numbers += kept.add(1)
+
+    assert kept.read() == numbers
+    assert len(kept.segments) == 1
+    assert kept.told == []
 
 
 SMALL_FILES = """
