@@ -94,8 +94,8 @@ def _take_in(flows_dir: Path, reader: StoreReader, tail: Mapping[str, int]) -> N
                 raise ConfigError(problems[-1])
             if time.monotonic() > deadline:
                 raise ConfigError(
-                    f"{flows_dir}: the journal is not taken into the store; is the"
-                    " proxy that does it stopped?"
+                    f"{flows_dir}: the journal is not taken into the store by the"
+                    " process that has the store; its log may say why, or it hangs"
                 )
             if not has_more:
                 time.sleep(STEP_S)

@@ -17,7 +17,12 @@ from int3rceptor.errors import ConfigError, reason_of
 from int3rceptor.store.ingester import Ingester
 from int3rceptor.store.locks import try_lock
 from int3rceptor.store.pruning import Pruner
-from int3rceptor.store.schema import STORE_NAME, DamagedStoreError, open_writer
+from int3rceptor.store.schema import (
+    STORE_NAME,
+    DamagedStoreError,
+    is_disk_full,
+    open_writer,
+)
 
 LOCK_NAME = "ingest.lock"
 UNLIMITED_BYTES = 1 << 62
@@ -281,7 +286,7 @@ def _explain(error: Exception, path: Path) -> str:
         return f"{error} Until then flows stay in the journal."
     code = _code(error)
     number = error.errno if isinstance(error, OSError) else None
-    if code == sqlite3.SQLITE_FULL or number in (errno.ENOSPC, errno.EDQUOT):
+    if is_disk_full(error):
         reason, advice = "the disk is full", "free some space"
     elif code in _FORBIDDEN or number in (errno.EROFS, errno.EACCES, errno.EPERM):
         reason, advice = reason_of(error), "make it and its directory writable"

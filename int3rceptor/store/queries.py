@@ -22,6 +22,7 @@ from int3rceptor.store.schema import (
     STORE_NAME,
     DamagedStoreError,
     NotMadeYet,
+    is_disk_full,
     open_reader,
 )
 from int3rceptor.store.tail import SegmentGone, Tail, segment_names
@@ -260,6 +261,11 @@ def readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.OperationalError, PermissionError) as error:
+        if is_disk_full(error):
+            raise ConfigError(
+                f"the disk of the store {path} is full, and it needs some room to be"
+                " asked or changed: free some space"
+            ) from None
         wanted = "writable" if os.access(path.parent, os.R_OK) else "readable"
         raise ConfigError(
             f"cannot read the store {path}: {reason_of(error)}; it needs to be"

@@ -9,6 +9,7 @@ bytes, as they were) until someone has had time to settle it. `bodies.load` read
 nobody else needs to know.
 """
 
+import errno
 import os
 import sqlite3
 import time
@@ -144,6 +145,8 @@ _SETTLED = (
     "INSERT INTO text_index VALUES (0, 0, NULL)",
 )
 
+_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (_FLOWS, _SETTLED)
 """Step n brings a store of version n to n + 1. A step that was released never changes:
 the next change of a table is a step of its own, at the end."""
@@ -222,6 +225,14 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Whether that is why: SQLite says of one of its files that it cannot be as large
+    as it has to be, and a reader makes that file, too."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) in _FULL
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def size_bytes(connection: sqlite3.Connection) -> int:

@@ -1,4 +1,3 @@
-import contextlib
 import errno
 import itertools
 import os
@@ -37,6 +36,7 @@ from int3rceptor.store.segment import JOURNAL_FOLDER, UNNAMED_EXPIRY_S
 from int3rceptor.store.slow_disk import MAX_WAITING_BYTES, QUICK_WRITES, SLOW_S
 from int3rceptor.store.trouble import CALM_S, RETRY_FIRST_S, RETRY_MAX_S
 from tests.store.test_ids import Clock, Taker
+from tests.support.disks import fill, small_disk
 from tests.support.patience import PATIENT_S
 from tests.support.process import unmeasured
 
@@ -584,20 +584,10 @@ def test_a_file_that_cannot_grow(tmp_path: Path) -> None:
     assert {records_of(segment)[1] for segment in segments} <= {Tail.OPEN, Tail.ENDED}
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB, where this user may mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    with contextlib.suppress(FileNotFoundError):
-        if subprocess.run(mount, capture_output=True, check=False).returncode == 0:
-            try:
-                yield folder
-            finally:
-                subprocess.run(["umount", str(folder)], check=True)
-            return
-    pytest.skip("may not mount a file system")
+@pytest.fixture(name="small_disk")
+def disk_of_64_kib(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", 64) as disk:
+        yield disk
 
 
 def test_a_disk_that_is_really_full(small_disk: Path) -> None:
@@ -620,14 +610,13 @@ def test_a_disk_that_is_really_full(small_disk: Path) -> None:
 
 
 def test_a_disk_that_is_full_from_the_start(small_disk: Path) -> None:
-    with contextlib.suppress(OSError):
-        (small_disk / "filler").write_bytes(bytes(100_000))
+    filler = fill(small_disk)
     kept = Kept(small_disk / "flows")
 
     assert kept.add(10) == []
     assert kept.journal.not_kept == 10
     assert len(kept.told) == 1
-    (small_disk / "filler").unlink()
+    filler.unlink()
     kept.clock.now += RETRY_MAX_S
     assert kept.add(2) == [1, 2]
     assert kept.journal.problem == ""

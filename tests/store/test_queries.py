@@ -24,6 +24,7 @@ from int3rceptor.store.records import (
     encode,
 )
 from int3rceptor.store.tail import Tail
+from tests.support.disks import fill, small_disk
 from tests.support.kept_flows import (
     CREATED,
     a_record,
@@ -321,6 +322,22 @@ def test_a_store_where_nobody_can_write_is_read(
     with open_store(tmp_path) as reader:
         assert reader.count() == 5
     assert opened == [False, False, True]
+
+
+def test_a_store_on_a_full_disk_says_that_it_needs_room(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 1024) as disk:
+        in_store(disk / "flows", FLOWS)
+        filler = fill(disk)
+        full = rf"the disk of the store {disk / 'flows' / 'store.sqlite'} is full.*room"
+        with open_store(disk / "flows") as reader:
+            with pytest.raises(ConfigError, match=full):
+                reader.count()
+            filler.unlink()
+            assert reader.count() == 5
+            fill(disk)
+            assert reader.count() == 5
+            with pytest.raises(ConfigError, match=full):
+                edits.delete(disk / "flows", [1])
 
 
 # --- deleting and marking -----------------------------------------------------------
