@@ -3,15 +3,18 @@
 Reads the file and the environment; what a value must look like is `config.model`'s.
 """
 
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from int3rceptor.config.model import Config, keys, read_config
+from int3rceptor.config.model import Config, Key, keys, read_config
 from int3rceptor.config.problems import nearest
 from int3rceptor.config.toml_lines import key_lines, toml
 from int3rceptor.config.values import absolute_path
 from int3rceptor.errors import ConfigError
+from int3rceptor.files.reading import at_once
 
 FILE_NAME = "int3rceptor.toml"
 PREFIX = "INT3RCEPTOR_"
@@ -152,7 +155,7 @@ def _read_file(path: Path, layers: _Layers) -> None:
     layers.values.update(values)
     for key in keys():
         if key.is_path and key.path in values:
-            layers.values[key.path] = _relative_to(path.parent, values[key.path])
+            layers.values[key.path] = _paths_of(key, values[key.path], path.parent)
     _place_rest(layers, path)
 
 
@@ -165,25 +168,31 @@ def _place_rest(layers: _Layers, path: Path) -> None:
                 layers.places.setdefault(f"{name}.{inner}", str(path))
 
 
+def _paths_of(key: Key, value: object, folder: Path) -> object:
+    """The paths of a key of the file; what is no such value is left as it is."""
+    if not key.is_list:
+        return _relative_to(folder, value)
+    if not isinstance(value, list):
+        return value
+    return [_relative_to(folder, item) for item in value]
+
+
 def _relative_to(folder: Path, value: object) -> object:
-    """Paths in a file are meant from the file's folder; other values are left alone."""
-    match value:
-        case str() if not value or value.startswith("~"):
-            return value
-        case str():
-            return str(folder / value)
-        case list():
-            return [_relative_to(folder, item) for item in value]
-        case _:
-            return value
+    """Paths in a file are meant from the file's folder."""
+    if not isinstance(value, str) or not value or value.startswith("~"):
+        return value
+    return str(folder / value)
 
 
 def _read_text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=at_once) as file:
             content = file.read(MAX_FILE_BYTES + 1)
+            is_pipe = stat.S_ISFIFO(os.fstat(file.fileno()).st_mode)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    if is_pipe and not content:
+        raise ConfigError(f"{path}: a pipe that nobody writes settings to")
     if len(content) > MAX_FILE_BYTES:
         raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES} bytes")
     try:

@@ -133,7 +133,8 @@ def _one_of(key: str, allowed: Sequence[object], value: object) -> object:
 def _several(key: str, kind: object, value: object, one: Setting) -> object:
     # Given as any sequence, kept as a tuple: a frozen value holds no list.
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
-        raise SettingError(key, f"must be a list, not {shown(value)}")
+        hint = "; write it in brackets" if isinstance(value, str) else ""
+        raise SettingError(key, f"must be a list, not {shown(value)}{hint}")
     return tuple(_converted(key, kind, item, one) for item in value)
 
 

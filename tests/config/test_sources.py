@@ -1,3 +1,6 @@
+import os
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -152,6 +155,7 @@ def test_plugin_tables_are_handed_on_untouched(tmp_path: Path) -> None:
         ('data_dir = "/x"', "toml:1: data_dir: this file was found in the data"),
         (b"\xff", "int3rceptor.toml: not UTF-8, at byte 0"),
         ("plugin = ['']", "toml:1: plugin: '': a path cannot be empty"),
+        ("rules = 'x'", "toml:1: rules: must be a list, not 'x'; write it in brackets"),
         ("a = " + "[" * 5000, "not valid TOML: nested more than 64 deep"),
         (f"[plugins{'.a' * 2000}]", "not valid TOML: nested more than 64 deep"),
         (b" " * (MAX_FILE_BYTES + 1), "larger than"),
@@ -165,6 +169,7 @@ def test_plugin_tables_are_handed_on_untouched(tmp_path: Path) -> None:
         "data-dir",
         "encoding",
         "no-path",
+        "one-path",
         "lists",
         "tables",
         "size",
@@ -200,3 +205,32 @@ def test_missing_named_file_is_refused(tmp_path: Path) -> None:
 def test_directory_as_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot read .*: Is a directory"):
         load({}, {}, config_file=tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are none")
+def test_pipe_without_a_writer_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+
+    with pytest.raises(ConfigError, match="pipe: a pipe that nobody writes settings"):
+        load({}, {}, config_file=path)
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="there are none")
+def test_settings_may_come_through_a_pipe_by_and_by() -> None:
+    """As a shell's <( ) gives it: somebody has it open, and takes his time."""
+    reading, writing = os.pipe()
+    os.write(writing, b"quiet")
+
+    def write_on() -> None:
+        time.sleep(0.05)
+        with os.fdopen(writing, "wb") as file:
+            file.write(b" = true")
+
+    writer = threading.Thread(target=write_on)
+    writer.start()
+    try:
+        assert load({}, {}, config_file=Path(f"/dev/fd/{reading}")).config.quiet
+    finally:
+        os.close(reading)
+        writer.join()
