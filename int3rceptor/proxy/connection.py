@@ -34,7 +34,7 @@ from int3rceptor.proxy.failures import (
 )
 from int3rceptor.proxy.h1_server import H1ServerConnection
 from int3rceptor.proxy.interception import intercept
-from int3rceptor.proxy.onboarding import OWN_HOST
+from int3rceptor.proxy.onboarding import OWN_NAMES
 from int3rceptor.proxy.passthrough import is_passed_through
 from int3rceptor.proxy.recognise import (
     Seen,
@@ -278,7 +278,7 @@ class Connection:
     ) -> Next:
         """The client is silent: it may wait for a server that speaks first (SMTP, SSH,
         MySQL). Dial, and see which side speaks."""
-        if flow.request.host == OWN_HOST:
+        if flow.request.host in OWN_NAMES:
             raise StreamTimeout("nothing was asked of the proxy's own site")
         origin = await self._dial(inbound, flow)
         if origin is None:

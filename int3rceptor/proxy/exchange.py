@@ -37,7 +37,7 @@ from int3rceptor.model.message import Informational, Response
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.proxy.endings import Endings
 from int3rceptor.proxy.failures import failure_page, listener_failed_page
-from int3rceptor.proxy.onboarding import OWN_HOST, Onboarding
+from int3rceptor.proxy.onboarding import OWN_NAMES, Onboarding
 from int3rceptor.proxy.session import Session
 from int3rceptor.proxy.tunnel import relay
 from int3rceptor.proxy.upstream.answer import Origin, origin_of
@@ -184,7 +184,7 @@ class Exchanges:
     async def _run(
         self, flow: Flow, session: Session, client: Responder
     ) -> ByteStream | None:
-        if flow.request.host == OWN_HOST:
+        if flow.request.host in OWN_NAMES:
             await self._respond(flow, client, self._onboarding.answer(flow.request))
             return None
         verdict = None

@@ -6,6 +6,7 @@ from int3rceptor.errors import StreamLost
 from int3rceptor.net.inbound import Inbound
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.proxy.limits import PROBE_S
+from int3rceptor.proxy.onboarding import OWN_NAMES
 from int3rceptor.proxy.services import Services
 from int3rceptor.proxy.session import Session
 from int3rceptor.proxy.upstream.answer import Origin
@@ -58,6 +59,8 @@ async def _offer(
         case "always":
             return BOTH
     if session.target is None or b"http/1.1" not in hello.alpn:
+        return BOTH
+    if session.target[0] in OWN_NAMES:  # an origin that is not to be looked for
         return BOTH
     if services.settings.upstream.http2 == "never":
         return HTTP1

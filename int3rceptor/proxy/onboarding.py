@@ -12,6 +12,9 @@ from int3rceptor.proxy.pages import document, download
 
 OWN_HOST = "int3rceptor.local"
 
+OWN_NAMES = (OWN_HOST, f"{OWN_HOST}.")
+"""How clients ask for it: the dot of DNS's root makes no other name of it."""
+
 _STEPS = r"""
 <p>To see HTTPS traffic, a client must trust this proxy's certificate authority
 (<code>{fingerprint}</code>, SHA-256). Trust it only on machines and in profiles that

@@ -314,6 +314,17 @@ async def test_pages_of_int3rceptor_local(proxy: Proxy) -> None:
         assert platform in page
 
 
+async def test_int3rceptor_local_by_its_whole_name_and_in_tls(proxy: Proxy) -> None:
+    """Nobody looks for it in DNS, where another machine could answer by that name."""
+    pem = proxy.ca.read_bytes()
+    assert await fetch(proxy, "http://int3rceptor.local./ca.pem") == pem
+    for name in ("int3rceptor.local", "int3rceptor.local."):
+        netloc = f"{name}:443"
+        async with secure(proxy, netloc) as client:
+            await client.send(get(netloc, "/ca.pem"))
+            assert (await client.read_response()).body == pem
+
+
 async def test_request_straight_to_the_proxy_is_helped(proxy: Proxy) -> None:
     async with raw(proxy) as client:
         host, port = proxy.address

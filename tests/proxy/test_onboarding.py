@@ -68,6 +68,13 @@ def test_the_page_shows_the_real_address_and_fingerprint(site: Onboarding) -> No
     assert b'href="http://int3rceptor.local/ca.pem"' in content
 
 
+def test_the_dot_of_the_root_makes_no_other_site_of_it(site: Onboarding) -> None:
+    content = ask(site, "/", f"{OWN_HOST}.").body.content or b""
+
+    assert b"this proxy" in content
+    assert b"not a web server" not in content
+
+
 @pytest.mark.parametrize("authority", ["127.0.0.1:4321", ""])
 def test_visited_directly_its_links_need_no_proxy(
     site: Onboarding, authority: str

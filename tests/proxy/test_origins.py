@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers, RawHeaders
 from int3rceptor.model.message import Request
 from int3rceptor.net.connecting import SocketAddress
+from int3rceptor.net.stream import ByteStream
 from int3rceptor.proxy.upstream import dial
 from int3rceptor.proxy.upstream.answer import Answer, Origin
 from int3rceptor.proxy.upstream.dial import Dialer
@@ -286,6 +288,60 @@ async def test_a_bad_certificate(origins: Origins, origin_tls: OriginTls) -> Non
         with pytest.raises(CertificateRejected, match="expired"):
             await send(origins, ask(origin.port, scheme="https"))
         assert origins.pool.open_connections == 0
+
+
+async def test_the_dot_of_the_root_is_no_part_of_a_certificates_name(
+    origins: Origins, origin_tls: OriginTls
+) -> None:
+    async with AnsweringOrigin(echo, tls=origin_tls.server()) as origin:
+        via = ("127.0.0.1", origin.port)
+        rooted = Origin("https", "localhost.", origin.port, None, via)
+        got = await origins.send(
+            ask(origin.port, scheme="https"),
+            rooted,
+            Informed(),
+            client_is_http2=False,
+            owner=OWNER,
+        )
+        await whole(got)
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".test"])
+async def test_a_name_that_no_certificate_has(
+    origins: Origins, origin_tls: OriginTls, host: str
+) -> None:
+    async with AnsweringOrigin(echo, tls=origin_tls.server()) as origin:
+        where = Origin("https", host, 443, None, ("127.0.0.1", origin.port))
+        with pytest.raises(ResolveError, match="no certificate can be for the name"):
+            await origins.send(
+                ask(443, scheme="https"),
+                where,
+                Informed(),
+                client_is_http2=False,
+                owner=OWNER,
+            )
+        assert origins.pool.open_connections == 0
+
+
+async def test_what_cannot_be_loaded_for_an_origin_leaves_no_connection_open(
+    origins: Origins, origin_tls: OriginTls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when there is no file left to open for the module of HTTP/2."""
+    made: list[ByteStream] = []
+    dial_tls = Dialer.tls
+
+    async def noted(self: Dialer, origin: Origin, *, may_use_h2: bool) -> ByteStream:
+        made.append(await dial_tls(self, origin, may_use_h2=may_use_h2))
+        return made[-1]
+
+    monkeypatch.setattr(Dialer, "tls", noted)
+    monkeypatch.setitem(sys.modules, "int3rceptor.proxy.upstream.h2_client", None)
+    async with H2Origin(answer, tls=origin_tls.server(("h2",))) as origin:
+        with pytest.raises(ImportError):
+            await send(origins, ask(origin.port, scheme="https"), h2=True)
+
+    assert [stream.is_usable for stream in made] == [False]
+    assert origins.pool.open_connections == 0
 
 
 async def test_http2_is_mirrored(origins: Origins, origin_tls: OriginTls) -> None:

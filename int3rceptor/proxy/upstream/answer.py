@@ -42,6 +42,11 @@ class Origin(NamedTuple):
         """The host and port that the connection goes to."""
         return self.via or (self.host, self.port)
 
+    @property
+    def name(self) -> str:
+        """The name that its certificate is for: there it has no dot of DNS's root."""
+        return self.sni or self.host.removesuffix(".")
+
     def __str__(self) -> str:
         return format_authority(self.host, self.port, self.scheme)
 
@@ -93,7 +98,7 @@ def alert_of(error: StreamError, origin: Origin) -> Int3rceptorError | None:
     cause = error.__cause__
     if not isinstance(cause, ssl.SSLError):
         return None
-    return explain(cause, origin.sni or origin.host).as_error()
+    return explain(cause, origin.name).as_error()
 
 
 def too_late(connection: _Reached) -> OriginTimeout:

@@ -63,7 +63,7 @@ class Dialer:
         try:
             return await self._handshake(below, origin, offered)
         except OSError as error:
-            failure = explain(error, origin.sni or origin.host)
+            failure = explain(error, origin.name)
             if failure.check is not TlsCheck.NO_COMMON_ALPN or may_use_h2:
                 raise failure.as_error() from error
         return await self.tls(origin, may_use_h2=True)
@@ -90,9 +90,16 @@ class Dialer:
     async def _handshake(
         self, below: TransportStream, origin: Origin, offered: tuple[str, ...]
     ) -> ByteStream:
-        context, name = self._context(origin, offered), origin.sni or origin.host
+        context = self._context(origin, offered)
         try:
-            stream = _OriginStream(below, context, name)
+            stream = _OriginStream(below, context, origin.name)
+        except ValueError as error:  # where it was not resolved: dialled elsewhere
+            below.abort()
+            raise ResolveError(
+                f"no certificate can be for the name {origin.name!r}: {error}",
+                advice="Check the spelling.",
+                is_unprocessed=True,
+            ) from error
         except BaseException:
             below.abort()
             raise

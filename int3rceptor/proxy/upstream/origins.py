@@ -114,6 +114,14 @@ class Origins:
             stream = await self._dialer.tls(origin, may_use_h2=may_use_h2)
         else:
             stream = await self._dialer.tcp(*origin.dialled)
+        try:
+            return self._speaking(origin, stream)
+        except BaseException:  # without a file left to open, HTTP/2 cannot be loaded
+            stream.abort()
+            raise
+
+    def _speaking(self, origin: Origin, stream: ByteStream) -> Connection:
+        """A connection that speaks what the handshake agreed on."""
         tls = tls_info(stream.ssl_object, origin.sni)
         if tls is not None and tls.alpn == "h2":
             from int3rceptor.proxy.upstream.h2_client import H2Origin
