@@ -140,7 +140,7 @@ class Proxy:
     @property
     def ca_pem(self) -> str:
         """The CA certificate, for `ssl.create_default_context(cadata=...)`."""
-        return self.ca_path.read_text(encoding="ascii")
+        return self._running().ca_files.pem.decode("ascii")
 
     @property
     def statistics(self) -> Statistics:

@@ -84,17 +84,24 @@ class Crew:
         """What the first worker says of itself, once all serve. WorkerError when one
         cannot begin."""
         first, *others = self._workers
-        for some in ([first], others):
-            for one in some:
-                self._tasks.start(self._run(one), f"worker {one.number}")
-            while not all(one.serving for one in some):
-                await self._news.wait()
-                self._news.clear()
-                if self._failure:
-                    raise WorkerError(self._failure)
+        await self._begin([first])
+        serving = first.serving
+        assert serving is not None
+        for one in self._workers:
+            one.share(serving.authority)
+        await self._begin(others)
         self._has_begun = True
-        assert first.serving is not None
-        return first.serving
+        return serving
+
+    async def _begin(self, workers: Sequence[WorkerProcess]) -> None:
+        """Until all of these serve."""
+        for one in workers:
+            self._tasks.start(self._run(one), f"worker {one.number}")
+        while not all(one.serving for one in workers):
+            await self._news.wait()
+            self._news.clear()
+            if self._failure:
+                raise WorkerError(self._failure)
 
     async def reload(self) -> None:
         """Have all read rules and plugins again."""

@@ -69,13 +69,18 @@ class Ready:
     """
 
     listen: Address
-    ca_path: Path
+    authority: Authority
     ca_files: CaFiles
     notes: tuple[str, ...]
     open_connections: Callable[[], int]
     plugins: PluginService
     reload: Callable[[], Coroutine[object, object, None]]
     cut: Callable[[], None]
+
+    @property
+    def ca_path(self) -> Path:
+        """The file of the CA's certificate."""
+        return self.authority.path
 
 
 def dispatcher_for(config: Config) -> Dispatcher:
@@ -89,13 +94,14 @@ def dispatcher_for(config: Config) -> Dispatcher:
 class Shared:
     """What one of several workers shares with the others: it is number `number` of
     `workers`, all accept from `sock`, and `place` is its own among them. `keys` is the
-    file of what plugins keep for all."""
+    file of what plugins keep for all. `authority` is the CA, once one has loaded it."""
 
     sock: socket.socket
     place: Place
     number: int
     workers: int
     keys: int | None = None
+    authority: Authority | None = None
 
 
 @contextlib.asynccontextmanager
@@ -116,7 +122,7 @@ async def running(
     relayed to the addresses of `refused`, by whatever name, nor to the proxy itself.
     It listens at `config.listen`, unless it is one of several: then `shared` says.
     """
-    authority = Authority.load_or_create(config.data_dir, key_type=config.tls.key_type)
+    authority = _authority(config, shared)
     ca_files = _ca_files(authority)
     contexts = _origin_contexts(config)
     sock = bind(*config.listen_address) if shared is None else shared.sock
@@ -151,7 +157,7 @@ async def running(
         stack.push_async_callback(listener.stop, config.limits.drain_s)
         yield Ready(
             listen=listener.address,
-            ca_path=authority.path,
+            authority=authority,
             ca_files=ca_files,
             notes=notes,
             open_connections=lambda: listener.open_connections,
@@ -159,6 +165,12 @@ async def running(
             reload=partial(_reload, rules, upkeep),
             cut=listener.cut,
         )
+
+
+def _authority(config: Config, shared: Shared | None) -> Authority:
+    if shared is not None and shared.authority is not None:
+        return shared.authority
+    return Authority.load_or_create(config.data_dir, key_type=config.tls.key_type)
 
 
 async def _reload(rules: RuleFiles, upkeep: Upkeep) -> None:

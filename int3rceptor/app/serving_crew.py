@@ -93,7 +93,7 @@ async def serve_crew(
 def _ready(listen: Address, serving: Serving) -> CrewReady:
     return CrewReady(
         listen=listen,
-        ca_path=Path(serving.ca_path),
+        ca_path=Path(serving.authority.path),
         ca_files=serving.ca,
         notes=tuple(serving.notes),
     )

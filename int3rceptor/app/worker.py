@@ -12,6 +12,7 @@ import socket
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
@@ -26,6 +27,7 @@ from int3rceptor.hooks.dispatcher import Listener
 from int3rceptor.link.channel import Channel, open_channel
 from int3rceptor.link.messages import (
     LINK_VERSION,
+    CaPair,
     Failed,
     Logged,
     Reload,
@@ -40,6 +42,7 @@ from int3rceptor.link.messages import (
 from int3rceptor.link.plugin_asks import PluginAsk
 from int3rceptor.net.loads import Loads
 from int3rceptor.net.tasks import Tasks
+from int3rceptor.tls.authority import Authority
 
 START_S = 10.0
 """How long the first message may take; it is sent at once."""
@@ -155,10 +158,21 @@ def _shared(
     start: Start, sock: socket.socket, descriptor: int, keys: int
 ) -> Iterator[Shared]:
     """What this worker shares with the others."""
-    number, workers = start.number, start.workers
-    with contextlib.closing(Loads(descriptor, workers)) as loads:
-        place = loads.place_of(number)
-        yield Shared(sock=sock, place=place, number=number, workers=workers, keys=keys)
+    with contextlib.closing(Loads(descriptor, start.workers)) as loads:
+        yield Shared(
+            sock=sock,
+            place=loads.place_of(start.number),
+            number=start.number,
+            workers=start.workers,
+            keys=keys,
+            authority=_authority(start.authority),
+        )
+
+
+def _authority(pair: CaPair | None) -> Authority | None:
+    if pair is None:
+        return None
+    return Authority.of_pair(Path(pair.path), (pair.certificate, pair.key))
 
 
 async def _ended_with(channel: Channel[ToWorker], orders: _Orders) -> None:
@@ -214,7 +228,8 @@ async def _carry(
     if carried.journal is not None:
         tasks.start(_give_back_numbers(carried), "numbers")
     ready = carried.ready
-    channel.send(Serving(carried.ca, str(ready.ca_path), list(ready.notes)))
+    authority = CaPair(str(ready.ca_path), *ready.authority.pair)
+    channel.send(Serving(carried.ca, authority, list(ready.notes)))
     await orders.stop.wait()
 
 

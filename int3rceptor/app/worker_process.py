@@ -3,10 +3,13 @@
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
+import msgspec
+
 from int3rceptor.app.child import Child
 from int3rceptor.app.plugin_asking import PluginAsking
 from int3rceptor.link.channel import Channel, open_channel
 from int3rceptor.link.messages import (
+    CaPair,
     Failed,
     FromWorker,
     Reload,
@@ -74,6 +77,10 @@ class WorkerProcess:
             await self._child.run()
         finally:
             self.is_over = True
+
+    def share(self, authority: CaPair) -> None:
+        """Have each process of it that begins from now on take this CA."""
+        self._start = msgspec.structs.replace(self._start, authority=authority)
 
     def stop(self, *, is_urgent: bool) -> None:
         """Let it end, and start no other."""

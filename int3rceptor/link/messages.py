@@ -10,7 +10,7 @@ import msgspec
 
 from int3rceptor.link.plugin_asks import PluginAsk, PluginTold, PluginWrote
 
-LINK_VERSION = 4
+LINK_VERSION = 5
 """Of this vocabulary. Both ends are one installation, unless that was replaced while
 the proxy ran: a hub that is started then must notice."""
 
@@ -49,6 +49,15 @@ class CaForms(msgspec.Struct, array_like=True, frozen=True):
     der: bytes
     mobileconfig: bytes
     fingerprint: str
+
+
+class CaPair(msgspec.Struct, array_like=True, frozen=True):
+    """The CA as one worker has loaded it from `path`, with its key (both as PEM): all
+    workers show clients the same one, whatever the files hold later."""
+
+    path: str
+    certificate: bytes
+    key: bytes
 
 
 class Hello(msgspec.Struct, tag="hello", array_like=True, frozen=True):
@@ -136,13 +145,15 @@ class Start(msgspec.Struct, tag="start", array_like=True, frozen=True):
     number: int
     workers: int
     refused: list[tuple[str, int]]
+    authority: CaPair | None = None
+    """None for the first: it loads the CA, or makes it."""
 
 
 class Serving(msgspec.Struct, tag="serving", array_like=True, frozen=True):
     """A worker accepts connections. `notes` are lines for the user."""
 
     ca: CaForms
-    ca_path: str
+    authority: CaPair
     notes: list[str]
 
 

@@ -1,6 +1,6 @@
 """The root CA: made once, checked at every start, exported, never signing by itself.
 
-Its private key does not leave this file except by `export(with_key=True)`.
+Its private key does not leave this file except by `export(with_key=True)` and `pair`.
 """
 
 import contextlib
@@ -96,6 +96,22 @@ class Authority:
             warnings=warnings,
             _key=key,
         )
+
+    @classmethod
+    def of_pair(cls, path: Path, pair: tuple[bytes, bytes]) -> "Authority":
+        """The CA that another process has loaded from `path`, by its `pair`: what the
+        files hold by now does not matter."""
+        certificate, key = pair
+        return cls(
+            certificate=_parse_certificate(certificate, path),
+            path=path,
+            _key=_parse_key(key, path),
+        )
+
+    @property
+    def pair(self) -> tuple[bytes, bytes]:
+        """Certificate and key as PEM, for other processes of the same proxy."""
+        return self.certificate_pem, self._key_pem(None)
 
     @property
     def certificate_pem(self) -> bytes:

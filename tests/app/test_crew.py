@@ -61,7 +61,7 @@ async def test_all_serve_and_end_when_asked(
 ) -> None:
     async with crew_of(tmp_path, 3) as made:
         serving = await made.start()
-        assert (serving.ca_path, serving.notes) == ("ca of 1", ["a note"])
+        assert (serving.authority.path, serving.notes) == ("ca of 1", ["a note"])
         assert [one.number for one in made.serving()] == [1, 2, 3]
         assert len(running()) == 3
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import random
+import shutil
 import signal
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -13,11 +14,14 @@ import psutil
 import pytest
 from websockets.asyncio.client import connect
 
+from int3rceptor.tls.authority import Authority
 from tests.e2e.test_planes import gone
+from tests.support.clients import connect_head
 from tests.support.guests import counter, put, sayer, stamper
 from tests.support.h1_peer import H1Peer, response
 from tests.support.kept import journal_files, kept_flows, kept_targets
 from tests.support.load import loaded, until
+from tests.support.origin_tls import client_context
 from tests.support.origins import AnsweringOrigin, ScriptedOrigin, echo, fixed
 from tests.support.process import (
     BOTH_PLANES,
@@ -147,6 +151,27 @@ async def test_a_worker_dies_and_only_its_own_connections_do(tmp_path: Path) -> 
     kept = kept_targets(proxy.data_dir)
     assert [target for target in whole if kept[target] != 1] == []
     assert set(kept.values()) == {1}
+
+
+async def test_a_worker_that_comes_later_shows_the_ca_of_the_others(
+    tmp_path: Path,
+) -> None:
+    own = "int3rceptor.local:443"
+    with CrewProcess(tmp_path, planes=DATA_PLANE_ALONE) as proxy:
+        shutil.copy(proxy.ca, tmp_path / "trusted.pem")
+        Authority.regenerate(proxy.data_dir)
+        for number, worker in enumerate(proxy.workers(), 1):
+            worker.kill()
+            line = f"worker {number} serves again"
+            await asyncio.to_thread(proxy.wait_for_line, line, GONE_S)
+        async with clients_of_each(proxy) as clients:
+            trusting = client_context(tmp_path / "trusted.pem")
+            for client in clients:
+                await client.send(connect_head(own))
+                assert (await client.read_head()).status == 200
+                await client.start_tls(trusting, "int3rceptor.local")
+
+    assert proxy.ca.read_bytes() != (tmp_path / "trusted.pem").read_bytes()
 
 
 async def test_the_first_process_dies_and_leaves_no_other(tmp_path: Path) -> None:

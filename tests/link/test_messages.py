@@ -4,6 +4,7 @@ import pytest
 from int3rceptor.link.messages import (
     Began,
     CaForms,
+    CaPair,
     Ended,
     Failed,
     FlowSummary,
@@ -32,6 +33,7 @@ from int3rceptor.link.messages import (
 SUMMARY = FlowSummary(
     1, 2.0, "http", "GET", "https", "h", 443, b"/", "HTTP/2", 200, tags=["a"], rule="r"
 )
+PAIR = CaPair("ca.pem", b"pem", b"key")
 CA = CaForms(pem=b"p", der=b"d", mobileconfig=b"m", fingerprint="f")
 HELLO = Hello(
     link_version=1, version="1.0", listen=("127.0.0.1", 1), ca=CA, settings=b"{}"
@@ -59,7 +61,7 @@ def test_a_proxy_reads_what_a_hub_says(message: ToProxy) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        Serving(CA, "ca.pem", ["a note"]),
+        Serving(CA, PAIR, ["a note"]),
         Failed("why"),
         Logged("int3rceptor", 30, 1.5, "text", "trace"),
         Ended(SUMMARY),
@@ -75,7 +77,7 @@ def test_what_starts_workers_reads_what_they_say(message: FromWorker) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        Start(3, "1.0", b"{}", 1, 2, [("127.0.0.1", 8081)]),
+        Start(3, "1.0", b"{}", 1, 2, [("127.0.0.1", 8081)], PAIR),
         Watch(True),
         Reload(),
         Stop(is_urgent=True),

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 from int3rceptor.link.messages import (
     CaForms,
+    CaPair,
     Failed,
     Gap,
     Logged,
@@ -45,6 +46,11 @@ def received(link: socket.socket) -> Iterator[ToWorker]:
             data = data[end:]
 
 
+def _pair(start: Start) -> CaPair:
+    """The CA that it was given, else one of its own."""
+    return start.authority or CaPair(f"ca of {start.number}", b"", b"")
+
+
 def begins(start: Start, link: socket.socket) -> str:
     """How it is to go on, if it begins at all; "" when it is over."""
     which, _, how = os.environ["FAKE_WORKER"].rpartition(" ")
@@ -55,7 +61,7 @@ def begins(start: Start, link: socket.socket) -> str:
     if how == "refuse":
         link.sendall(frame(Failed("the rules are wrong")))
         return ""
-    link.sendall(frame(Serving(CA, f"ca of {start.number}", ["a note"])))
+    link.sendall(frame(Serving(CA, _pair(start), ["a note"])))
     return "" if how == "brief" else how
 
 
