@@ -1,18 +1,27 @@
-"""The server's HTTP/1 connections, with the deadlines and limits that it leaves out.
+"""The server's connections, with the deadlines and limits that it leaves out.
 
 uvicorn ends idle connections, but waits for ever for the rest of a head and for a
-client that does not read. It knows no application.
+client that does not read, and leaves some WebSocket handshakes without an answer. It
+knows no application.
 """
 
 import asyncio
 import socket
 import sys
+from collections.abc import Iterable
 from http import HTTPStatus
+from typing import Protocol
 
 from starlette.responses import JSONResponse
+from uvicorn._types import HTTPScope
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import (
+    WebSocketsSansIOProtocol,
+)
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
 
-from int3rceptor.control.failures import answer
+from int3rceptor.control.failures import answer, printable
 from int3rceptor.control.guards import HEADERS
 
 MAX_CONNECTIONS = 256
@@ -25,7 +34,7 @@ HEAD_S = 10.0
 """Longest wait for a whole head, from the connection's or its own first byte on."""
 
 STALL_S = 30.0
-"""Longest time that a client may take no data while 64 KiB wait for it."""
+"""Longest time that a client may take nothing of what waits for it."""
 
 LINGER_S = 2.0
 """How long a refused client may go on sending: closing at once would take from it the
@@ -36,7 +45,6 @@ class ControlProtocol(H11Protocol):
     """One connection."""
 
     _head_timer: asyncio.TimerHandle | None = None
-    _stall_timer: asyncio.TimerHandle | None = None
     _is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
@@ -66,23 +74,14 @@ class ControlProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
-        self.resume_writing()
         super().connection_lost(exc)
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._stall_timer = self.loop.call_later(STALL_S, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if self._stall_timer is not None:
-            self._stall_timer.cancel()
-            self._stall_timer = None
-
-    def timeout_keep_alive_handler(self) -> None:
-        super().timeout_keep_alive_handler()
-        # What the client has not taken by then is given up with the connection.
-        self.loop.call_later(LINGER_S, self.transport.abort)
+    def handle_websocket_upgrade(self, event: object) -> None:
+        """Called where a head asks for a WebSocket."""
+        if flaw := _flaw_of_handshake(self.scope):
+            self._refuse(400, f"no WebSocket can be opened like this: {flaw}")
+        else:
+            super().handle_websocket_upgrade(event)  # type: ignore[arg-type]  # as it came
 
     def send_400_response(self, msg: str) -> None:
         """Called where the head, or a chunk, cannot be parsed."""
@@ -126,6 +125,60 @@ class ControlProtocol(H11Protocol):
         self.transport.write(_on_the_wire(answer(status, message)))
         self.transport.write_eof()
         self.loop.call_later(LINGER_S, self.transport.abort)
+
+
+class ViewerProtocol(WebSocketsSansIOProtocol):
+    """One connection, from the handshake of its WebSocket on."""
+
+    def handle_ping(self) -> None:
+        """Answer it, but not a client that takes no answers: nothing else bounds what
+        would wait for one."""
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+
+class Connection(Protocol):
+    """What there is of a connection, whatever it speaks."""
+
+    transport: asyncio.Transport
+
+
+class Stalls:
+    """Ends connections whose clients take nothing of what waits for them: those that
+    are closing, too, which would else wait until it is taken."""
+
+    def __init__(self) -> None:
+        # What waits for a client, and since when it is neither less nor more.
+        self._waiting: dict[Connection, tuple[int, float]] = {}
+
+    def look(self, connections: Iterable[Connection], now: float) -> None:
+        """To be called every now and then, with all there are."""
+        before, self._waiting = self._waiting, {}
+        for one in connections:
+            size = one.transport.get_write_buffer_size()
+            last, since = before.get(one, (0, now))
+            since = since if size == last else now
+            if size and now - since >= STALL_S:
+                one.transport.abort()
+            elif size:
+                self._waiting[one] = size, since
+
+
+def _flaw_of_handshake(scope: HTTPScope) -> str:
+    """Why this head cannot open a WebSocket; "" when it can. The library that opens
+    them judges it, before the connection is left to it."""
+    judge = ServerProtocol()
+    target = scope["raw_path"] + b"?" + scope["query_string"]
+    fields = b"".join(b"%s: %s\r\n" % field for field in scope["headers"])
+    line = b"%s %s HTTP/1.1\r\n" % (scope["method"].encode(), target)
+    judge.receive_data(line + fields + b"\r\n")
+    for request in judge.events_received():
+        assert isinstance(request, Request)
+        judge.accept(request)
+    error = judge.handshake_exc
+    return "" if error is None else printable(str(error.__cause__ or error))
 
 
 def _on_the_wire(response: JSONResponse) -> bytes:

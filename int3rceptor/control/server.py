@@ -8,7 +8,12 @@ from collections.abc import Iterator
 from fastapi import FastAPI
 from uvicorn import Config, Server
 
-from int3rceptor.control.connections import MAX_HEAD_BYTES, ControlProtocol
+from int3rceptor.control.connections import (
+    MAX_HEAD_BYTES,
+    ControlProtocol,
+    Stalls,
+    ViewerProtocol,
+)
 from int3rceptor.control.events import MAX_MESSAGE_BYTES
 from int3rceptor.net.tasks import Tasks
 
@@ -25,7 +30,7 @@ PING_S = 20.0
 """Between two pings to a viewer, and the longest wait for its answer."""
 
 TICK_S = 1.0
-"""Between two looks at the clock."""
+"""Between two looks at the clock, and at who takes nothing."""
 
 _SILENT = 100
 """Above every level of `logging`: what goes wrong is told by guards.Answers, once, and
@@ -40,7 +45,7 @@ async def serve(app: FastAPI, sock: socket.socket) -> None:
     config = Config(
         app,
         http=ControlProtocol,
-        ws="websockets-sansio",
+        ws=ViewerProtocol,
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_ping_interval=PING_S,
         ws_ping_timeout=PING_S,
@@ -86,7 +91,9 @@ class _Server(Server):
         yield
 
     async def main_loop(self) -> None:
+        loop, stalls = asyncio.get_running_loop(), Stalls()
         while not await self.on_tick(0):  # keeps the Date field right
+            stalls.look(self.server_state.connections, loop.time())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TICK_S):
                     await self.is_stopping.wait()

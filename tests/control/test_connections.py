@@ -4,19 +4,23 @@ import asyncio
 import contextlib
 import json
 import logging
+import socket
 import time
 from collections.abc import AsyncIterator
 
-import msgspec
 import pytest
 
-from int3rceptor.control import connections, reading
+from int3rceptor.control import connections, reading, server
+from int3rceptor.store.records import FlowRecord
+from tests.support import control as control_ports
 from tests.support.control import (
     TOKEN,
+    Control,
     FlowsInMemory,
     api_client,
     connection,
     control_port,
+    listening,
     records,
 )
 from tests.support.patience import PATIENT_S
@@ -46,6 +50,17 @@ def request(
     if close:
         head.append(b"Connection: close")
     return b"\r\n".join(head) + b"\r\n\r\n" + body
+
+
+UNSENT_BYTES = 1024 * 1024
+"""More than systems take of what a client does not read, given little room."""
+
+
+def listening_with_little_room() -> socket.socket:
+    """For connections that the system keeps no more than a few KiB of."""
+    sock = listening()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    return sock
 
 
 GARBAGE = (
@@ -359,35 +374,109 @@ async def test_more_connections_than_there_is_room_for(
     assert (status_of(refused), code_of(refused)) == (503, "unavailable")
 
 
-async def test_who_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+async def free_place(control: Control) -> None:
+    """Until there is room for a connection again: nothing else tells that one ended
+    whose client does not look."""
+    async with asyncio.timeout(PATIENT_S):
+        while status_of(await control.raw(request(b"GET / HTTP/1.1"))) == 503:
+            pass
+
+
+@pytest.mark.parametrize("close", [True, False])
+async def test_who_does_not_read_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch, *, close: bool
+) -> None:
     monkeypatch.setattr(connections, "STALL_S", 0.1)
-    size = 64 * 1024 * 1024
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(server, "TICK_S", 0.02)
+    monkeypatch.setattr(control_ports, "listening", listening_with_little_room)
 
     class Large(FlowsInMemory):
         def body(self, flow_id: int, side: str, start: int, stop: int) -> bytes:
-            return b"x" * (min(stop, size) - start)
+            return b"x" * (stop - start)
 
-    one = records(1)[0]
-    body = type(one.response_body)(size=size)
-    flows = Large([msgspec.structs.replace(one, response_body=body)])
+        def kept_bytes(self, record: FlowRecord, side: str) -> int:
+            return UNSENT_BYTES
+
     async with (
-        asyncio.timeout(PATIENT_S),
-        control_port(flows) as control,
+        control_port(Large(records(1))) as control,
         connection(control.port) as (reader, writer),
     ):
-        writer.write(request(b"GET /api/flows/1/response/body HTTP/1.1"))
+        line = b"GET /api/flows/1/response/body HTTP/1.1"
+        writer.write(request(line, close=close))
         await reader.readuntil(b"\r\n\r\n")
         transport = writer.transport
         assert isinstance(transport, asyncio.ReadTransport)
         transport.pause_reading()
-        await asyncio.sleep(0.6)  # longer than it is borne with; nothing else tells
+        await free_place(control)
         transport.resume_reading()
         got = 0
         with contextlib.suppress(ConnectionError):
             while chunk := await reader.read(1 << 20):
                 got += len(chunk)
 
-    assert got < size
+    assert got < UNSENT_BYTES
+
+
+HANDSHAKE = (
+    b"Upgrade: websocket",
+    b"Connection: Upgrade",
+    b"Sec-WebSocket-Version: 13",
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "fields"),
+    [
+        (b"GET /api/events HTTP/1.1", HANDSHAKE[:2]),
+        (b"GET /api/events HTTP/1.1", HANDSHAKE[:3]),
+        (b"GET /api/events HTTP/1.1", (*HANDSHAKE[:3], b"Sec-WebSocket-Key: \xff")),
+        (b"GET /api/events HTTP/1.1", (*HANDSHAKE, b"Sec-WebSocket-Protocol: \xff,;")),
+        (b"POST /api/events HTTP/1.1", HANDSHAKE),
+        # What follows got no answer at all.
+        (b"GET /api/events HTTP/1.1", (*HANDSHAKE, b"Content-Length: 5")),
+        (b"GET /api/events HTTP/1.1", (*HANDSHAKE, b"X: \x01")),
+        (b"GET /api/events HTTP/1.1", (*HANDSHAKE, *[b"X: y"] * 300)),
+        (b"GET /api/events HTTP/1.1", (*HANDSHAKE, b"X: " + b"y" * 10_000)),
+        (b"GET /api/events?" + b"x" * 10_000 + b" HTTP/1.1", HANDSHAKE),
+    ],
+    ids=range(10),
+)
+async def test_a_handshake_that_opens_no_websocket_is_refused_in_our_shape(
+    line: bytes, fields: tuple[bytes, ...]
+) -> None:
+    async with control_port() as control, asyncio.timeout(PATIENT_S):
+        answer = await control.raw(request(line, *fields, close=False))
+
+    assert (status_of(answer), code_of(answer)) == (400, "bad_request")
+
+
+async def test_pings_of_who_takes_no_answers_are_not_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(control_ports, "listening", listening_with_little_room)
+    ping = b"\x89\xfd\0\0\0\0" + b"p" * 125
+    many = 2 * UNSENT_BYTES // len(ping)
+    async with (
+        asyncio.timeout(PATIENT_S),
+        control_port() as control,
+        connection(control.port) as (reader, writer),
+    ):
+        line = b"GET /api/events HTTP/1.1"
+        writer.write(request(line, *HANDSHAKE, close=False))
+        await reader.readuntil(b'"}')  # the hello
+        transport = writer.transport
+        assert isinstance(transport, asyncio.ReadTransport)
+        transport.pause_reading()
+        writer.write(ping * many)
+        while transport.get_write_buffer_size():
+            await control.client.get("/api/health")
+        transport.resume_reading()
+        writer.write(b"\x88\x80\0\0\0\0")  # a close frame: the last to be answered
+        answered = await reader.read()
+
+    assert 0 < answered.count(b"p" * 125) < many
 
 
 # --- errors of our own ----------------------------------------------------------------

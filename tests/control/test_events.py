@@ -10,7 +10,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.typing import Subprotocol
 
-from int3rceptor.control import events, viewers
+from int3rceptor.control import connections, events, server, viewers
 from int3rceptor.control.events import SUBPROTOCOL, TOKEN_PREFIX
 from int3rceptor.link.messages import FlowSummary
 from tests.support.control import AUTHORISED, TOKEN, Control, control_port
@@ -302,6 +302,21 @@ async def test_a_slow_reader_gets_a_gap_and_the_others_all() -> None:
                 expected += 1
 
     assert gaps == 1
+
+
+async def test_a_viewer_that_takes_nothing_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "STALL_S", 0.1)
+    monkeypatch.setattr(server, "TICK_S", 0.02)
+    async with control_port() as control, viewer(control) as stopped:
+        stopped.transport.pause_reading()
+        while len(control.hub.events.viewers):
+            control.hub.events.ended(flow(1, error="x" * 20_000))
+            await control.client.get("/api/health")
+        stopped.transport.abort()
+
+        assert control.hub.watched == [True, False]
 
 
 async def test_what_the_link_lost_is_a_gap() -> None:
