@@ -213,12 +213,18 @@ class Exchanges:
                 flow.websocket = open_websocket(flow)
             if (asked := self._hooks.ask(RESPONSE, flow)) is not None:
                 await self._judge_answer(asked, flow, client)
-            await self._respond(flow, client, flow.response)
+            upgraded, response = answer.upgraded, flow.response
+            if upgraded is not None and response.status != 101:
+                # A listener made it another answer: nothing is opened by that.
+                await answer.aclose()
+                upgraded = flow.websocket = None
+            is_opened = upgraded is not None
+            await self._respond(flow, client, response, can_switch=is_opened)
             await answer.settle()
         except BaseException:
             await answer.aclose()
             raise
-        return answer.upgraded
+        return upgraded
 
     async def _admit(self, flow: Flow, session: Session) -> Verdict | None:
         """on_connect, once per origin and client connection; a tunnel asked before."""
@@ -277,13 +283,22 @@ class Exchanges:
             case _:
                 raise AssertionError(f"{verdict} ends no exchange")
 
-    async def _respond(self, flow: Flow, client: Responder, response: Response) -> None:
+    async def _respond(
+        self,
+        flow: Flow,
+        client: Responder,
+        response: Response,
+        *,
+        can_switch: bool = False,
+    ) -> None:
+        """`can_switch`: the origin has agreed to change the protocol."""
         flow.response = response
         if self._keeper is not None:
             self._keeper.answered(flow)
-        if not 200 <= response.status <= 599 and response.status != 101:
+        status = response.status
+        if not (200 <= status <= 599 or (status == 101 and can_switch)):
             raise OriginProtocolError(
-                f"{response.status} is no status of a final answer; a listener set it"
+                f"{status} is no status of a final answer; a listener set it"
             )
         finish = partial(self.capture, flow, client.stream)
         await client.respond(response, finish)

@@ -31,6 +31,8 @@ def failure_page(flow: Flow, error: Int3rceptorError) -> Response:
             )
         case OriginProtocolError():
             title = "The origin's answer is not valid HTTP"
+            if flow.response is not None and not flow.response.version:
+                title = "An answer that was made here is not valid HTTP"
             where = f"It came for {url}."
             return page(error.status, title, str(error), where, accept=accept)
         case ClientProtocolError():

@@ -174,12 +174,12 @@ class H1ServerConnection:
         self, response: Response, before_end: BeforeEnd, *, is_last: bool = False
     ) -> None:
         """Send the whole response."""
-        self.has_started = True
         codec, stream = self._codec, self.stream
         if not is_last and (self._is_draining or not self._is_request_whole):
             is_last = self._must_give_up_request()
         whole = None if is_last else codec.whole_answer(response)
         if whole is not None:
+            self.has_started = True
             await before_end()
             stream.write(whole)
         else:
@@ -192,6 +192,7 @@ class H1ServerConnection:
     ) -> None:
         codec, stream, body = self._codec, self.stream, response.body
         head = codec.head(response, close=is_last)
+        self.has_started = True  # one that cannot be sent is answered by a page
         if response.status == 101:
             stream.write(head)
         elif body.content is not None or body.length == 0 or not codec.sends_body:

@@ -180,10 +180,10 @@ class _StreamResponder:
         self, response: Response, before_end: BeforeEnd, *, is_last: bool = False
     ) -> None:
         """Send the whole response; what is last here is a stream, not a connection."""
-        self.has_started = True
         mux, stream_id, body = self._mux, self._stream_id, response.body
         codec = mux.codec
         head = codec.response_head(stream_id, response)
+        self.has_started = True  # one that cannot be sent is answered by a page
         is_end = body.is_empty or not may_have_body(self._method, response.status)
         if is_end or mux.takes(stream_id, body):
             await before_end()

@@ -17,6 +17,7 @@ from int3rceptor.errors import (
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Informational, Request, Response
 from int3rceptor.wire import h2_frames as frames
+from int3rceptor.wire.h1_framing import Peer
 from int3rceptor.wire.h2_events import H2Event
 from int3rceptor.wire.h2_faults import ConnectionFault, H2Code, code_name
 from int3rceptor.wire.h2_inbound import Inbound
@@ -148,7 +149,8 @@ class H2Codec:
         """Send a request's head and give its stream id; `end`: it has no body.
 
         OriginClosed (unprocessed) when the connection is closing or out of ids,
-        PoolExhausted when the peer allows no more streams now.
+        PoolExhausted when the peer allows no more streams now, ClientProtocolError for
+        a head that HTTP/2 cannot carry.
         """
         if not self.can_open_stream:
             if self.is_closing:
@@ -156,12 +158,12 @@ class H2Codec:
                     "the origin's HTTP/2 connection is closing", is_unprocessed=True
                 )
             raise PoolExhausted("the origin allows no more streams on its connection")
+        head = self._sections.request(request)
         stream_id = self._out.next_stream_id()
         if stream_id is None:
             raise OriginClosed(
                 "the HTTP/2 connection has used up its streams", is_unprocessed=True
             )
-        head = self._sections.request(request)
         request.sent = head.lines
         self._table.highest_out = stream_id
         stream = self._table.add(stream_id, request.method, self._out.stream_window)
@@ -169,7 +171,8 @@ class H2Codec:
         return stream_id
 
     def response_head(self, stream_id: int, response: Response) -> Head:
-        """A final response's head as it is to be sent."""
+        """A final response's head as it is to be sent; OriginProtocolError for one that
+        HTTP/2 cannot carry."""
         method = self._stream(stream_id).method
         head = self._sections.response(response, method=method)
         response.sent = head.lines
@@ -219,8 +222,10 @@ class H2Codec:
             self._table.end_local(stream)
 
     def send_trailers(self, stream_id: int, section: Headers) -> None:
-        """Send the trailer section, which ends our side."""
-        fields = trailer_fields(section)
+        """Send the trailer section, which ends our side; the error of its author where
+        HTTP/2 cannot carry it."""
+        author = Peer.ORIGIN if self._is_server else Peer.CLIENT
+        fields = trailer_fields(section, author)
         if fields:
             stream = self._stream(stream_id)
             self._out.send_headers(stream_id, fields, end=True)

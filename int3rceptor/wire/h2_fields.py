@@ -13,6 +13,7 @@ from int3rceptor.model.headers import STEERING, Headers, RawHeaders, to_text
 from int3rceptor.model.message import DEFAULT_PORTS
 from int3rceptor.wire.authority import parse_authority
 from int3rceptor.wire.events import RequestHead, ResponseHead
+from int3rceptor.wire.h1_framing import MAX_CONTENT_LENGTH
 from int3rceptor.wire.h2_faults import StreamFault
 from int3rceptor.wire.h2_limits import MAX_FIELDS
 from int3rceptor.wire.hpack_table import ENTRY_OVERHEAD_BYTES, STATIC, Field, FieldList
@@ -34,7 +35,8 @@ _STATUS = re.compile(rb"[1-9][0-9][0-9]")
 # RFC 9113, 8.2.1; the other control characters by RFC 9110, 5.5.
 _BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]|\A[ \t]|[ \t]\Z")
 _CONTROLS = bytes((*range(9), 11, 12, *range(14, 32), 0x7F))
-_BAD_PATH = re.compile(rb"[\x00-\x20\x7f]")
+is_bad_path = re.compile(rb"[\x00-\x20\x7f]").search
+"""Finds what no :path may hold."""
 
 # RFC 9113, 8.2.2.
 _CONNECTION_SPECIFIC = frozenset(
@@ -70,7 +72,8 @@ def as_lines(fields: Fields) -> bytes:
 def request_head(fields: Fields, *, ended: bool, max_bytes: int) -> RequestHead:
     """A request's head; `ended` says that no body follows."""
     judged = _judged(fields, _REQUEST_PSEUDO, max_bytes)
-    headers, length = Headers.judged(judged.raw, judged.steering), judged.length
+    headers = Headers.judged(judged.raw, judged.steering, judged)
+    length = judged.length
     asked = judged.asked
     if asked is None:
         asked = judged.asked = _judge_asked(judged.pseudo, headers)
@@ -104,7 +107,7 @@ def response_head(
     has_body = not (
         ended or method == "HEAD" or status < 200 or status in NO_CONTENT_STATUS
     )
-    headers = Headers.judged(judged.raw, judged.steering)
+    headers = Headers.judged(judged.raw, judged.steering, judged)
     return ResponseHead(status, b"", VERSION, headers, has_body, length, judged.lines)
 
 
@@ -115,6 +118,27 @@ def trailers(fields: Fields, *, max_bytes: int) -> Headers:
     for name in sorted(section.steering & {b"content-length", b"host"}):
         _refuse(f"{name.decode()} among the trailers")
     return section
+
+
+def judge_sendable(fields: Fields, lines: bytes) -> None:
+    """StreamFault for regular fields that no peer would take: who listens to messages
+    may have put anything into them. `lines` is all of them as lines."""
+    if not _has_plain_values(lines, len(fields)):
+        _check_values(fields)
+    for name, _ in fields:
+        if name not in _PLAIN_NAMES:
+            _check_name(name)
+
+
+def judge_start(method: bytes, authority: bytes) -> None:
+    """The same of what the pseudo-headers of a request have in common."""
+    _check_method(method)
+    _check_values(((b":authority", authority),))
+
+
+def refuse_path() -> NoReturn:
+    """StreamFault for a :path that `is_bad_path` finds."""
+    _refuse("a space or control character in :path")
 
 
 def check_size(fields: Fields, max_bytes: int) -> None:
@@ -183,8 +207,8 @@ def _split(
         else:
             if name in STEERING:
                 steering.add(name)
-            elif not _NAME.fullmatch(name):
-                _refuse(f"the field name {name[:40]!r} is not a lower-case token")
+            else:
+                _check_name(name)
             if name in _CONNECTION_SPECIFIC or (
                 name == b"te" and field[1] != b"trailers"
             ):
@@ -208,6 +232,16 @@ def _has_plain_values(lines: bytes, count: int) -> bool:
     )
 
 
+def _check_name(name: bytes) -> None:
+    if not _NAME.fullmatch(name):
+        _refuse(f"the field name {name[:40]!r} is not a lower-case token")
+
+
+def _check_method(method: bytes) -> None:
+    if not _METHOD.fullmatch(method):
+        _refuse(f"the method {method[:40]!r} is not a token")
+
+
 def _check_values(fields: Fields) -> None:
     for name, value in fields:
         if _BAD_VALUE.search(value):
@@ -216,8 +250,7 @@ def _check_values(fields: Fields) -> None:
 
 def _judge_asked(pseudo: dict[bytes, bytes], headers: Headers) -> _Asked:
     method = pseudo.get(b":method", b"")
-    if not _METHOD.fullmatch(method):
-        _refuse(f"the method {method[:40]!r} is not a token")
+    _check_method(method)
     if method == b"CONNECT":
         return "CONNECT", *_judge_connect(pseudo)
     return method.decode("ascii"), *_judge_target(method, pseudo, headers)
@@ -242,8 +275,8 @@ def _judge_target(
     if scheme not in (b"http", b"https"):
         _refuse(f"the scheme {scheme[:40]!r} is neither http nor https")
     path = pseudo.get(b":path", b"")
-    if _BAD_PATH.search(path):
-        _refuse("a space or control character in :path")
+    if is_bad_path(path):
+        refuse_path()
     if not path.startswith(b"/") and not (path == b"*" and method == b"OPTIONS"):
         _refuse(f":path {quoted(path)} is not a path")
     text = scheme.decode("ascii")
@@ -287,7 +320,8 @@ def _same(one: bytes, other: bytes, scheme: str) -> bool:
 def _content_length(raw: RawHeaders) -> int:
     values = [value for name, value in raw if name == b"content-length"]
     value = values[0]
-    if len(values) > 1 or not value.isdigit() or len(value) > MAX_LENGTH_DIGITS:
+    is_number = value.isdigit() and len(value) <= MAX_LENGTH_DIGITS
+    if len(values) > 1 or not is_number or int(value) > MAX_CONTENT_LENGTH:
         _refuse(f"Content-Length {b', '.join(values)[:40]!r} is not one number")
     return int(value)
 

@@ -7,6 +7,7 @@ made nor coded again. It knows no frames.
 
 from typing import NamedTuple
 
+from int3rceptor.errors import ProtocolError
 from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers, RawHeaders, to_bytes
 from int3rceptor.model.message import (
@@ -16,7 +17,15 @@ from int3rceptor.model.message import (
     format_authority,
 )
 from int3rceptor.wire.fields import accepts_trailers, connection_options, hop_by_hop
-from int3rceptor.wire.h2_fields import as_lines
+from int3rceptor.wire.h1_framing import Peer, refusal
+from int3rceptor.wire.h2_faults import StreamFault
+from int3rceptor.wire.h2_fields import (
+    as_lines,
+    is_bad_path,
+    judge_sendable,
+    judge_start,
+    refuse_path,
+)
 from int3rceptor.wire.hpack_encoder import Section
 from int3rceptor.wire.hpack_table import Field, NeverIndexed
 
@@ -56,7 +65,7 @@ class Sections:
         self._known: dict[object, Section] = {}
 
     def request(self, request: Request) -> Head:
-        """The field list of a request."""
+        """The field list of a request; ClientProtocolError when there is none."""
         authority = request.authority or format_authority(
             request.host, request.port, request.scheme
         )
@@ -64,20 +73,29 @@ class Sections:
         path = None if method == "CONNECT" else request.target or b"/"
         # RFC 9113, 8.3.1: :authority, and so no Host.
         start = (method, request.scheme, authority)
-        section = self._known.get(start) or self._remember(start, _start(*start))
-        return Head(section, path, self._rest(request.headers, request.body, True))
+        try:
+            if path is not None and is_bad_path(path):
+                refuse_path()
+            section = self._known.get(start) or self._remember(start, _start(*start))
+            return Head(section, path, self._rest(request.headers, request.body, True))
+        except StreamFault as fault:
+            raise _unsendable(fault, Peer.CLIENT) from None
 
     def response(self, response: Response, *, method: str) -> Head:
-        """The field list of a final response to a request of this method."""
+        """The field list of a final response to a request of this method;
+        OriginProtocolError when there is none."""
         status = response.status
         start = self._known.get(status)
         if start is None:
-            start = self._remember(status, [(b":status", b"%03d" % status)])
+            start = self._remember(status, _section([(b":status", b"%03d" % status)]))
         # After HEAD and in a 304, Content-Length tells of the body that is not sent
         # (RFC 9110, 8.6).
         is_sent = method != "HEAD" and status != 304
         body = response.body if is_sent else None
-        return Head(start, None, self._rest(response.headers, body, False))
+        try:
+            return Head(start, None, self._rest(response.headers, body, False))
+        except StreamFault as fault:
+            raise _unsendable(fault, Peer.ORIGIN) from None
 
     def _rest(self, headers: Headers, body: Body | None, is_request: bool) -> Section:
         length, has_content = None, False
@@ -96,10 +114,12 @@ class Sections:
         if is_request and accepts_trailers(headers):
             # RFC 9113, 8.2.2: the one value that TE may have. gRPC servers ask for it.
             fields.append(_TRAILERS_WELCOME)
-        return self._remember(None if is_secret else key, fields)
+        section = _section(fields)
+        if headers.facts() is None:  # else they are as they came, and were judged then
+            judge_sendable(fields, section.lines)
+        return self._remember(None if is_secret else key, section)
 
-    def _remember(self, key: object, fields: RawHeaders) -> Section:
-        section = Section(fields, as_lines(fields))
+    def _remember(self, key: object, section: Section) -> Section:
         if key is not None and len(section.lines) <= MAX_KNOWN_SECTION_BYTES:
             if len(self._known) >= MAX_KNOWN_SECTIONS:
                 self._known.clear()
@@ -107,11 +127,17 @@ class Sections:
         return section
 
 
-def _start(method: str, scheme: str, authority: str) -> RawHeaders:
-    fields = [(b":method", to_bytes(method))]
+def _section(fields: RawHeaders) -> Section:
+    return Section(fields, as_lines(fields))
+
+
+def _start(method: str, scheme: str, authority: str) -> Section:
+    verb, named = to_bytes(method), to_bytes(authority)
+    judge_start(verb, named)
+    fields = [(b":method", verb)]
     if method != "CONNECT":
         fields.append((b":scheme", to_bytes(scheme)))
-    return [*fields, (b":authority", to_bytes(authority))]
+    return _section([*fields, (b":authority", named)])
 
 
 def informational_fields(response: Informational) -> RawHeaders:
@@ -122,9 +148,18 @@ def informational_fields(response: Informational) -> RawHeaders:
     ]
 
 
-def trailer_fields(section: Headers) -> RawHeaders:
-    """The field list of a trailer section."""
-    return _sendable(section, None)
+def trailer_fields(section: Headers, author: Peer) -> RawHeaders:
+    """The field list of a trailer section; the author's error when there is none."""
+    fields = _sendable(section, None)
+    try:
+        judge_sendable(fields, as_lines(fields))
+    except StreamFault as fault:
+        raise _unsendable(fault, author) from None
+    return fields
+
+
+def _unsendable(fault: StreamFault, author: Peer) -> ProtocolError:
+    return refusal(author, f"HTTP/2 cannot carry this head: {fault}")
 
 
 def _sendable(

@@ -19,6 +19,7 @@ from int3rceptor import (
     Headers,
     PassThrough,
     Proxy,
+    Request,
     Respond,
     Response,
     UsageError,
@@ -267,30 +268,55 @@ async def test_an_answer_that_is_none_is_a_failure_of_the_function(
 
 
 @pytest.mark.parametrize(
-    ("made", "why"),
+    "made",
     [
-        (lambda: Response(status=101), "cannot be sent by HTTP/1"),
-        (
-            lambda: Response(status=200, headers=Headers([(b"a", b"b\r\nc: d")])),
-            "HTTP/1 cannot carry this head",
-        ),
+        lambda: Response(status=101),
+        lambda: Response(status=200, headers=Headers([(b"a", b"b\r\nc: d")])),
+        lambda: Response(status=200, headers=Headers([(b"a b", b"c")])),
+        lambda: Response(status=200, headers=Headers([(b":status", b"200")])),
     ],
-    ids=["101", "two lines"],
+    ids=["101", "two lines", "space in a name", "pseudo-header"],
 )
-async def test_an_answer_that_http_cannot_say_is_told_of(
+async def test_an_answer_that_http_cannot_say_is_a_page(
     made: Callable[[], Response],
-    why: str,
     config: Config,
     origin_tls: OriginTls,
+    way: Way,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async with an_origin(PLAIN, origin_tls) as origin, Proxy(config) as proxy:
+    async with an_origin(way, origin_tls) as origin, Proxy(config) as proxy:
         proxy.on_request(lambda _: Respond(made()))
-        with pytest.raises(httpx.RemoteProtocolError):
-            await get(proxy, PLAIN, origin.url)
+        got = await get(proxy, way, origin.url)
 
-    told = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
-    assert any(why in one for one in told)
+    assert got.status_code == 502
+    assert "An answer that was made here is not valid HTTP" in got.text
+    (told,) = [one for one in caplog.records if one.levelname == "WARNING"]
+    assert "flow" in told.getMessage()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda request: setattr(request, "target", b"/a b"),
+        lambda request: setattr(request, "target", b"/ HTTP/1.1\r\nx: y"),
+        lambda request: setattr(request, "method", "G ET"),
+        lambda request: setattr(request, "authority", "a\r\nb"),
+        lambda request: request.headers.raw.append((b"x", b"a\r\nb: c")),
+        lambda request: request.headers.raw.append((b"x y", b"a")),
+        lambda request: request.headers.raw.append((b":path", b"/b")),
+    ],
+    ids=["space", "line", "method", "authority", "value", "name", "pseudo-header"],
+)
+async def test_a_request_that_http_cannot_say_does_not_leave(
+    change: Callable[[Request], None], config: Config, origin_tls: OriginTls, way: Way
+) -> None:
+    async with an_origin(way, origin_tls) as origin, Proxy(config) as proxy:
+        proxy.on_request(lambda flow: change(flow.request))
+        got = await get(proxy, way, f"{origin.url}/")
+
+    assert got.status_code == 400
+    assert "cannot carry this head" in got.text
+    assert origin.received == []
 
 
 # --- who is asked, and when -----------------------------------------------------------

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from int3rceptor import Config, Drop, Flow, Proxy, WebSocketMessage
+from int3rceptor import Body, Config, Drop, Flow, Proxy, Response, WebSocketMessage
 from int3rceptor.wire import websocket
 from tests.support.h1_peer import H1Peer
 from tests.support.origin_tls import OriginTls
+from tests.support.origins import ScriptedOrigin
 from tests.support.streams import eventually
 from tests.support.websockets_ends import client_of, echo_origin
 from tests.support.websockets_peer import PLAIN, Sender, deflated
@@ -334,6 +335,44 @@ async def test_an_end_in_the_middle_of_a_message(config: Config, first: str) -> 
         await eventually(lambda: bool(flows))
     assert not seen
     assert "it ended in the middle of a message" in flows[0].changes[0].what
+
+
+def refuse(flow: Flow) -> None:
+    assert flow.response
+    flow.response.status, flow.response.reason = 403, b""
+
+
+def replace(flow: Flow) -> None:
+    flow.response = Response(status=403, body=Body(b"no"))
+
+
+@pytest.mark.parametrize("listener", [refuse, replace])
+async def test_a_101_that_becomes_another_answer_opens_nothing(
+    config: Config, listener: Callable[[Flow], None]
+) -> None:
+    ends: list[bytes] = []
+
+    async def switch(peer: H1Peer) -> None:
+        await peer.read_head()
+        await peer.send(
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+            b"Upgrade: websocket\r\n\r\nof the new protocol"
+        )
+        ends.append(await peer.read_to_end())
+
+    flows: list[Flow] = []
+    async with ScriptedOrigin(switch) as origin, Proxy(config) as proxy:
+        proxy.on_response(listener)
+        proxy.on_capture(flows.append)  # type: ignore[arg-type]  # it gives None
+        async with H1Peer(*await asyncio.open_connection(*proxy.address)) as client:
+            await client.send(HANDSHAKE % (origin.port, origin.port))
+            assert (await client.read_response()).status == 403
+            # The next request is read as one, and none of the origin's bytes come.
+            await client.send(b"GET / HTTP/1.1\r\nHost: int3rceptor.local\r\n\r\n")
+            assert (await client.read_head()).status == 200
+        await eventually(lambda: bool(ends))
+    assert ends == [b""]
+    assert flows[0].websocket is None
 
 
 async def test_another_protocol_has_no_messages(config: Config) -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Informational, Request, Response
+from int3rceptor.wire.h1_framing import Peer
 from int3rceptor.wire.h2_faults import StreamFault
 from int3rceptor.wire.h2_fields import (
     _check_values,
@@ -145,7 +146,8 @@ def test_response_and_informational_and_trailer_fields() -> None:
         (b":status", b"103"),
         (b"link", b"</a>"),
     ]
-    assert plain(trailer_fields(Headers([(b"X-Sum", b"1")]))) == [(b"x-sum", b"1")]
+    section = Headers([(b"X-Sum", b"1")])
+    assert plain(trailer_fields(section, Peer.ORIGIN)) == [(b"x-sum", b"1")]
 
 
 def head_of(*fields: tuple[bytes, bytes]) -> tuple[str, bytes, str]:
@@ -163,6 +165,16 @@ def test_host_stands_in_for_authority_and_may_agree_with_it() -> None:
 def test_host_is_kept_among_the_headers() -> None:
     head = request_head((*GET, (b"host", b"a.test")), ended=True, max_bytes=LARGE)
     assert head.headers.raw == [(b"host", b"a.test")]
+
+
+def test_a_length_that_is_no_signed_number_of_64_bits() -> None:
+    def length(value: int) -> int | None:
+        fields = (*GET, (b"content-length", b"%d" % value))
+        return request_head(fields, ended=False, max_bytes=LARGE).length
+
+    assert length(2**63 - 1) == 2**63 - 1
+    with pytest.raises(StreamFault, match="not one number"):
+        length(2**63)
 
 
 def test_connect_and_options_star() -> None:

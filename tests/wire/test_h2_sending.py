@@ -1,16 +1,25 @@
 """What is remembered of sent heads changes nothing of what is sent."""
 
+import contextlib
+
 import hpack
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from int3rceptor.errors import ClientProtocolError, OriginProtocolError
 from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Response
-from int3rceptor.wire.h2_fields import as_lines
+from int3rceptor.wire.h1_framing import Peer
+from int3rceptor.wire.h2_fields import as_lines, request_head, response_head
 from int3rceptor.wire.h2_limits import H2Limits
 from int3rceptor.wire.h2_outbound import Outbound
-from int3rceptor.wire.h2_sending import MAX_KNOWN_SECTIONS, Sections
+from int3rceptor.wire.h2_sending import (
+    MAX_KNOWN_SECTIONS,
+    Sections,
+    trailer_fields,
+)
 from int3rceptor.wire.h2_settings import Setting
 from int3rceptor.wire.hpack_table import Field, NeverIndexed
 from tests.support.frames import all_fields
@@ -115,3 +124,35 @@ def test_another_decoder_understands_all_that_is_sent(
         assert head.lines == as_lines(expected)
         never = [isinstance(one, hpack.NeverIndexedHeaderTuple) for one in decoded]
         assert never == [type(one) is NeverIndexed for one in expected]
+
+
+_ODD_BYTES = st.text("aZ-:_ \t\r\n\0\x7f\xff", max_size=4).map(str.encode)
+_ODD_FIELDS = st.lists(st.tuples(_ODD_BYTES, _ODD_BYTES), max_size=3)
+
+
+@given(_ODD_FIELDS, _ODD_BYTES, _ODD_BYTES)
+def test_a_request_leaves_only_as_a_peer_would_take_it(
+    fields: list[Field], method: bytes, path: bytes
+) -> None:
+    asked = request(method.decode(), *fields, target=b"/" + path)
+    with contextlib.suppress(ClientProtocolError):
+        sent = all_fields(Sections().request(asked))
+        request_head(sent, ended=True, max_bytes=10_000)
+
+
+@given(_ODD_FIELDS)
+def test_a_response_leaves_only_as_a_peer_would_take_it(fields: list[Field]) -> None:
+    with contextlib.suppress(OriginProtocolError):
+        sent = all_fields(Sections().response(answer(*fields), method="GET"))
+        response_head(sent, method="GET", ended=True, max_bytes=10_000)
+
+
+@pytest.mark.parametrize(
+    ("author", "error"),
+    [(Peer.CLIENT, ClientProtocolError), (Peer.ORIGIN, OriginProtocolError)],
+)
+def test_trailers_that_no_peer_would_take_do_not_leave(
+    author: Peer, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match="cannot carry"):
+        trailer_fields(Headers([(b"a", b"b\r\nc")]), author)

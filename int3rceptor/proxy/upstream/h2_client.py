@@ -133,7 +133,7 @@ class H2Origin:
         is_end = request.body.is_empty
         try:
             stream_id = self.codec.open_stream(request, end=is_end)
-        except OriginError:
+        except (OriginError, ProtocolError):
             self._rest()
             raise
         exchange = H2Exchange(self, stream_id, request, pass_on)
