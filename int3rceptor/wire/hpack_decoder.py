@@ -40,6 +40,10 @@ MAX_OVERDUE_BYTES = 16_384
 """What may stand in the table past its limit until an entry is asked for: many senders
 put the same into it with every block, and never name it."""
 
+MAX_RESIZES = 2
+"""Table size updates in one block: the smallest size since the last one, and the size
+that holds (RFC 7541, 4.2). A block has room for 20,000."""
+
 
 class Decoder:
     """The peer's compression state. After a ConnectionFault it cannot be used."""
@@ -60,7 +64,7 @@ class Decoder:
         self._strings: dict[bytes, bytes] = {}
         # What the block that is read does, beside giving fields.
         self._names_entries = False
-        self._resizes = False
+        self._resizes = 0
 
     def decode(self, block: bytes) -> FieldList:
         """The fields of a whole block.
@@ -98,7 +102,7 @@ class Decoder:
 
     def _read(self, block: bytes) -> tuple[FieldList, list[Field]]:
         """The fields, and which of them went into the table."""
-        self._names_entries = self._resizes = False
+        self._names_entries, self._resizes = False, 0
         fields = FieldList()
         added: list[Field] = []
         size = position = 0
@@ -184,7 +188,9 @@ class Decoder:
             limit, position = read_number(block, position, limit)
         if limit > TABLE_BYTES:
             raise ValueError(f"a table of {limit} bytes; {TABLE_BYTES} are allowed")
-        self._resizes = True
+        self._resizes += 1
+        if self._resizes > MAX_RESIZES:
+            raise ValueError(f"more than {MAX_RESIZES} table size updates in a block")
         self._evict()
         self._limit = limit
         self._evict()
@@ -202,14 +208,13 @@ class Decoder:
     def _evict(self) -> None:
         """Let the oldest go. An entry that is larger than the table empties it (RFC
         7541, 4.4)."""
-        size = kept = 0
-        for field in reversed(self._entries):
-            with_it = size + entry_bytes(field)
-            if with_it > self._limit:
+        size, gone = self._size, 0
+        for field in self._entries:  # what stays is not looked at, however often
+            if size <= self._limit:
                 break
-            size = with_it
-            kept += 1
-        del self._entries[: len(self._entries) - kept]
+            size -= entry_bytes(field)
+            gone += 1
+        del self._entries[:gone]
         self._size = size
 
 
