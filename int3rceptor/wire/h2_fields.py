@@ -31,7 +31,7 @@ MAX_LENGTH_DIGITS = 19
 
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
 _METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_STATUS = re.compile(rb"[1-9][0-9][0-9]")
+_STATUS = re.compile(rb"[1-5][0-9][0-9]")
 # RFC 9113, 8.2.1; the other control characters by RFC 9110, 5.5.
 _BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]|\A[ \t]|[ \t]\Z")
 _CONTROLS = bytes((*range(9), 11, 12, *range(14, 32), 0x7F))
@@ -96,7 +96,7 @@ def response_head(
     if not status:
         code = judged.pseudo.get(b":status", b"")
         if not _STATUS.fullmatch(code):
-            _refuse(f"the status {code[:40]!r} is not three digits")
+            _refuse(f"the status {code[:40]!r} is not one of 100 to 599")
         status = judged.status = int(code)
     if status < 200:
         # RFC 9113, 8.1 and 8.6: no END_STREAM yet, and no 101 at all.

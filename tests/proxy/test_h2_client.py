@@ -17,6 +17,7 @@ from int3rceptor.proxy.upstream.h2_client import H2Exchange, H2Origin
 from int3rceptor.wire.h2 import H2Codec
 from int3rceptor.wire.h2_events import H2Event, StreamData, StreamEnd, StreamReset
 from int3rceptor.wire.h2_faults import H2Code
+from tests.support import frames
 from tests.support.fake_stream import FakeStream
 from tests.support.patience import PATIENT_S
 from tests.support.pool import Deadlines
@@ -142,6 +143,18 @@ async def test_a_reset_is_the_exchanges_alone(bench: Bench) -> None:
     assert raised.value.code == H2Code.REFUSED_STREAM
     assert (await second).response.status == 200
     assert bench.connection.is_usable
+
+
+async def test_a_malformed_answer_is_no_cancelling_of_the_origins(
+    bench: Bench,
+) -> None:
+    first, second = await bench.ask(), await bench.ask()
+    bench.stream.arrive(frames.header_block(1, b"\x08\x03600"))
+    await bench.answer(3, b"ok")
+
+    with pytest.raises(OriginProtocolError, match="the status b'600' is not one of"):
+        await first
+    assert (await second).response.status == 200
 
 
 async def test_a_reset_in_the_middle_of_a_body(bench: Bench) -> None:

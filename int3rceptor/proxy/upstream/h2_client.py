@@ -8,6 +8,7 @@ from int3rceptor.errors import (
     Int3rceptorError,
     OriginClosed,
     OriginError,
+    OriginProtocolError,
     OriginReset,
     ProtocolError,
     StreamError,
@@ -336,14 +337,17 @@ class H2Exchange:
         elif isinstance(event, StreamEnd):
             self._response_ended()
         else:
-            reason = event.reason or code_name(event.code)
-            self.fail(
-                OriginReset(
-                    f"{self._connection.origin} cancelled the exchange: {reason}",
-                    code=event.code,
-                    is_unprocessed=event.is_unprocessed,
-                )
-            )
+            self.fail(self._why(event))
+
+    def _why(self, event: StreamReset) -> Int3rceptorError:
+        if not event.by_peer:
+            return OriginProtocolError(f"HTTP/2: {event.reason}")
+        code, origin = event.code, self._connection.origin
+        return OriginReset(
+            f"{origin} cancelled the exchange: {code_name(code)}",
+            code=code,
+            is_unprocessed=event.is_unprocessed,
+        )
 
     def _received(self, event: StreamHead, head: ResponseHead) -> None:
         if head.status < 200:
