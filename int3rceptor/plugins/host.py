@@ -66,7 +66,7 @@ class Surroundings:
     """
 
     name: str = ""
-    config: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, bytes] = field(default_factory=dict)
     secret_fields: frozenset[bytes] = SECRET_FIELDS
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)

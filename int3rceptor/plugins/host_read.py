@@ -28,6 +28,16 @@ def encode_list(items: Iterable[bytes]) -> bytes:
     return b"".join(parts)
 
 
+def give_list(host: Host, items: Iterable[bytes], address: int, room: int) -> int:
+    """`Host.give`, of a list. To make it is work, so it costs its bytes even where it
+    does not fit: else who asks a thousand times for a length has it made for nothing.
+    """
+    data = encode_list(items)
+    if len(data) > room and not host.spend(len(data)):
+        return Status.TOO_LARGE
+    return host.give(data, address, room)
+
+
 def log(host: Host, level: int, address: int, length: int) -> int:
     """host_log."""
     data = host.read(address, length)
@@ -166,7 +176,7 @@ def _listed(fields: _Fields, *, body: "_Message | None" = None) -> HostAct:
         if headers is None:
             return Status.NOT_FOUND
         items = shown_items(host.masked, headers)
-        return host.give(encode_list(items), address, room)
+        return give_list(host, items, address, room)
 
     return act
 
@@ -184,7 +194,7 @@ def header_values(
     values = shown_values(host.masked, name.lower(), headers)
     if not values:
         return Status.NOT_FOUND
-    return host.give(encode_list(values), address, room)
+    return give_list(host, values, address, room)
 
 
 _Message = Callable[[Host], Request | Response | None]
@@ -225,7 +235,7 @@ def config(host: Host, key_at: int, key_len: int, address: int, room: int) -> in
     value = host.surroundings.config.get(key.decode("utf-8", "replace"))
     if value is None:
         return Status.NOT_FOUND
-    return host.give(value.encode(), address, room)
+    return host.give(value, address, room)
 
 
 def now_ms(host: Host) -> int:

@@ -9,9 +9,13 @@ from types import MappingProxyType
 
 from int3rceptor.plugins.codes import Status
 from int3rceptor.plugins.host import Host, HostAct
-from int3rceptor.plugins.host_read import encode_list
+from int3rceptor.plugins.host_read import give_list
 from int3rceptor.plugins.keyvalues import MAX_KEY_BYTES, OverQuota, Unreachable
 from int3rceptor.plugins.permissions import Permission
+
+LOOK_COST = 16
+"""Bytes of the budget for each key that the plugin has, when it asks for some of them:
+all are looked at. The most keys cost a third of what a call may have by default."""
 
 
 def kv_get(host: Host, key_at: int, key_len: int, address: int, room: int) -> int:
@@ -87,11 +91,14 @@ def kv_list(host: Host, at: int, length: int, address: int, room: int) -> int:
     prefix = host.read(at, length)
     if prefix is None:
         return Status.BAD_POINTER
+    state = host.surroundings.state
+    if not host.spend(LOOK_COST * state.count):
+        return Status.TOO_LARGE
     try:
-        keys = host.surroundings.state.keys(prefix)
+        keys = state.keys(prefix)
     except Unreachable:
         return Status.UNREACHABLE
-    return host.give(encode_list(keys), address, room)
+    return give_list(host, keys, address, room)
 
 
 def context_get(host: Host, key_at: int, key_len: int, address: int, room: int) -> int:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from int3rceptor.model.flow import Flow
 from int3rceptor.plugins.codes import Status
 from int3rceptor.plugins.host import Host, HostAct
-from int3rceptor.plugins.host_read import encode_list
+from int3rceptor.plugins.host_read import give_list
 
 MAX_TAG_CHARS = 128
 """Tags are words to filter by; with MAX_TAGS a flow keeps at most 8 KiB of them."""
@@ -16,7 +16,7 @@ def list_tags(host: Host, address: int, room: int) -> int:
     """host_list_tags."""
     if host.flow is None:
         return Status.NOT_FOUND
-    return host.give(encode_list(map(str.encode, host.flow.tags)), address, room)
+    return give_list(host, map(str.encode, host.flow.tags), address, room)
 
 
 def tag(host: Host, address: int, length: int) -> int:

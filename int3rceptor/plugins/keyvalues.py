@@ -4,6 +4,7 @@ Shared by all instances of the plugin, which may run in several threads: `lock` 
 around each step. It knows no file: `kept_state` saves what `snapshot` gives.
 """
 
+import heapq
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ MAX_VALUE_BYTES = 64 * 1024
 
 MAX_KEYS = 20_000
 """Of one plugin: each costs some 200 bytes of our memory besides what it holds."""
+
+ENDS_SLACK = 1024
+"""Ends that were given and do not count any more, beside one for each key: past that
+they are forgotten, all at once."""
 
 MAX_NUMBER = (1 << 63) - 1
 """What `add` can reach; it stays there."""
@@ -56,6 +61,7 @@ class KeyValues:
         self.quota_bytes = quota_bytes
         self._now_ms = now_ms
         self._values: dict[bytes, Value] = {}
+        self._ends: list[tuple[int, bytes]] = []
         self._size = 0
         self._lock = lock or nullcontext()
         self._changes = 0
@@ -64,6 +70,11 @@ class KeyValues:
     def changes(self) -> int:
         """Differs after every change, so that whoever saves knows when to."""
         return self._changes
+
+    @property
+    def count(self) -> int:
+        """How many keys there are, those past their end included."""
+        return len(self._values)
 
     def get(self, key: bytes) -> bytes | None:
         """The value, or None: never set, deleted, or past its end."""
@@ -99,6 +110,7 @@ class KeyValues:
             if value is None:
                 return False
             value.ends_ms = self._now_ms() + milliseconds
+            self._will_end(key, value.ends_ms)
             self._note(key)
         return True
 
@@ -152,6 +164,7 @@ class KeyValues:
                 raise OverQuota
         self._size = self._growth(key, data)
         self._values[key] = Value(data, ends_ms)
+        self._will_end(key, ends_ms)
         self._note(key)
 
     def _growth(self, key: bytes, data: bytes) -> int:
@@ -172,8 +185,21 @@ class KeyValues:
         """What stands under a key is not what it was."""
         self._changes += 1
 
+    def _will_end(self, key: bytes, ends_ms: int) -> None:
+        """Have it found by `_drop_ended`, which must not look through all keys: a
+        plugin whose quota is used up comes there with every call."""
+        if not ends_ms:
+            return
+        heapq.heappush(self._ends, (ends_ms, key))
+        if len(self._ends) > 2 * len(self._values) + ENDS_SLACK:
+            lasting = self._values.items()
+            self._ends = [(one.ends_ms, key) for key, one in lasting if one.ends_ms]
+            heapq.heapify(self._ends)
+
     def _drop_ended(self) -> None:
         now = self._now_ms()
-        for key, one in list(self._values.items()):
-            if one.ends_ms and one.ends_ms <= now:
+        while self._ends and self._ends[0][0] <= now:
+            ends_ms, key = heapq.heappop(self._ends)
+            value = self._values.get(key)
+            if value is not None and value.ends_ms == ends_ms:
                 self._drop(key)

@@ -250,7 +250,7 @@ class Manifest(Table):
         """What the user's config grants."""
         return parse_all(self.grant)
 
-    def guest_config(self) -> dict[str, str]:
+    def guest_config(self) -> dict[str, bytes]:
         """[config] as the guest reads it: text by key; the empty key is all as JSON.
 
         Tables are reached by dotted keys; the items of a list are one to a line.
@@ -258,7 +258,7 @@ class Manifest(Table):
         flat = {"": json.dumps(self.config, ensure_ascii=False)}
         for key, value in self.config.items():
             _flatten(key, value, flat)
-        return flat
+        return {key: text.encode() for key, text in flat.items()}
 
 
 Settings = Mapping[str, JsonValue]

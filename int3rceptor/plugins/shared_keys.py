@@ -188,6 +188,7 @@ class SharedKeyValues(KeyValues):
         values, size, start = self._values, self._size, self._seen & _TAIL
         if word >> _TAIL_BITS != self._seen >> _TAIL_BITS:
             values, size, start = {}, 0, 0  # beside those that `get` may read meanwhile
+        ends: dict[bytes, int] = {}
         for key, data, ends_ms in self._slot.entries(word, start):
             old = values.get(key)
             size -= 0 if old is None else len(key) + len(old.data)
@@ -196,7 +197,10 @@ class SharedKeyValues(KeyValues):
             else:
                 values[key] = Value(data, ends_ms)
                 size += len(key) + len(data)
+                ends[key] = ends_ms
         self._values, self._size, self._seen = values, size, word
+        for key, ends_ms in ends.items():
+            self._will_end(key, ends_ms)
 
     def _publish(self) -> None:
         if not self._dirty:

@@ -120,7 +120,7 @@ def make_instance(
     state = KeyValues(4096, lambda: 1 << 41)
     state.set(b"a", b"1")
     around = surroundings or Surroundings(
-        config=config or {},
+        config={key: text.encode() for key, text in (config or {}).items()},
         state=state,
         now_ms=lambda: 1 << 41,
         random=lambda size: b"r" * size,

@@ -11,6 +11,7 @@ from int3rceptor.plugins.boundary import Fault
 from int3rceptor.plugins.callers import MakerFactory
 from int3rceptor.plugins.codes import Status
 from int3rceptor.plugins.host_read import encode_list
+from int3rceptor.plugins.host_state import LOOK_COST
 from int3rceptor.plugins.keyvalues import KeyValues, Unreachable
 from int3rceptor.plugins.manifest import Limits
 from int3rceptor.plugins.permissions import Permission, grant_of
@@ -71,6 +72,31 @@ def test_keys_are_deleted_and_listed(factory: MakerFactory) -> None:
     expected = encode_list([b"a", b"ab"])
     assert listing.call(b"a", BUFFER, 99, flow=make_flow()) == len(expected)
     assert listing.read(BUFFER, len(expected)) == expected
+
+
+@pytest.mark.parametrize(("room", "is_enough"), [(0, True), (-1, False)])
+def test_a_list_costs_its_making_where_it_does_not_fit(
+    room: int, *, is_enough: bool
+) -> None:
+    # A hundred keys are looked at, and two are told; else a thousand calls for the
+    # length alone would take seconds.
+    keys = [b"x%03d" % number for number in range(98)] + [b"y1", b"y2"]
+    cost = LOOK_COST * len(keys) + len(b"y") + len(encode_list(keys[-2:]))
+    probe = Probe("host_kv_list", limits=Limits(host_bytes=cost + room))
+    state_of(probe).delete(b"a")
+    for key in keys:
+        state_of(probe).set(key, b"")
+    answer = probe.run(b"y", BUFFER, 0, flow=make_flow())
+    assert isinstance(answer, Fault) is not is_enough
+
+
+def test_a_list_of_headers_costs_its_making_where_it_does_not_fit() -> None:
+    flow = make_flow()
+    count = Probe("host_list_headers").call(BUFFER, 0, flow=flow)
+    for limit, is_enough in ((count, True), (count - 1, False)):
+        probe = Probe("host_list_headers", limits=Limits(host_bytes=limit))
+        answer = probe.run(BUFFER, 0, flow=flow)
+        assert isinstance(answer, Fault) is not is_enough
 
 
 def test_what_was_left_on_a_flow_is_read(factory: MakerFactory) -> None:
@@ -138,6 +164,8 @@ def test_without_the_permission_nothing_is_kept() -> None:
 
 class _Held:
     """Keys that other workers do not let go of."""
+
+    count = 1
 
     def __getattr__(self, name: str) -> Callable[..., object]:
         def refuse(*_: object) -> object:

@@ -1,5 +1,7 @@
 """A plugin's state against a plain dict, its quota, and the life of keys."""
 
+from collections.abc import ItemsView
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -133,3 +135,43 @@ def test_what_does_not_fit_any_more_is_left_out_and_counted() -> None:
     state = KeyValues(6, lambda: 1)
     assert state.restore([(b"a", b"12", 0), (b"b", b"1234", 0), (b"c", b"3", 0)]) == 1
     assert state.keys(b"") == [b"a", b"c"]
+
+
+class _Looked(dict[bytes, keyvalues.Value]):
+    """Values that count how often all of them were looked at."""
+
+    looks = 0
+
+    def items(self) -> ItemsView[bytes, keyvalues.Value]:
+        self.looks += 1
+        return super().items()
+
+
+def test_what_does_not_fit_costs_no_look_at_every_key() -> None:
+    # A plugin whose quota is used up comes there with every call.
+    now = 1_000
+    state = KeyValues(QUOTA, lambda: now)
+    for key in (b"a", b"b", b"c"):
+        state.set(key, b"v" * 9)
+        state.expire(key, 50)
+    looked = state._values = _Looked(state._values)
+    for _ in range(100):
+        with pytest.raises(OverQuota):
+            state.set(b"large", b"v" * QUOTA)
+    assert looked.looks == 0
+    now += 50
+    state.set(b"large", b"v" * (QUOTA - 5))
+    assert state.keys(b"") == [b"large"]
+
+
+def test_ends_that_were_moved_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keyvalues, "ENDS_SLACK", 4)
+    now = 1_000
+    state = KeyValues(QUOTA, lambda: now)
+    state.set(b"a", b"")
+    state.set(b"stays", b"")
+    for life in range(100, 0, -1):
+        state.expire(b"a", life)
+        assert len(state._ends) <= 8
+    now += 1
+    assert state.keys(b"") == [b"stays"]

@@ -106,7 +106,8 @@ def test_the_guests_view_of_its_configuration(tmp_path: Path) -> None:
         tmp_path,
         '[config]\ns = "é"\nn = 1\nf = 1.5\nb = true\nl = ["a", 2]\nt.u = "v"',
     )
-    assert read_manifest(module, {}, b"").guest_config() == {
+    seen = read_manifest(module, {}, b"").guest_config()
+    assert {key: value.decode() for key, value in seen.items()} == {
         "": '{"s": "é", "n": 1, "f": 1.5, "b": true, "l": ["a", 2], "t": {"u": "v"}}',
         "s": "é",
         "n": "1",

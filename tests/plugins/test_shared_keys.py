@@ -82,6 +82,20 @@ def test_a_key_that_ended_is_gone_for_all(file: int) -> None:
     assert other.get(b"k") == b"1"
 
 
+def test_what_ended_for_all_makes_room_in_each(file: int) -> None:
+    now = NOW
+
+    def now_ms() -> int:
+        return now
+
+    one, other = (keys_in(file, quota=10, now_ms=now_ms) for _ in range(2))
+    one.set(b"k", b"v" * 9)
+    one.expire(b"k", 5)
+    now += 5
+    other.set(b"x", b"v" * 9)
+    assert one.keys(b"") == [b"x"]
+
+
 def test_the_first_puts_in_what_there_was(file: int) -> None:
     filled = []
 

@@ -1,6 +1,7 @@
 """Output, arguments, clocks, randomness and exits of a guest built for WASI."""
 
 import struct
+from collections.abc import ItemsView
 
 import pytest
 from hypothesis import given, settings
@@ -59,6 +60,26 @@ def test_every_function_has_a_row_an_act_and_plain_words() -> None:
     assert set(WASI_ACTS) == set(WASI)
     assert len(WASI) == 46
     assert {name for names in GROUPS.values() for name in names} <= set(WASI)
+
+
+class _Read(dict[str, str]):
+    """Variables that count how often they were looked at."""
+
+    looks = 0
+
+    def items(self) -> ItemsView[str, str]:
+        self.looks += 1
+        return super().items()
+
+
+def test_what_a_program_is_started_with_is_made_once() -> None:
+    # It may be a megabyte, and be asked for a thousand times in a call.
+    env = _Read({"MODE": "x" * 1000})
+    console = Console(surroundings=Surroundings(env=env))
+    for _ in range(3):
+        assert console.call("environ_sizes_get", RESULT_AT, OUT_AT) == 0
+        assert console.u32() == len("MODE=") + 1001
+    assert env.looks == 1
 
 
 def test_lines_go_to_the_log_as_they_end(factory: MakerFactory) -> None:

@@ -29,31 +29,22 @@ MAX_NS = (1 << 63) - 1
 
 def args_get(wasi: Wasi, pointers_at: int, texts_at: int) -> int:
     """args_get."""
-    return _texts(wasi, _args(wasi), pointers_at, texts_at)
+    return _texts(wasi, wasi.args, pointers_at, texts_at)
 
 
 def args_sizes_get(wasi: Wasi, count_at: int, size_at: int) -> int:
     """args_sizes_get."""
-    return _sizes(wasi, _args(wasi), count_at, size_at)
+    return _sizes(wasi, wasi.args, count_at, size_at)
 
 
 def environ_get(wasi: Wasi, pointers_at: int, texts_at: int) -> int:
     """environ_get."""
-    return _texts(wasi, _environ(wasi), pointers_at, texts_at)
+    return _texts(wasi, wasi.environ, pointers_at, texts_at)
 
 
 def environ_sizes_get(wasi: Wasi, count_at: int, size_at: int) -> int:
     """environ_sizes_get."""
-    return _sizes(wasi, _environ(wasi), count_at, size_at)
-
-
-def _args(wasi: Wasi) -> list[bytes]:
-    return [one.encode() + b"\0" for one in wasi.host.surroundings.args]
-
-
-def _environ(wasi: Wasi) -> list[bytes]:
-    pairs = wasi.host.surroundings.env.items()
-    return [f"{name}={value}\0".encode() for name, value in pairs]
+    return _sizes(wasi, wasi.environ, count_at, size_at)
 
 
 def _texts(wasi: Wasi, texts: Sequence[bytes], pointers_at: int, texts_at: int) -> int:

@@ -44,6 +44,9 @@ class Wasi:
         self.host = host
         self.quota = Quota(file_bytes)
         self.descriptors = Descriptors()
+        around = host.surroundings
+        self.args = [one.encode() + b"\0" for one in around.args]
+        self.environ = [f"{name}={one}\0".encode() for name, one in around.env.items()]
         self._folders = folders
         self._earliest_ms = 0
 
