@@ -61,7 +61,7 @@ def decode(
         else:
             body.trailers = _without_digests(body.trailers)
     if content is None:
-        body.wrap(lambda source: _Decoded(source, decoding, coding))
+        body.wrap(lambda source: _undone(source, decoding, coding))
     _describe(headers, has_content=content != b"")
     return count
 
@@ -98,6 +98,14 @@ def _weakened(field: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
     name, value = field
     is_strong = name.lower() == b"etag" and value.startswith(b'"')
     return (name, b"W/" + value) if is_strong else field
+
+
+def _undone(source: ChunkSource, decoding: Decoding, coding: str) -> ChunkSource:
+    """DecodeError when nobody can have coded it: what is read is being decoded already.
+    A plugin that claims so again and again would nest without an end."""
+    if isinstance(source, _Decoded):
+        raise DecodeError("its codings are being taken off already", why="damaged")
+    return _Decoded(source, decoding, coding)
 
 
 class _Decoded:

@@ -53,6 +53,32 @@ async def test_a_stream_is_decoded_on_its_way() -> None:
     assert await rest(response.body) == PLAIN
 
 
+async def test_a_stream_that_is_decoded_is_not_coded_again() -> None:
+    response = streamed(gzip.compress(PLAIN))
+    response.decode()
+    response.headers["Content-Encoding"] = "gzip"
+    with pytest.raises(DecodeError, match="being taken off already") as caught:
+        response.decode()
+    assert caught.value.why == "damaged"
+    assert response.headers["content-encoding"] == "gzip"
+    assert await rest(response.body) == PLAIN
+
+
+async def test_a_stream_that_passes_others_can_be_coded_again() -> None:
+    response = streamed(gzip.compress(PLAIN))
+    response.decode()
+    chunks = bytearray()
+
+    def code(chunk: bytes) -> bytes:
+        chunks.extend(chunk)
+        return b"" if chunk else gzip.compress(bytes(chunks))
+
+    response.body.transform(code)
+    response.headers["Content-Encoding"] = "gzip"
+    response.decode()
+    assert await rest(response.body) == PLAIN
+
+
 async def test_what_was_read_and_put_back_is_decoded_too() -> None:
     response = streamed(gzip.compress(PLAIN))
     with pytest.raises(Exception, match="larger than 60 bytes"):
