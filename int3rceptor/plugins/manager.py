@@ -195,7 +195,11 @@ class PluginManager:
             slot.problem = str(error)
             self.take_out(slot, why, blocks=True)
             raise
-        slot.lacks = lacks  # of a newer version that waits
+        newer = slot.prepared
+        if lacks and newer is not None:  # it waits, and for what was taken back too
+            granted = granted_to(newer, slot.trusted, self.grants.of(slot.name).granted)
+            slot.lacks = _news(slot.current, newer) - granted
+            slot.problem = _held_back(slot.name, slot.lacks)
         old.runner.retire(why, blocks=True)
 
     def take_out(self, slot: Slot, why: str = "", *, blocks: bool = False) -> None:

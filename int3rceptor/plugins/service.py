@@ -103,7 +103,12 @@ class PluginService:
                 raise PluginError(f"plugin {name} does not ask for {words}")
             more = asked & frozenset().union(*named)
             await self._decide(name, lambda one: with_grants(one, more, asked=asked))
-            await self._upkeep.manager().renew(slot)
+            try:
+                await self._upkeep.manager().renew(slot)
+            except PluginError:
+                if not slot.lacks:
+                    raise
+                # It waits for more still; what was granted now is kept.
             return self._summary(slot)
 
     async def revoke(self, name: str, permissions: Iterable[str]) -> PluginSummary:

@@ -401,6 +401,25 @@ async def test_a_grant_puts_a_version_into_service_that_waited(
     assert await running.version() == "2"
 
 
+async def test_a_version_that_waits_is_granted_step_by_step_and_back(
+    start: Start, folder: Path
+) -> None:
+    one, other = CHANGES
+    put(folder, "one", sayer("1"))
+    running = await start()
+    put(folder, "one", stamper("2"))
+    await running.look()
+    told = await running.service.grant("one", [one])
+    assert (told.state, told.asks_more) == (PluginState.HELD_BACK, [other])
+    told = await running.service.revoke("one", [one])
+    assert (told.state, told.asks_more) == (PluginState.HELD_BACK, CHANGES)
+    assert "+request.modify +response.modify" in told.why
+    for permission in CHANGES:
+        told = await running.service.grant("one", [permission])
+    assert (told.state, told.asks_more) == (PluginState.RUNNING, [])
+    assert await running.version() == "2"
+
+
 async def test_decisions_of_another_process_count(start: Start, folder: Path) -> None:
     put(folder, "one", stamper("1"))
     running = await start()
