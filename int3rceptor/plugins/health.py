@@ -119,8 +119,11 @@ class Quarantine:
     def failed(self, now: float) -> float:
         """Count a fault; the seconds of the quarantine that it begins, else 0.
 
-        After a quarantine one more fault is enough for the next.
+        After a quarantine one more fault is enough for the next. In one there are those
+        of calls that ran already when it began: they say nothing new.
         """
+        if self.is_on(now):
+            return 0.0
         self.faults += 1
         if self.faults < QUARANTINE_FAULTS:
             return 0.0

@@ -36,6 +36,8 @@ from int3rceptor.plugins.streaming import CHUNKS_OF, FOLLOWERS, follow, followed
 
 log = logging.getLogger("int3rceptor.plugins")
 
+_IN_QUARANTINE = "in quarantine after repeated faults"
+
 DIGEST_CHARS = 12
 """Of a module's SHA-256 in hexadecimal: 48 bits tell a user's versions apart."""
 
@@ -141,15 +143,8 @@ class PluginListener:
         self, entry: Entry, flow: Flow
     ) -> Callable[[Chunk], Answer | Awaitable[Answer]]:
         """What asks about the chunks of one body, all of the same instance."""
-        return functools.partial(self._ask_about, entry, flow, Pin())
-
-    def _ask_about(
-        self, entry: Entry, flow: Flow, pin: Pin, chunk: Chunk
-    ) -> Answer | Awaitable[Answer]:
-        if self._is_out():
-            self.stats.skipped += 1
-            raise PluginError(self._away or "in quarantine after repeated faults")
-        return self.ask(entry, flow, Shown(chunk, pin))
+        pin = Pin()
+        return lambda chunk: self.ask(entry, flow, Shown(chunk, pin))
 
     def _follow(
         self,
@@ -186,9 +181,6 @@ class PluginListener:
 
     async def hear(self, letter: Message) -> None:
         """A message of another plugin; nobody waits for what becomes of it."""
-        if self._is_out():
-            self.stats.skipped += 1
-            return
         try:
             answer = self.ask(Extra.MESSAGE, None, letter)
             if inspect.isawaitable(answer):
@@ -234,7 +226,7 @@ class PluginListener:
     ) -> Answer | Awaitable[Answer]:
         """Run one entry. A fault is a PluginError: who asked applies `on_error`."""
         if self._is_out():
-            return self._sit_out(point, flow)
+            return self._sit_out(point, flow, shown)
         free = shown.pin.among(self._free) if type(shown) is Shown else self._free
         if self.pace.is_slow or not free or not (instance := free[-1]).is_up:
             return self._ask_in_thread(point, flow, shown)
@@ -283,7 +275,9 @@ class PluginListener:
         """The long way: calls that may be slow, wait for others, or must first build
         an instance anew, which runs the guest's own start."""
 
-        def timed(instance: PluginInstance) -> _Ran:
+        def timed(instance: PluginInstance) -> _Ran | None:
+            if self._is_out():
+                return None  # since it waited
             started = self._cpu_clock()
             result = run(instance, point, flow, shown)
             seconds = self._cpu_clock() - started
@@ -298,6 +292,8 @@ class PluginListener:
             fault = Fault(kind=FaultKind.OVERLOADED, detail=str(error))
             self._count(fault, point, flow)
             raise PluginError(str(fault)) from None
+        if ran is None:
+            return self._sit_out(point, flow, shown)
         self._measure(ran.fuel, ran.seconds, 1)
         self.stats.calls += 1
         self._looked_at += 1
@@ -379,11 +375,15 @@ class PluginListener:
         until = self.quarantine.until
         return bool(until) and self.quarantine.is_on(self._clock())
 
-    def _sit_out(self, point: Entry, flow: Flow | None) -> Answer:
+    def _sit_out(
+        self, point: Entry, flow: Flow | None, shown: Shown | Message | None = None
+    ) -> Answer:
+        """Not be asked. PluginError about what passes: its follower judges that."""
         self.stats.skipped += 1
-        name = self.manifest.name
+        name, why = self.manifest.name, self._away or _IN_QUARANTINE
+        if type(shown) is Shown:
+            raise PluginError(why)
         if self.fails_closed:
-            why = self._away or "in quarantine after repeated faults"
             return Fail(author=name, reason=why)
         if flow is not None:
             flow.record(point.value, name, f"skipped: {self._away or 'in quarantine'}")

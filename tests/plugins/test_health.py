@@ -35,9 +35,19 @@ def test_each_quarantine_in_a_row_is_twice_as_long_up_to_the_cap() -> None:
     one = Quarantine()
     for _ in range(QUARANTINE_FAULTS - 1):
         one.failed(0.0)
-    lengths = [one.failed(0.0) for _ in range(8)]
+    lengths = [one.failed(one.until) for _ in range(8)]
     assert lengths[:3] == [QUARANTINE_S, 2 * QUARANTINE_S, 4 * QUARANTINE_S]
     assert lengths[-2:] == [MAX_QUARANTINE_S] * 2
+
+
+def test_what_fails_in_a_quarantine_does_not_make_it_longer() -> None:
+    # Calls that ran already when it began.
+    one = Quarantine()
+    for _ in range(QUARANTINE_FAULTS):
+        one.failed(0.0)
+    assert [one.failed(QUARANTINE_S - 1) for _ in range(10)] == [0.0] * 10
+    assert one.until == QUARANTINE_S
+    assert one.failed(QUARANTINE_S) == 2 * QUARANTINE_S
 
 
 def test_the_first_good_call_after_a_quarantine_says_so_once() -> None:

@@ -279,6 +279,25 @@ async def test_an_overloaded_plugin_fails_the_call_and_not_itself(
     assert await busy
 
 
+async def test_a_call_that_waits_when_a_quarantine_begins_is_not_made(
+    build: Build, clock: Clock
+) -> None:
+    one, dispatcher = build("counter")
+    gate = threading.Event()
+    busy = asyncio.create_task(one._lane.run(lambda _: gate.wait()))
+    await asyncio.sleep(0)
+    flow = make_flow()
+    waiting = asyncio.create_task(dispatcher.dispatch(REQUEST, flow))
+    await asyncio.sleep(0)
+    for _ in range(QUARANTINE_FAULTS):
+        one.quarantine.failed(clock.now)
+    gate.set()
+    assert await busy
+    assert await waiting is None
+    assert [change.what for change in flow.changes] == ["skipped: in quarantine"]
+    assert (one.stats.calls, one.stats.skipped) == (0, 1)
+
+
 async def test_the_loop_runs_on_while_a_plugin_computes(build: Build) -> None:
     limits = Limits(fuel=2_000_000_000, wall_s=10.0)
     one, _ = build("endless_loop", manifest=Manifest(name="x", limits=limits))
