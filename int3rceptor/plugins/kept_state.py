@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from int3rceptor.errors import PluginError
+from int3rceptor.files.reading import at_once
 from int3rceptor.plugins.keyvalues import Entry, KeyValues, Unreachable
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ class PluginStates:
 
     def _read(self, name: str, path: Path, state: KeyValues) -> None:
         try:
-            with path.open("rb") as file:
+            with open(path, "rb", opener=at_once) as file:  # noqa: PTH123  # a pipe
                 data = file.read(MAX_FILE_BYTES + 1)
             if len(data) > MAX_FILE_BYTES:
                 raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,6 +104,16 @@ def test_a_damaged_file_is_set_aside(
     assert "demo.state.damaged" in line
     assert "\n" not in line
     assert (tmp_path / "demo.state.damaged").read_bytes() == content
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    os.mkfifo(tmp_path / "demo.state")
+    assert opened(states_in(tmp_path)).keys(b"") == []
+    (line,) = caplog.messages
+    assert "begins with an empty state" in line
 
 
 def test_a_file_that_is_too_large_is_set_aside(
