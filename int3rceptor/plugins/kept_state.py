@@ -189,7 +189,7 @@ class PluginStates:
 
     def _read(self, name: str, path: Path, state: KeyValues) -> None:
         try:
-            with open(path, "rb", opener=at_once) as file:  # noqa: PTH123  # a pipe
+            with open(path, "rb", opener=at_once) as file:  # a pipe
                 data = file.read(MAX_FILE_BYTES + 1)
             if len(data) > MAX_FILE_BYTES:
                 raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")
