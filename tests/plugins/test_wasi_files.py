@@ -52,6 +52,10 @@ def console(folder: Path) -> Iterator[Console]:
     assert {one.name for one in folder.parent.iterdir()} <= {"granted", "secret"}
 
 
+def open_descriptors() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
 def test_granted_folders_are_the_first_descriptors(
     folder: Path, factory: MakerFactory
 ) -> None:
@@ -85,6 +89,8 @@ def test_a_file_is_read_written_and_made(
     assert console.get(fd) == (0, b"o")
     assert console.get(fd) == (0, b"")
     assert console.write(fd, b"x") == Errno.BADF  # not opened for writing
+    (folder / "sub" / "deep" / "c.txt").write_bytes(b"far below")
+    assert console.get(console.opened(b"sub/deep/c.txt")) == (0, b"far below")
     new = console.opened(b"sub/deep/../new", CREAT, WRITE)
     assert console.write(new, b"made by") == 0
     assert console.write(new, b" a guest") == 0
@@ -238,7 +244,10 @@ def test_a_fifo_that_is_swapped_in_does_not_wait(
         return found
 
     monkeypatch.setattr(files, "look", look)
+    assert b"a.txt" in console.names(ROOT)
+    before = open_descriptors()
     assert console.open(b"a.txt")[0] == Errno.ACCES
+    assert open_descriptors() == before
 
 
 def test_names_are_bounded(console: Console) -> None:
@@ -328,6 +337,19 @@ def test_a_folder_is_listed_by_cookies(console: Console, folder: Path) -> None:
     assert console.call("fd_readdir", file, DATA_AT, 9, 0, OUT_AT) == Errno.NOTDIR
 
 
+def test_a_listing_says_what_each_entry_is(console: Console, folder: Path) -> None:
+    os.mkfifo(folder / "fifo")
+    (folder / "link").symlink_to("sub")
+    assert sorted(console.entries(ROOT)) == [
+        (b".", 3),
+        (b"..", 3),
+        (b"a.txt", 4),
+        (b"fifo", 0),
+        (b"link", 7),
+        (b"sub", 3),
+    ]
+
+
 def test_a_folder_with_too_many_entries_is_not_listed(
     console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -366,11 +388,6 @@ def test_descriptors_are_bounded_and_their_numbers_used_again(console: Console) 
     assert console.call("fd_renumber", 10, ROOT) == Errno.NOTSUP
 
 
-def open_descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no /proc here")
 def test_no_descriptor_outlives_the_guest(folder: Path, factory: MakerFactory) -> None:
     console = Console(factory, folders={folder: "rw"})
     gc.collect()
@@ -379,6 +396,7 @@ def test_no_descriptor_outlives_the_guest(folder: Path, factory: MakerFactory) -
         console.opened(b"a.txt")
         console.open(b"sub/../missing")
         console.open(b"sub/deep/../../../..")
+        console.open(b"sub/deep/missing")
     assert open_descriptors() == before + 1 + 5
     assert isinstance(console.run("proc_exit", 0), Fault)
     console.opened(b"a.txt")  # in a new guest
@@ -391,9 +409,18 @@ def test_no_descriptor_outlives_the_guest(folder: Path, factory: MakerFactory) -
 def test_the_quota_is_over_all_files_and_all_guests(folder: Path) -> None:
     limits = Limits(file_bytes=20_000)
     console = Console(folders={folder: "rw"}, limits=limits)
+    # What others had put there gives nothing back beyond the limit.
+    assert console.call("path_unlink_file", ROOT, b"a.txt") == 0
     fd = console.opened(b"big", CREAT, WRITE)
     assert console.write(fd, b"x" * 15_000) == 0
     assert console.write(fd, b"x" * 1_000) == Errno.DQUOT
+    assert console.write(fd, b"x" * (5_000 - files.ENTRY_COST)) == 0
+    assert console.write(fd, b"x") == Errno.DQUOT
+    # What is full may be written over, and left as long as it is.
+    assert console.call("fd_seek", fd, 0, 0, OUT_AT) == 0
+    assert console.write(fd, b"y" * 15_000) == 0
+    size = 20_000 - files.ENTRY_COST
+    assert console.call("fd_filestat_set_size", fd, size) == 0
     assert console.call("fd_filestat_set_size", fd, 1 << 40) == Errno.DQUOT
     assert console.call("fd_filestat_set_size", fd, 1 << 63) == Errno.INVAL
     assert console.open(b"other", CREAT, WRITE)[0] == Errno.DQUOT
@@ -424,6 +451,17 @@ def test_what_is_removed_is_given_back(folder: Path) -> None:
         assert console.call("path_unlink_file", ROOT, b"old") == 0
         assert console.call("path_create_directory", ROOT, b"d") == 0
         assert console.call("path_remove_directory", ROOT, b"d") == 0
+
+
+def test_of_a_file_with_another_name_only_the_name_is_given_back(folder: Path) -> None:
+    console = Console(folders={folder: "rw"}, limits=Limits(file_bytes=10_000))
+    fd = console.opened(b"big", CREAT, WRITE)
+    assert console.write(fd, b"x" * 5_000) == 0
+    assert console.call("fd_close", fd) == 0
+    (folder / "same").hardlink_to(folder / "big")
+    assert console.call("path_unlink_file", ROOT, b"big") == 0
+    fd = console.opened(b"new", CREAT, WRITE)
+    assert console.write(fd, b"x" * 5_000) == Errno.DQUOT
 
 
 def test_a_file_renamed_to_its_own_name_gives_nothing_back(folder: Path) -> None:

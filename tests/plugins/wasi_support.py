@@ -151,10 +151,14 @@ class Console:
 
     def names(self, fd: int, room: int = 8192) -> list[bytes]:
         """What fd_readdir lists from the beginning."""
+        return [name for name, _ in self.entries(fd, room)]
+
+    def entries(self, fd: int, room: int = 8192) -> list[tuple[bytes, int]]:
+        """What fd_readdir lists from the beginning, each with its type."""
         assert self.call("fd_readdir", fd, DATA_AT, room, 0, OUT_AT) == 0
-        data, names = self.read(DATA_AT, self.u32()), []
+        data, found = self.read(DATA_AT, self.u32()), []
         while len(data) >= 24:
             length = int.from_bytes(data[16:20], "little")
-            names.append(data[24 : 24 + length])
+            found.append((data[24 : 24 + length], data[20]))
             data = data[24 + length :]
-        return names
+        return found
