@@ -99,6 +99,9 @@ def test_a_file_is_read_written_and_made(
     assert made.read_bytes() == b"made by a guest"
     assert made.stat().st_mode & 0o777 == 0o600
     assert console.open(b"sub/new", CREAT | EXCL, WRITE)[0] == Errno.EXIST
+    again = console.opened(b"sub/new", CREAT, WRITE)
+    assert console.write(again, b"MADE") == 0
+    assert made.read_bytes() == b"MADE by a guest"
     console.opened(b"sub/new", TRUNC, WRITE)
     assert made.read_bytes() == b""
     assert console.open(b"missing")[0] == Errno.NOENT
@@ -260,6 +263,8 @@ def test_names_are_bounded(console: Console) -> None:
     assert console.open(b"a.txt/b")[0] == Errno.NOTDIR
     assert console.open(b"a.txt/")[0] == Errno.NOTDIR
     assert console.open(b"\xff\xfe", CREAT, WRITE)[0] == 0
+    outside = console.call("path_unlink_file", ROOT, MEMORY - 2, 5)
+    assert outside == Errno.FAULT
 
 
 def test_reading_only_means_that(folder: Path, factory: MakerFactory) -> None:
@@ -285,10 +290,10 @@ def test_folders_are_made_renamed_and_removed(console: Console, folder: Path) ->
     assert console.call("path_create_directory", ROOT, b"new/") == 0
     assert (folder / "new").stat().st_mode & 0o777 == 0o700
     assert console.call("path_create_directory", ROOT, b"new") == Errno.EXIST
-    assert console.call("path_rename", ROOT, b"new", ROOT, b"sub/newer") == 0
+    assert console.call("path_rename", ROOT, b"new/", ROOT, b"sub/newer/") == 0
     assert (folder / "sub" / "newer").is_dir()
     assert console.call("path_remove_directory", ROOT, b"sub") == Errno.NOTEMPTY
-    assert console.call("path_remove_directory", ROOT, b"sub/newer") == 0
+    assert console.call("path_remove_directory", ROOT, b"sub/newer/") == 0
     assert console.call("path_remove_directory", ROOT, b"a.txt") == Errno.NOTDIR
     assert console.call("path_unlink_file", ROOT, b"sub") == Errno.ISDIR
     assert console.call("path_unlink_file", ROOT, b"a.txt") == 0
@@ -450,7 +455,13 @@ def test_what_is_removed_is_given_back(folder: Path) -> None:
         assert console.call("path_rename", ROOT, b"big", ROOT, b"old") == 0
         assert console.call("path_unlink_file", ROOT, b"old") == 0
         assert console.call("path_create_directory", ROOT, b"d") == 0
+        assert console.call("path_create_directory", ROOT, b"e") == 0
+        assert console.call("path_create_directory", ROOT, b"f") == Errno.DQUOT
+        # A folder that is renamed over another takes its place.
+        assert console.call("path_rename", ROOT, b"d", ROOT, b"e") == 0
+        assert console.call("path_create_directory", ROOT, b"d") == 0
         assert console.call("path_remove_directory", ROOT, b"d") == 0
+        assert console.call("path_remove_directory", ROOT, b"e") == 0
 
 
 def test_of_a_file_with_another_name_only_the_name_is_given_back(folder: Path) -> None:
