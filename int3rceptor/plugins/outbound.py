@@ -143,13 +143,11 @@ def is_public(text: str) -> bool:
         inner = _inner(address)
         if inner is not None:
             return is_public(str(inner))
+    # For Python these may be global all the same; loopback and link-local never are.
     is_odd = (
         any(address in network for network in _NEAR)
         or address.is_multicast
         or address.is_reserved
-        or address.is_unspecified
-        or address.is_loopback
-        or address.is_link_local
         or getattr(address, "is_site_local", False)
     )
     return address.is_global and not is_odd
@@ -157,10 +155,7 @@ def is_public(text: str) -> bool:
 
 def _inner(address: IPv6Address) -> IPv4Address | None:
     """The IPv4 address in an IPv6 address."""
-    if any(address in network for network in _EMBEDDING) or address in _COMPATIBLE:
+    if any(address in network for network in _EMBEDDING):
         return IPv4Address(int(address) & 0xFFFF_FFFF)
     teredo = address.teredo
     return address.ipv4_mapped or address.sixtofour or (teredo and teredo[1])
-
-
-_COMPATIBLE = ip_network("::/96")

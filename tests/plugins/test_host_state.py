@@ -147,9 +147,13 @@ def test_a_fault_takes_back_what_was_left(factory: MakerFactory) -> None:
 
 
 @pytest.mark.parametrize("name", ["host_context_get", "host_context_set"])
-@pytest.mark.parametrize(("scope", "is_allowed"), [("a*", True), ("b.*", False)])
-def test_keys_are_granted_by_glob(name: str, scope: str, is_allowed: bool) -> None:
-    granted = frozenset({grant_of(Permission.CONTEXT, scope)})
+@pytest.mark.parametrize(
+    ("scopes", "is_allowed"), [(("a*", "b.*"), True), (("b.*", "ab"), False)]
+)
+def test_keys_are_granted_by_glob(
+    name: str, scopes: tuple[str, ...], is_allowed: bool
+) -> None:
+    granted = frozenset(grant_of(Permission.CONTEXT, one) for one in scopes)
     probe = Probe(name, granted=granted)
     last = (BUFFER, 99) if name.endswith("get") else (b"v",)
     status = probe.call(b"abc", *last, flow=make_flow())
