@@ -20,11 +20,6 @@ from tests.support.origins import (
 from tests.support.process import ProxyProcess
 
 
-@pytest.fixture
-def proxy(impatient_proxy: ProxyProcess) -> ProxyProcess:
-    return impatient_proxy
-
-
 @pytest.fixture(autouse=True)
 async def still_serves(proxy: ProxyProcess) -> AsyncIterator[None]:
     yield
@@ -53,7 +48,7 @@ async def test_name_that_does_not_resolve(proxy: Proxy, secured: bool) -> None:
     check_page(answer, 502, name, "resolve")
 
 
-async def test_connection_that_is_never_accepted(proxy: Proxy) -> None:
+async def test_connection_that_is_never_accepted(impatient_proxy: Proxy) -> None:
     with contextlib.ExitStack() as stack:
         # A full accept queue: the kernel drops further SYNs, and nobody says no.
         listener = stack.enter_context(socket.socket())
@@ -65,7 +60,21 @@ async def test_connection_that_is_never_accepted(proxy: Proxy) -> None:
             waiting.connect_ex(listener.getsockname())
         await asyncio.sleep(0.1)
 
-        answer = await ask(proxy, f"127.0.0.1:{listener.getsockname()[1]}")
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        answer = await ask(impatient_proxy, address)
+
+    check_page(answer, 504, "time")
+
+
+@pytest.mark.parametrize("secured", [False, True], ids=["http", "https"])
+async def test_origin_that_says_nothing(
+    impatient_proxy: Proxy, origin_tls: OriginTls, secured: bool
+) -> None:
+    tls = origin_tls.server() if secured else None
+
+    async with ScriptedOrigin(silent, tls=tls) as origin:
+        asked = ask_secure if secured else ask
+        answer = await asked(impatient_proxy, origin.netloc)
 
     check_page(answer, 504, "time")
 
@@ -128,7 +137,6 @@ def bad(head: bytes) -> Script:
 
 
 BAD_ANSWERS: dict[str, tuple[Script, int, str]] = {
-    "silent": (silent, 504, "time"),
     "garbage": (garbage, 502, "origin"),
     "closing": (closing_at_once, 502, "closed"),
     "resetting": (resetting, 502, "origin"),
@@ -194,8 +202,13 @@ async def test_origin_with_bad_chunks_is_not_passed_on_as_whole(
     assert received.startswith(b"HTTP/1.1 502 ") or not received.endswith(b"0\r\n\r\n")
 
 
-async def test_origin_that_stops_in_the_middle_of_its_body(proxy: Proxy) -> None:
-    async with ScriptedOrigin(silent_after_the_head) as origin, raw(proxy) as client:
+async def test_origin_that_stops_in_the_middle_of_its_body(
+    impatient_proxy: Proxy,
+) -> None:
+    async with (
+        ScriptedOrigin(silent_after_the_head) as origin,
+        raw(impatient_proxy) as client,
+    ):
         await client.send(last_get(origin.netloc))
         async with asyncio.timeout(ANSWER_S):
             received = await client.read_to_end()

@@ -23,11 +23,6 @@ from tests.support.origins import (
 from tests.support.process import ProxyProcess
 
 
-@pytest.fixture
-def proxy(impatient_proxy: ProxyProcess) -> ProxyProcess:
-    return impatient_proxy
-
-
 @pytest.fixture(autouse=True)
 async def still_serves(proxy: ProxyProcess) -> AsyncIterator[None]:
     yield
@@ -157,9 +152,9 @@ async def test_origin_that_wants_a_client_certificate(
     check_page(answer, 502, WANTED[version])
 
 
-async def test_origin_that_never_finishes_its_handshake(proxy: Proxy) -> None:
+async def test_origin_that_never_finishes_its_handshake(impatient_proxy: Proxy) -> None:
     async with ScriptedOrigin(silent) as origin:
-        answer = await ask_secure(proxy, origin.netloc)
+        answer = await ask_secure(impatient_proxy, origin.netloc)
 
     check_page(answer, 504, "time", "handshake")
 
@@ -195,14 +190,14 @@ async def test_http2_origin_that_closes_without_a_word(
 
 
 async def test_http2_origin_that_never_answers(
-    proxy: Proxy, origin_tls: OriginTls
+    impatient_proxy: Proxy, origin_tls: OriginTls
 ) -> None:
     async def hang(stream: H2Stream) -> None:
         await asyncio.Event().wait()
 
     async with (
         H2Origin(hang, tls=origin_tls.server(["h2"])) as origin,
-        h2_client(proxy, origin.netloc) as client,
+        h2_client(impatient_proxy, origin.netloc) as client,
     ):
         stream = await client.request("GET", origin.netloc, "/")
 

@@ -17,7 +17,7 @@ from tests.support.origins import AnsweringOrigin, ScriptedOrigin, fixed
 from tests.support.patience import PATIENT_S
 from tests.support.process import ProxyProcess
 
-SHORT = "[limits]\nclient_idle_s = 1.0\nhead_timeout_s = 1.0\n"
+SHORT = "[limits]\nclient_idle_s = 2.0\nhead_timeout_s = 2.0\n"
 CLOSE_S = 20.0
 """Patient, and less than the limits are by themselves."""
 MEGABYTE = 1024 * 1024
@@ -25,9 +25,10 @@ ENHANCE_YOUR_CALM = 11
 
 
 @pytest.fixture(scope="module")
-def proxy(
+def hasty(
     tmp_path_factory: pytest.TempPathFactory, origin_tls: OriginTls
 ) -> Iterator[ProxyProcess]:
+    """A proxy that waits for clients so briefly that a test can wait for its end."""
     folder = tmp_path_factory.mktemp("faulty-clients")
     with ProxyProcess(folder, "--upstream-ca", origin_tls.ca, config=SHORT) as running:
         yield running
@@ -148,21 +149,21 @@ async def test_request_past_a_limit(
     assert answer.status == status
 
 
-async def test_client_that_says_nothing_is_let_go(proxy: ProxyProcess) -> None:
-    async with raw(proxy) as client, asyncio.timeout(CLOSE_S):
+async def test_client_that_says_nothing_is_let_go(hasty: ProxyProcess) -> None:
+    async with raw(hasty) as client, asyncio.timeout(CLOSE_S):
         assert await client.read_to_end() == b""
 
 
-async def test_half_a_head_is_let_go(proxy: ProxyProcess) -> None:
-    async with raw(proxy) as client, asyncio.timeout(CLOSE_S):
+async def test_half_a_head_is_let_go(hasty: ProxyProcess) -> None:
+    async with raw(hasty) as client, asyncio.timeout(CLOSE_S):
         await client.send(b"GET http://localhost/ HTTP/1.1\r\nHost: loc")
         received = await client.read_to_end()
 
     assert received == b"" or received.startswith(b"HTTP/1.1 408 ")
 
 
-async def test_half_a_connect_is_let_go(proxy: ProxyProcess) -> None:
-    async with raw(proxy) as client, asyncio.timeout(CLOSE_S):
+async def test_half_a_connect_is_let_go(hasty: ProxyProcess) -> None:
+    async with raw(hasty) as client, asyncio.timeout(CLOSE_S):
         await client.send(connect_head("localhost:443")[:-5])
         received = await client.read_to_end()
 
@@ -170,14 +171,14 @@ async def test_half_a_connect_is_let_go(proxy: ProxyProcess) -> None:
 
 
 async def test_half_a_client_hello_is_let_go(
-    proxy: ProxyProcess, origin_tls: OriginTls
+    hasty: ProxyProcess, origin_tls: OriginTls
 ) -> None:
     async with (
         AnsweringOrigin(fixed(response()), tls=origin_tls.server()) as origin,
-        tunnel(proxy, origin.netloc) as client,
+        tunnel(hasty, origin.netloc) as client,
         asyncio.timeout(CLOSE_S + 10),
     ):
-        hello = BioTls(client, proxy.ca, "localhost").hello()
+        hello = BioTls(client, hasty.ca, "localhost").hello()
         await client.send(hello[: len(hello) // 2])
         await client.read_to_end()
 

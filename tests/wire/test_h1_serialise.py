@@ -76,9 +76,10 @@ REQUESTS = {
         b"POST / HTTP/1.1\r\nCONTENT-length: 3\r\nHost: a.test\r\n\r\n",
     ),
     "length in the place of chunks": (
-        a_request("PUT", (b"Host", b"a.test"), (b"Transfer-Encoding", b"chunked"),
-                  (b"B", b"1"), body=Body(b"abc")),
-        b"PUT / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\nB: 1\r\n\r\n",
+        a_request("PUT", (b"Host", b"a.test"), (b"Connection", b"close"), (b"A", b"1"),
+                  (b"Transfer-Encoding", b"chunked"), (b"B", b"1"), body=Body(b"abc")),
+        (b"PUT / HTTP/1.1\r\nHost: a.test\r\nA: 1\r\nContent-Length: 3\r\n"
+         b"B: 1\r\n\r\n"),
     ),
     "chunks in place": (
         a_request("PUT", (b"Host", b"a.test"), (b"transfer-ENCODING", b"Chunked"),
@@ -180,6 +181,7 @@ RESPONSES = {
         a_response(body=Body(b"ab")), "HEAD", b"Content-Length: 2\r\n"),
     "304": (a_response(LENGTH_7, status=304), "GET", b"content-length: 7\r\n"),
     "304 without": (a_response(status=304), "GET", b""),
+    "304 that was given a body": (a_response(status=304, body=Body(b"ab")), "GET", b""),
     "204": (a_response(LENGTH_7, status=204), "GET", b""),
     "CONNECT": (a_response(LENGTH_7), "CONNECT", b""),
     "CONNECT refused": (
