@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from int3rceptor.errors import ConfigError
+from int3rceptor.files.writing import NO_LINK
 
 FILE_NAME = "control-token"
 
@@ -57,7 +58,7 @@ def load_or_create(data_dir: Path) -> str:
 
 def _create(path: Path) -> str:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK
     descriptor = os.open(path, flags, 0o600)
     try:
         token = secrets.token_urlsafe(TOKEN_BYTES)
@@ -80,7 +81,7 @@ def _load(path: Path) -> str:
 
 
 def _read(path: Path) -> str:
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    flags = os.O_RDONLY | NO_LINK | getattr(os, "O_NONBLOCK", 0)
     try:
         descriptor = os.open(path, flags)
     except OSError as error:

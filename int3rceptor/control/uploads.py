@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from int3rceptor.control.failures import ApiError
+from int3rceptor.files.writing import NO_LINK
 
 
 @contextlib.contextmanager
@@ -17,7 +18,7 @@ def kept_upload(folder: Path, data: bytes) -> Iterator[Path]:
     path = folder / secrets.token_hex(16)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK
         made = os.open(path, flags, 0o600)
     except OSError as error:
         raise _unkept(error) from None

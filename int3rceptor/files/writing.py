@@ -5,6 +5,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+"""A flag of `open` for what is written in place: by a link it could be any file, which
+whoever may write to the folder has chosen, and which is written with our rights."""
+
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:

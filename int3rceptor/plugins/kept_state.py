@@ -24,6 +24,7 @@ import msgspec
 
 from int3rceptor.errors import PluginError
 from int3rceptor.files.reading import at_once
+from int3rceptor.files.writing import NO_LINK
 from int3rceptor.plugins.keyvalues import Entry, KeyValues, Unreachable
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ def _write(path: Path | None, state: KeyValues) -> None:
     for folder in (path.parent.parent, path.parent):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NO_LINK
     with open(os.open(new, flags, 0o600), "wb") as file:  # noqa: PTH123
         file.write(data)
     new.replace(path)

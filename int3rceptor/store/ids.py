@@ -11,6 +11,7 @@ import re
 import time
 from pathlib import Path
 
+from int3rceptor.files.writing import NO_LINK
 from int3rceptor.store.locks import try_lock
 from int3rceptor.store.trouble import Notices, Trouble
 
@@ -73,7 +74,7 @@ class Ids:
             return
         self._end = first
         try:
-            descriptor = os.open(self._directory / IDS_FILE, os.O_RDWR)
+            descriptor = os.open(self._directory / IDS_FILE, os.O_RDWR | NO_LINK)
             try:
                 # Another time will do: nobody waits for this.
                 if try_lock(descriptor) and os.pread(descriptor, 64, 0) == _spell(end):
@@ -109,7 +110,7 @@ class Ids:
 
     def _take_block(self, path: Path) -> int:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o600)
         try:
             _lock(descriptor)
             start = max(self._first_free(os.pread(descriptor, 64, 0)), self._end)

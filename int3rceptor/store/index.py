@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from int3rceptor.errors import ConfigError, reason_of
+from int3rceptor.files.writing import NO_LINK
 from int3rceptor.store.ingester import Ingester
 from int3rceptor.store.locks import try_lock
 from int3rceptor.store.pruning import Pruner
@@ -96,7 +97,7 @@ class Index:
         if self._lock is not None:
             return True
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | NO_LINK
         path = self._directory / LOCK_NAME
         lock = os.open(path, flags, 0o600)
         if not try_lock(lock):

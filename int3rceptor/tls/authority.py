@@ -87,8 +87,8 @@ class Authority:
         certificate = _parse_certificate(
             files.read(files.certificate_path), files.certificate_path
         )
-        key = _parse_key(files.read(files.key_path), files.key_path)
-        warnings = files.guard_key()
+        key_pem, warnings = files.read_key()
+        key = _parse_key(key_pem, files.key_path)
         _check(certificate, key, files)
         return cls(
             certificate=certificate,

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from int3rceptor.errors import AuthorityError
+from int3rceptor.files.writing import NO_LINK
 
 CERTIFICATE_FILE = "ca.pem"
 KEY_FILE = "ca.key"
@@ -38,6 +39,9 @@ _OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
 
 # Says whether the bytes of a certificate and of a key belong together.
 BelongTogether = Callable[[bytes, bytes], bool]
+
+# Refuses a file that is open by its path and number, or gives warnings.
+Guard = Callable[[Path, int], tuple[str, ...]]
 
 
 class AuthorityFiles:
@@ -65,14 +69,13 @@ class AuthorityFiles:
         A directory that cannot be written to needs no lock: nobody can change the pair
         in it, and a pair that is there must stay usable.
         """
+        path = self._directory / LOCK_FILE
         try:
-            lock = os.open(
-                self._directory / LOCK_FILE, os.O_RDWR | os.O_CREAT, _PRIVATE_FILE
-            )
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK, _PRIVATE_FILE)
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise AuthorityError(
-                    f"cannot lock the CA in {self._directory}: {error.strerror}"
+                    f"cannot lock the CA by {path}: {error.strerror}"
                 ) from error
             yield
             return
@@ -110,12 +113,23 @@ class AuthorityFiles:
 
     def read(self, path: Path) -> bytes:
         """Read one file; never blocks on a pipe, never reads without end."""
+        return self._read(path)[0]
+
+    def read_key(self) -> tuple[bytes, tuple[str, ...]]:
+        """The key, with warnings, one line each. One that others own or can write is
+        refused, one that they can read hidden. Windows has no such mode bits."""
+        return self._read(self.key_path, _guarded)
+
+    def _read(
+        self, path: Path, guard: Guard | None = None
+    ) -> tuple[bytes, tuple[str, ...]]:
         try:
             # O_NONBLOCK: opening a named pipe would wait for its writer.
             descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
             with os.fdopen(descriptor, "rb") as file:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                     raise AuthorityError(f"{path} of the CA is not a regular file")
+                warnings = guard(path, descriptor) if guard else ()
                 content = file.read(MAX_FILE_BYTES + 1)
         except OSError as error:
             raise AuthorityError(
@@ -124,37 +138,7 @@ class AuthorityFiles:
             ) from error
         if len(content) > MAX_FILE_BYTES:
             raise AuthorityError(f"{path} is too large to be a file of the CA")
-        return content
-
-    def guard_key(self) -> tuple[str, ...]:
-        """Refuse a key that others own or can write, hide one that others can read.
-
-        Returns warnings, one line each. Windows has no such mode bits.
-        """
-        if sys.platform == "win32":
-            return ()
-        status = self.key_path.stat()
-        mode = status.st_mode
-        if status.st_uid not in (os.geteuid(), _ROOT):
-            # Whoever may write to the directory could have put a pair of theirs there.
-            raise AuthorityError(
-                f"{self.key_path} belongs to another user, who can read and replace it;"
-                " regenerate the CA, or chown it if you are sure"
-            )
-        if mode & _OTHERS_WRITE:
-            raise AuthorityError(
-                f"other users can write to {self.key_path}, so it may not be yours any"
-                " more; regenerate the CA, or chmod 600 it if you are sure"
-            )
-        if not mode & _OTHERS_READ:
-            return ()
-        try:
-            self.key_path.chmod(_PRIVATE_FILE)
-        except OSError as error:
-            outcome = f"it cannot be made private: {error.strerror}"
-        else:
-            outcome = "it is private now; consider a new CA (int3rceptor ca regenerate)"
-        return (f"other users could read {self.key_path}; {outcome}",)
+        return content, warnings
 
     def publish(self, certificate: bytes, key: bytes) -> None:
         """Write a pair, in place of the one that may be there. Call it locked."""
@@ -199,6 +183,40 @@ class AuthorityFiles:
                 f"cannot write the CA to {self._directory}: {error.strerror}; choose"
                 " another directory with --data-dir"
             ) from error
+
+
+def _guarded(path: Path, descriptor: int) -> tuple[str, ...]:
+    """Of the key that is open, and not of what may stand at its path by now."""
+    if sys.platform == "win32":
+        return ()
+    status = os.fstat(descriptor)
+    if status.st_uid not in (os.geteuid(), _ROOT):
+        # Whoever may write to the directory could have put a pair of theirs there.
+        raise AuthorityError(
+            f"{path} belongs to another user, who can read and replace it;"
+            " regenerate the CA, or chown it if you are sure"
+        )
+    if status.st_mode & _OTHERS_WRITE:
+        raise AuthorityError(
+            f"other users can write to {path}, so it may not be yours any"
+            " more; regenerate the CA, or chmod 600 it if you are sure"
+        )
+    if not status.st_mode & _OTHERS_READ:
+        return ()
+    try:
+        outcome = _hidden(path, descriptor)
+    except OSError as error:
+        outcome = f"it cannot be made private: {error.strerror}"
+    return (f"other users could read {path}; {outcome}",)
+
+
+def _hidden(path: Path, descriptor: int) -> str:
+    """Make the open file private, if it is that of the path itself."""
+    if not os.path.samestat(path.lstat(), os.fstat(descriptor)):
+        # By a link it may be any file, which others are meant to read.
+        return "it is a link: make what it leads to private, or put a copy there"
+    os.fchmod(descriptor, _PRIVATE_FILE)
+    return "it is private now; consider a new CA (int3rceptor ca regenerate)"
 
 
 def _with_suffix(path: Path, suffix: str) -> Path:

@@ -226,6 +226,17 @@ def test_giving_back_twice_or_without_a_file_does_nothing(tmp_path: Path) -> Non
     assert min(taker.take(1)) > 3
 
 
+def test_what_a_link_leads_to_is_not_written(tmp_path: Path) -> None:
+    chosen = tmp_path / "chosen"
+    chosen.write_text("something that is somebody's")
+    (tmp_path / IDS_FILE).symlink_to(chosen)
+    taker = Taker(tmp_path)
+
+    assert taker.take(2) == [-1, -2]
+    assert str(tmp_path / IDS_FILE) in taker.ids.trouble.text
+    assert chosen.read_text() == "something that is somebody's"
+
+
 def test_numbers_that_cannot_be_given_back_are_left_alone(tmp_path: Path) -> None:
     taker = Taker(tmp_path)
     taker.take(3)

@@ -16,7 +16,7 @@ import pytest
 from int3rceptor.errors import ConfigError
 from int3rceptor.store import bodies, ingester, intake, settling
 from int3rceptor.store.framing import MAGIC, sealed
-from int3rceptor.store.index import BUSY_PATIENCE_S, MAX_SET_ASIDE, Index
+from int3rceptor.store.index import BUSY_PATIENCE_S, LOCK_NAME, MAX_SET_ASIDE, Index
 from int3rceptor.store.journal import Journal
 from int3rceptor.store.locks import try_lock
 from int3rceptor.store.queries import open_store
@@ -102,6 +102,17 @@ def test_flows_get_from_the_journal_into_the_store(bench: Bench) -> None:
     assert bench.index.flows == 3
     assert bench.segments() == []
     assert bench.told == []
+
+
+def test_a_lock_that_is_a_link_makes_no_file_elsewhere(bench: Bench) -> None:
+    chosen = bench.directory.parent / "chosen"
+    bench.directory.mkdir(exist_ok=True)
+    (bench.directory / LOCK_NAME).symlink_to(chosen)
+
+    with pytest.raises(OSError, match="Too many levels"):
+        bench.index.acquire()
+
+    assert not chosen.exists()
 
 
 def test_row_says_what_a_list_shows(bench: Bench) -> None:

@@ -256,6 +256,20 @@ def test_a_readable_key_is_hidden_with_a_warning(tmp_path: Path) -> None:
     assert Authority.load_or_create(tmp_path).warnings == ()
 
 
+def test_what_a_link_leads_to_is_not_hidden_from_others(tmp_path: Path) -> None:
+    """It may be a key that another program reads, too."""
+    elsewhere = tmp_path / "elsewhere.pem"
+    Authority.load_or_create(tmp_path)
+    (tmp_path / "ca.key").rename(elsewhere)
+    elsewhere.chmod(0o640)
+    (tmp_path / "ca.key").symlink_to(elsewhere)
+
+    (warning,) = Authority.load_or_create(tmp_path).warnings
+
+    assert "it is a link" in warning
+    assert mode(elsewhere) == 0o640
+
+
 def test_export_without_the_key(tmp_path: Path) -> None:
     authority = Authority.load_or_create(tmp_path)
     pem = authority.export("pem", with_key=False, passphrase=None)

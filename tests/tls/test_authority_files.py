@@ -121,6 +121,16 @@ def test_a_pair_in_a_read_only_directory_is_used(
         Authority.load_or_create(tmp_path / "new")
 
 
+def test_a_lock_that_is_a_link_makes_no_file_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/ca.lock").symlink_to(tmp_path / "chosen")
+
+    with pytest.raises(AuthorityError, match=r"cannot lock the CA by .*: Too many"):
+        Authority.load_or_create(tmp_path / "data")
+
+    assert not (tmp_path / "chosen").exists()
+
+
 def test_a_lock_held_too_long_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
