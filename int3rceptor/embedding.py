@@ -24,6 +24,7 @@ from int3rceptor.hooks.keeper import Ended, Keeper
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.message import format_authority
+from int3rceptor.net.tasks import CANCELLED_WITHIN, is_cancelled
 from int3rceptor.proxy.passthrough import is_passed_through as is_among
 
 log = logging.getLogger("int3rceptor.library")
@@ -80,6 +81,9 @@ class Proxy:
     """
 
     def __init__(self, config: Config, *, journal: bool = False) -> None:
+        given: object = config
+        if not isinstance(given, Config):
+            raise UsageError(f"a Proxy takes a Config, not {given!r}: Proxy(Config())")
         if journal and config.no_store:
             raise UsageError("journal=True and no_store=True contradict each other")
         if config.workers != 1:
@@ -242,7 +246,10 @@ class _Counter(Watched):
 
 
 def _call(function: Call, flow: Flow) -> Answer | Awaitable[Answer]:
-    answer = function(flow)
+    try:
+        answer = function(flow)
+    except asyncio.CancelledError as error:  # of a future whose result it asked for
+        raise RuntimeError(CANCELLED_WITHIN) from error
     return _waited_for(answer) if inspect.isawaitable(answer) else answer
 
 
@@ -252,10 +259,9 @@ async def _waited_for(answer: Awaitable[Answer]) -> Answer:
     try:
         return await answer
     except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
+        if is_cancelled():
             raise
-        raise RuntimeError("what it waited for was cancelled") from error
+        raise RuntimeError(CANCELLED_WITHIN) from error
 
 
 def _point(hook: str) -> HookPoint:

@@ -23,6 +23,7 @@ from int3rceptor.hooks.verdicts import (
     PassThrough,
     Respond,
     Verdict,
+    check,
     describe,
 )
 from int3rceptor.model.flow import Flow, Upstream
@@ -254,6 +255,8 @@ class Dispatcher:
             answer = await answer.release
         if answer is not None and not isinstance(answer, _ALLOWED[listener.point]):
             raise TypeError(f"{answer!r} is no answer to {listener.point.value}")
+        if answer is not None:
+            check(answer)
         return answer
 
     async def _make_whole(self, listener: Listener, flow: Flow) -> None:

@@ -1,9 +1,13 @@
 """What a listener may answer. None means: continue."""
 
 from dataclasses import dataclass
+from itertools import chain
+from types import UnionType
 from typing import TYPE_CHECKING
 
+from int3rceptor.model.body import Body
 from int3rceptor.model.flow import Upstream
+from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Response, format_authority
 from int3rceptor.model.websocket import Drop as Drop
 
@@ -50,6 +54,29 @@ class Fail:
 
 Verdict = Respond | Drop | Delay | Hold | PassThrough | Upstream | Fail
 """Upstream is for on_connect only: dial there, then ask the next listener."""
+
+
+def check(verdict: Verdict) -> None:
+    """TypeError when it holds what it cannot, as that of a program that nobody has
+    checked may."""
+    if isinstance(verdict, Delay):
+        _is_a("Delay.seconds", verdict.seconds, int | float)
+    elif isinstance(verdict, Respond):
+        response = verdict.response
+        _is_a("Respond.response", response, Response)
+        _is_a("Response.status", response.status, int)
+        _is_a("Response.reason", response.reason, bytes)
+        _is_a("Response.headers", response.headers, Headers)
+        _is_a("Response.body", response.body, Body)
+        _is_a("Body.content", response.body.content, bytes | None)
+        for part in chain.from_iterable(response.headers.raw):
+            _is_a("a part of Headers.raw", part, bytes)
+
+
+def _is_a(what: str, value: object, kind: type | UnionType) -> None:
+    if not isinstance(value, kind):
+        wanted = getattr(kind, "__name__", str(kind))
+        raise TypeError(f"{what} is {value!r:.80}, not of type {wanted}")
 
 
 def describe(verdict: Verdict) -> str:

@@ -143,6 +143,9 @@ class Body:
 
     def replace(self, content: bytes) -> None:
         """Put `content` in place of a body that is whole, or was read."""
+        given: object = content
+        if not isinstance(given, bytes):
+            raise TypeError(f"a body is bytes, not {type(given).__name__}")
         if not self.replaced:
             self.original = self.content
         self.content = content

@@ -75,9 +75,9 @@ class Request:
     def url(self) -> str:
         """The URL as a person would write it."""
         authority = format_authority(self.host, self.port, self.scheme)
-        return (
-            f"{self.scheme}://{authority}{self.path if self.target != b'*' else '/*'}"
-        )
+        path = "/*" if self.target == b"*" else self.path
+        # The target of a CONNECT is the authority once more.
+        return f"{self.scheme}://{authority}{'' if self.method == 'CONNECT' else path}"
 
     @property
     def logged_url(self) -> str:

@@ -14,6 +14,9 @@ log = logging.getLogger("int3rceptor.net")
 First = TypeVar("First")
 Second = TypeVar("Second")
 
+CANCELLED_WITHIN = "what a function waited for was cancelled"
+"""Why a function failed that is not cancelled itself: see `is_cancelled`."""
+
 CANCEL_GRACE_S = 5.0
 """How long cancelled tasks may clean up: longer is a hang, and is reported as one."""
 
@@ -73,6 +76,13 @@ def log_failure(task: asyncio.Task[None]) -> None:
     error = task.exception()
     if error is not None:
         log.error("internal error in %s", task.get_name(), exc_info=error)
+
+
+def is_cancelled() -> bool:
+    """Whether the task that runs is cancelled. A CancelledError that comes otherwise is
+    of something that it waits for, a task of another owner."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 async def first_of(

@@ -35,6 +35,7 @@ from int3rceptor.hooks.verdicts import (
 from int3rceptor.model.flow import MAX_INFORMATIONAL, Flow
 from int3rceptor.model.message import Informational, Response
 from int3rceptor.net.stream import ByteStream
+from int3rceptor.net.tasks import CANCELLED_WITHIN, is_cancelled
 from int3rceptor.proxy.endings import Endings
 from int3rceptor.proxy.failures import failure_page, listener_failed_page
 from int3rceptor.proxy.onboarding import OWN_NAMES, Onboarding
@@ -104,11 +105,17 @@ class Exchanges:
         try:
             upgraded = await self._run(flow, session, client)
         except asyncio.CancelledError:
+            if not is_cancelled():
+                await self._fail(flow, client, TransformError(CANCELLED_WITHIN))
+                return None
             flow.error = flow.error or "the client went away"
             client.abort()
             raise
         except Int3rceptorError as error:
             await self._fail(flow, client, error)
+        except Exception as error:
+            flow.error = f"internal error: {type(error).__name__}: {error}"
+            raise
         finally:
             self._running -= 1
             if upgraded is None and not flow.times.ended:

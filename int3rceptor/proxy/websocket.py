@@ -24,6 +24,7 @@ from int3rceptor.model.websocket import (
     is_utf8,
 )
 from int3rceptor.net.stream import ByteStream
+from int3rceptor.net.tasks import is_cancelled
 from int3rceptor.proxy.tunnel import relay
 from int3rceptor.wire.fields import comma_tokens
 from int3rceptor.wire.websocket import Direction, Passing, Unseen, Whole
@@ -154,7 +155,9 @@ class _Passage:
             if isawaitable(given):
                 given = await given
             return _judged(given, message)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and is_cancelled():
+                raise
             is_plain = isinstance(error, PluginError)
             reason = str(error) if is_plain else f"{type(error).__name__}: {error}"
             one.failed += 1

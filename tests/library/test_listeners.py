@@ -25,7 +25,6 @@ from int3rceptor import (
     UsageError,
 )
 from tests.support.origin_tls import OriginTls, client_context
-from tests.support.patience import PATIENT_S
 from tests.support.ways import WAYS, Way, an_origin, curl_through, httpx_through
 
 PLAIN, TLS_H1, TLS_H2 = WAYS
@@ -320,41 +319,6 @@ async def test_a_request_that_http_cannot_say_does_not_leave(
 
 
 # --- who is asked, and when -----------------------------------------------------------
-
-
-async def test_an_answer_that_cannot_be_sent_ends_the_connection(
-    config: Config, origin_tls: OriginTls, way: Way, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with an_origin(way, origin_tls) as origin, Proxy(config) as proxy:
-
-        @proxy.on_request
-        def careless(flow: Flow) -> Respond:
-            body: Body = "no bytes"  # type: ignore[assignment]  # as without mypy
-            return Respond(Response(status=200, body=body))
-
-        async with asyncio.timeout(PATIENT_S):
-            with pytest.raises(httpx.RemoteProtocolError):
-                await get(proxy, way, f"{origin.url}/")
-
-    assert "internal error" in caplog.text
-    assert "that did not end" not in caplog.text
-
-
-async def test_a_function_whose_own_work_is_cancelled_has_failed(
-    config: Config, origin_tls: OriginTls, way: Way, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with an_origin(way, origin_tls) as origin, Proxy(config) as proxy:
-
-        @proxy.on_request
-        async def careless(flow: Flow) -> None:
-            inner = asyncio.create_task(asyncio.sleep(PATIENT_S))
-            inner.cancel()
-            await inner
-
-        got = await get(proxy, way, f"{origin.url}/")
-
-    assert got.status_code == 200
-    assert "on_request of careless failed" in caplog.text
 
 
 async def test_any_number_by_listen_in_the_order_of_their_priorities(

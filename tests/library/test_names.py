@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
 import int3rceptor
+from tests.library.test_documentation import PIECES, PROGRAM
 from tests.support.tools import require
 
 VERIFY_S = 180.0
@@ -59,6 +61,23 @@ def test_a_name_that_is_not_there() -> None:
         getattr(int3rceptor, "Prxy")  # noqa: B009  # what is tested
 
 
+def pyright(folder: Path, *arguments: str) -> str:
+    """What it says in JSON, of the package as it is installed."""
+    require("node")
+    scripts = Path(sys.executable).parent
+    program = scripts / "pyright"
+    assert program.exists(), "pyright is a development dependency: install those"
+    done = subprocess.run(
+        [program, "--outputjson", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,  # not here, where the package is sources and not installed
+        env={**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"},
+    )
+    return done.stdout
+
+
 def public_prefixes() -> list[str]:
     """Where the exported classes are defined, as pyright names them."""
     found = [getattr(int3rceptor, name) for name in int3rceptor.__all__]
@@ -69,19 +88,8 @@ def public_prefixes() -> list[str]:
 @pytest.mark.timeout(VERIFY_S)
 def test_what_is_exported_is_typed_whole(tmp_path: Path) -> None:
     """As pyright sees an installed package: every symbol of every exported class."""
-    require("node")
-    scripts = Path(sys.executable).parent
-    pyright = scripts / "pyright"
-    assert pyright.exists(), "pyright is a development dependency: install those"
-    done = subprocess.run(
-        [pyright, "--outputjson", "--ignoreexternal", "--verifytypes", "int3rceptor"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,  # not here, where the package is sources and not installed
-        env={**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"},
-    )
-    symbols = json.loads(done.stdout)["typeCompleteness"]["symbols"]
+    said = pyright(tmp_path, "--ignoreexternal", "--verifytypes", "int3rceptor")
+    symbols = json.loads(said)["typeCompleteness"]["symbols"]
     prefixes = public_prefixes()
     public = [
         one
@@ -96,3 +104,15 @@ def test_what_is_exported_is_typed_whole(tmp_path: Path) -> None:
         if not one["isTypeKnown"] or one["isTypeAmbiguous"]
     }
     assert unclear == {}
+
+
+@pytest.mark.timeout(VERIFY_S)
+def test_the_pieces_of_the_page_satisfy_a_type_checker(tmp_path: Path) -> None:
+    names = f"from int3rceptor import {', '.join(int3rceptor.__all__)}\n"
+    for number, piece in enumerate(PIECES):
+        written = names + "async def use(proxy: Proxy) -> None:\n" + indent(piece, "  ")
+        (tmp_path / f"piece_{number}.py").write_text(written)
+    (tmp_path / "program.py").write_text(PROGRAM)
+    said = json.loads(pyright(tmp_path, "."))
+    assert said["summary"]["filesAnalyzed"] == len(PIECES) + 1
+    assert [one["message"] for one in said["generalDiagnostics"]] == []

@@ -10,9 +10,10 @@ def request_to(
     target: bytes = b"/a?b",
     scheme: str = "https",
     headers: Headers | None = None,
+    method: str = "GET",
 ) -> Request:
     return Request(
-        method="GET",
+        method=method,
         scheme=scheme,
         host=host,
         port=port,
@@ -44,6 +45,8 @@ def test_url() -> None:
     assert request_to(port=8443).url == "https://example.com:8443/a?b"
     assert request_to(host="::1", scheme="http", port=80).url == "http://[::1]/a?b"
     assert request_to(target=b"*").url == "https://example.com/*"
+    asked = request_to(method="CONNECT", port=8443, target=b"example.com:8443")
+    assert asked.url == "https://example.com:8443"
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,23 @@
 """What the upstream files give each other: where to go, and what came back."""
 
+import asyncio
+import contextlib
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
-from int3rceptor.errors import Int3rceptorError, OriginTimeout, StreamError
+from int3rceptor.errors import (
+    Int3rceptorError,
+    OriginTimeout,
+    StreamError,
+    TransformError,
+)
 from int3rceptor.model.flow import OriginInfo
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Informational, Response, format_authority
 from int3rceptor.net.stream import ByteStream
+from int3rceptor.net.tasks import CANCELLED_WITHIN, is_cancelled
 from int3rceptor.proxy.limits import MAX_KNOWN_ORIGINS
 from int3rceptor.tls.verification import explain
 
@@ -78,6 +86,24 @@ class _Reached(Protocol):
 
     @property
     def deadlines(self) -> "OriginDeadlines": ...
+
+
+@contextlib.contextmanager
+def reading_body() -> Iterator[None]:
+    """Where a request's body is read, by a task that nobody waits for: an error of a
+    function that makes or changes it is a TransformError, as is the end of something
+    that such a function waits for."""
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        if is_cancelled():
+            raise
+        raise TransformError(CANCELLED_WITHIN) from error
+    except Int3rceptorError:
+        raise
+    except Exception as error:
+        what = f"the body cannot be read on: {type(error).__name__}: {error}"
+        raise TransformError(what) from error
 
 
 def is_bound(request: Headers, response: Headers) -> bool:

@@ -25,6 +25,7 @@ from int3rceptor.proxy.upstream.answer import (
     alert_of,
     is_bound,
     not_taken,
+    reading_body,
     too_late,
 )
 from int3rceptor.proxy.upstream.h1_body import ResponseBody
@@ -240,7 +241,8 @@ class H1Exchange:
         try:
             while True:
                 try:
-                    data = await body.chunk()
+                    with reading_body():
+                        data = await body.chunk()
                 except (ProtocolError, StreamError) as error:
                     self._upload_error = error
                     stream.abort()
@@ -365,7 +367,7 @@ class H1Exchange:
             is_early = not connection.has_answered and self._wait_s() > 0
             if self._upload_error is None and is_early:
                 return  # the upload went on, under deadlines of its own
-            raise self._too_late() from error
+            raise (self._upload_error or too_late(connection)) from error
         if isinstance(error, StreamLost):
             alert = alert_of(error, connection.origin)
             raise alert or self._truncated("its answer was whole") from error
@@ -386,9 +388,6 @@ class H1Exchange:
         if not self._is_request_sent:
             return deadlines.first_byte_timeout_s
         return self._sent_at + deadlines.first_byte_timeout_s - time.monotonic()
-
-    def _too_late(self) -> Int3rceptorError:
-        return self._upload_error or too_late(self._connection)
 
     def _truncated(self, before: str) -> Int3rceptorError:
         if self._upload_error is not None:

@@ -27,6 +27,7 @@ from int3rceptor.proxy.upstream.answer import (
     PassOn,
     alert_of,
     not_taken,
+    reading_body,
     too_late,
 )
 from int3rceptor.wire.events import ResponseHead
@@ -303,7 +304,8 @@ class H2Exchange:
 
     async def _send(self, body: Body) -> None:
         try:
-            await self._connection.mux.send_body(self._stream_id, body)
+            with reading_body():
+                await self._connection.mux.send_body(self._stream_id, body)
         except WindowTimeout:
             self._upload_error = not_taken(self._connection)
             self._news.open()
