@@ -144,13 +144,10 @@ class Child:
 
     async def _live_once(self) -> str:
         """From the start of one to its end; how that came."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                process = _spawn(self._module, [theirs.fileno(), *self._handed])
-            except OSError as error:
-                ours.close()
-                return f"cannot be started: {error.strerror}"
+        try:
+            ours, process = _spawn(self._module, self._handed)
+        except OSError as error:
+            return f"cannot be started: {error.strerror}"
         output = _Output()
         self._watchdog = dog = Watchdog(lambda: is_traced(process.pid))
         why = ""
@@ -193,21 +190,31 @@ class _Output(asyncio.Protocol):
             self._transport.close()
 
 
-def _spawn(module: str, handed: Sequence[int]) -> "subprocess.Popen[bytes]":
-    """A process that has these descriptors. OSError when the system has no room."""
+def _spawn(
+    module: str, handed: Sequence[int]
+) -> "tuple[socket.socket, subprocess.Popen[bytes]]":
+    """Our end of a link, and a process that has the other end and these descriptors.
+    OSError when the system has no room."""
+    ours, theirs = socket.socketpair()
+    files = [theirs.fileno(), *handed]
     # A signal to the group must not meet a child that does not ignore it yet.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
-        return subprocess.Popen(  # noqa: S603  # our own interpreter and module
-            children.command(module, *map(str, handed)),
+        process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
+            children.command(module, *map(str, files)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            pass_fds=handed,
+            pass_fds=files,
             env=children.environment(),
         )
+    except OSError:
+        ours.close()
+        raise
     finally:
+        theirs.close()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return ours, process
 
 
 def heed_no_signal() -> None:

@@ -156,7 +156,7 @@ def flows_dir(data_dir: str | None, settings: str | None) -> Path:
     loaded = load(
         {} if data_dir is None else flags,
         os.environ,
-        config_file=None if settings is None else Path(settings),
+        config_file=settings,
     )
     return loaded.config.data_dir / FLOWS_FOLDER
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from int3rceptor.cli.escaping import printable
 from int3rceptor.cli.flow_options import (
     MAX_ID,
     AsJson,
@@ -275,8 +276,8 @@ def _explain_nothing(reader: "StoreReader", directory: Path) -> None:
         _say("no flow fits")
         return
     _say(
-        f"nothing is kept yet in {directory}: no exchange has finished, the proxy runs"
-        " with another --data-dir, or with --no-store"
+        f"nothing is kept yet in {printable(str(directory))}: no exchange has finished,"
+        " the proxy runs with another --data-dir, or with --no-store"
     )
 
 

@@ -8,7 +8,6 @@ weeks.
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from int3rceptor.cli.plain import NO_FLAG, NotPlainError, pairs
 from int3rceptor.config.model import keys
@@ -36,7 +35,7 @@ class Given:
     """The flags of one command line, not yet looked at."""
 
     flags: Mapping[str, Flag]
-    config_file: Path | None
+    config_file: str | None
 
     @property
     def is_empty(self) -> bool:
@@ -61,9 +60,7 @@ def given_of(values: Mapping[str, object]) -> Given:
         for name, value in values.items()
         if name != "config" and value not in (None, False, [])
     }
-    return Given(
-        flags=flags, config_file=Path(config) if isinstance(config, str) else None
-    )
+    return Given(flags=flags, config_file=config if isinstance(config, str) else None)
 
 
 def plain_start(arguments: Sequence[str]) -> Given | None:

@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 an internal error; 2 a setting, flag or file that cannot b
 
 import contextlib
 import errno
+import io
 import os
 import sys
 import traceback
@@ -23,6 +24,7 @@ LOST_OUTPUT = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (by default the process's own); its exit code."""
     _open_missing_streams()
+    _escape_unknown_characters()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = _run(given)
@@ -120,3 +122,9 @@ def _open_missing_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def _escape_unknown_characters() -> None:
+    """A URL may hold what the terminal's character set has not."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")

@@ -23,6 +23,7 @@ from int3rceptor.cli.streams import (
 from int3rceptor.cli.turns import Turn
 from int3rceptor.config.model import Config
 from int3rceptor.files.unnamed import unnamed_file
+from int3rceptor.net.descriptors import refuse_too_few
 
 if TYPE_CHECKING:
     from int3rceptor.app import ControlReady
@@ -58,6 +59,7 @@ class Ready(Protocol):
 
 def run(config: Config) -> None:
     """Serve until SIGINT or SIGTERM. Raises what `serve` raises, ConfigError first."""
+    refuse_too_few()
     with contextlib.ExitStack() as stack:
         turns = stack.enter_context(unnamed_file()) if config.workers > 1 else None
         out = stack.enter_context(_shared_lines(STDOUT, config, turns))

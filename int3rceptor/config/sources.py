@@ -64,7 +64,7 @@ def load(
     flags: Mapping[str, Flag],
     environ: Mapping[str, str],
     *,
-    config_file: Path | None = None,
+    config_file: str | Path | None = None,
 ) -> Loaded:
     """Gather and check all settings.
 
@@ -73,11 +73,11 @@ def load(
     line that names the place, the key and what is allowed.
     """
     variables = _variables(environ)
-    if config_file is None and environ.get(CONFIG_VARIABLE):
-        config_file = Path(environ[CONFIG_VARIABLE])
     layers = _Layers()
     if config_file is not None:
-        _read_file(config_file, layers)
+        _read_file(_named(config_file, "--config"), layers)
+    elif named := environ.get(CONFIG_VARIABLE):
+        _read_file(_named(named, CONFIG_VARIABLE), layers)
     else:
         _read_default_file(_data_dir(flags, variables), layers)
     for source in (variables, flags):
@@ -128,6 +128,13 @@ def _data_dir(flags: Mapping[str, Flag], variables: Mapping[str, Flag]) -> Path:
     return read_config(data, places).data_dir
 
 
+def _named(path: str | Path, place: str) -> Path:
+    try:
+        return absolute_path(path)
+    except ValueError as error:
+        raise ConfigError(f"{place}: {str(path)!r}: {error}") from None
+
+
 def _read_default_file(data_dir: Path, layers: _Layers) -> None:
     path = data_dir / FILE_NAME
     try:
@@ -145,7 +152,6 @@ def _read_default_file(data_dir: Path, layers: _Layers) -> None:
 
 
 def _read_file(path: Path, layers: _Layers) -> None:
-    path = absolute_path(path)
     text = _read_text(path)
     try:
         values = toml(text)

@@ -57,6 +57,10 @@ def absolute_path(path: str | Path) -> Path:
         return path.expanduser().absolute()
     except RuntimeError:
         raise ValueError("~ cannot be used: the home directory is unknown") from None
+    except FileNotFoundError:
+        raise ValueError(
+            "a relative path cannot be used: the working directory is gone"
+        ) from None
 
 
 def default_data_dir() -> Path:

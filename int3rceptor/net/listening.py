@@ -3,7 +3,7 @@
 import errno
 import socket
 
-from int3rceptor.errors import ConfigError
+from int3rceptor.errors import ConfigError, reason_of
 
 BACKLOG = 1024
 """Connections the kernel queues for us: a browser's burst times many browsers."""
@@ -26,9 +26,9 @@ def bind(host: str, port: int, flag: str = "--listen") -> socket.socket:
             as_resolved(host), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         sock = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise ConfigError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}"
+            f"cannot listen on {host} port {port}: {reason_of(error)}"
         ) from error
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
 import operator
 import socket
@@ -141,6 +142,24 @@ async def test_one_that_cannot_be_started_is_tried_again(
     assert warnings(caplog)[0] == (
         "the hub cannot be started: No such file or directory; "
         "it is started again in 0.01 s"
+    )
+
+
+async def test_one_for_which_there_is_no_socket_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def out_of_files() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as clients_took_all:
+        clients_took_all.setattr(socket, "socketpair", out_of_files)
+        async with supervised() as watching:
+            await eventually(lambda: watching.supervisor.restarts == 2, PATIENT_S)
+            clients_took_all.undo()
+            await eventually(lambda: watching.watched.watcher is not None, PATIENT_S)
+
+    assert warnings(caplog)[0] == (
+        "the hub cannot be started: Too many open files; it is started again in 0.01 s"
     )
 
 

@@ -1,7 +1,5 @@
 """A plain start is read as Typer would read it; everything else is left to Typer."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
@@ -52,7 +50,7 @@ def test_all_kinds_of_flags() -> None:
             "plugin": Flag(spelling="--plugin", value=["a.wasm", "b"]),
             "no_store": Flag(spelling="--no-store", value=True),
         },
-        config_file=Path("x.toml"),
+        config_file="x.toml",
     )
     assert plain_start([]) == typers([])
 

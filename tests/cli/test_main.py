@@ -1,5 +1,6 @@
 """Commands that start no proxy, run in this process."""
 
+import io
 import json
 import stat
 from pathlib import Path
@@ -42,6 +43,19 @@ def output(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     """What a command prints that succeeds."""
     assert main([str(one) for one in arguments]) == 0
     return capsys.readouterr().out
+
+
+def test_characters_that_a_terminal_has_not_are_escaped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = io.BytesIO()
+    with io.TextIOWrapper(terminal, encoding="latin-1") as out:
+        monkeypatch.setattr("sys.stdout", out)
+        assert (
+            main(["config", "--data-dir", str(tmp_path / "\u0142\u00f3d\u017a")]) == 0
+        )
+
+        assert b"\\u0142\xf3d\\u017a" in terminal.getvalue()
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

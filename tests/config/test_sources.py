@@ -202,6 +202,36 @@ def test_missing_named_file_is_refused(tmp_path: Path) -> None:
         load({}, {}, config_file=tmp_path / "gone.toml")
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("", "'': a path cannot be empty"),
+        ("~nobody-has-this-name/x", "~ cannot be used: the home directory is unknown"),
+    ],
+    ids=["empty", "home"],
+)
+def test_a_name_that_is_no_path_is_refused_where_it_was_given(
+    path: str, said: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"^--config: .*{said}$"):
+        load({}, {}, config_file=path)
+    if path:
+        with pytest.raises(ConfigError, match=f"^INT3RCEPTOR_CONFIG: .*{said}$"):
+            load({}, {"INT3RCEPTOR_CONFIG": path})
+
+
+def test_a_relative_path_from_a_directory_that_is_gone_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    with pytest.raises(ConfigError, match=r"'x': .*the working directory is gone"):
+        load({}, {"INT3RCEPTOR_DATA_DIR": "x"})
+
+
 def test_directory_as_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot read .*: Is a directory"):
         load({}, {}, config_file=tmp_path)

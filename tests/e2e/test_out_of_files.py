@@ -3,6 +3,7 @@
 import contextlib
 import resource
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import pytest
 from tests.support.clients import raw
 from tests.support.h1_peer import response
 from tests.support.origins import AnsweringOrigin, fixed
-from tests.support.process import ProxyProcess
+from tests.support.patience import PATIENT_S
+from tests.support.process import ProxyProcess, environment
 from tests.support.streams import eventually
 
 pytestmark = pytest.mark.skipif(
@@ -24,6 +26,25 @@ ROOM = 20
 RULE = (
     '[[rules]]\nname = "late"\nmatch = { path = "/late" }\nanswer = { body = "rule" }\n'
 )
+
+
+def test_too_few_files_to_start_are_one_clear_line(tmp_path: Path) -> None:
+    command = [*ProxyProcess(tmp_path).command(), "--verbose"]
+
+    ended = subprocess.run(
+        ["/bin/sh", "-c", 'ulimit -n 12; exec "$@"', "sh", *command],
+        capture_output=True,
+        text=True,
+        timeout=PATIENT_S,
+        env=environment(tmp_path),
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        "int3rceptor: error: the system allows 12 open files, too few to start: raise"
+        " the limit (ulimit -n 1024)\n"
+    )
 
 
 def allow_more_files(proxy: ProxyProcess, count: int) -> int:

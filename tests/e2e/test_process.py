@@ -152,12 +152,13 @@ def test_mismatched_ca_pair(tmp_path: Path) -> None:
         (["--no-such-flag"], "--no-such-flag"),
         (["--listen", "nonsense"], "nonsense"),
         (["--listen", "127.0.0.1:99999"], "99999"),
+        (["--listen", "\udcff:0"], "cannot listen on \\xff port 0"),
         (["--plugin", "missing.wasm"], "missing.wasm"),
         (["--config", "missing.toml"], "missing.toml"),
         (["--upstream-ca", "missing.pem"], "missing.pem"),
         (["--quiet", "--verbose"], "quiet"),
     ],
-    ids=["flag", "address", "port", "plugin", "config", "upstream-ca", "both"],
+    ids=["flag", "address", "port", "byte", "plugin", "config", "upstream-ca", "both"],
 )
 def test_bad_flag(tmp_path: Path, arguments: list[str], word: str) -> None:
     ended = run_once(tmp_path, ["--data-dir", tmp_path / "data", *arguments])
