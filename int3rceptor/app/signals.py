@@ -33,6 +33,10 @@ class StopSignals:
         hurry, self.hurry = self.hurry, _nothing
         hurry()
 
+    def is_set(self) -> bool:
+        """Whether it is stopping."""
+        return self._stop.is_set()
+
     async def wait(self) -> None:
         """Until it is to stop."""
         await self._stop.wait()
@@ -44,12 +48,15 @@ def reload_at_hangup(
     stack: contextlib.AsyncExitStack,
 ) -> None:
     """SIGHUP reads rules and plugins again. The same signal says that the terminal is
-    gone: then it stops, as it would without us."""
+    gone: then it stops, as it would without us. While it stops there may be more of
+    them, from the terminal's shell or a service manager: they ask for nothing new."""
     tasks = Tasks("hangup")
     stack.push_async_callback(tasks.close)
     had_terminal = _has_terminal()
 
     def hang_up() -> None:
+        if stop.is_set():
+            return
         if had_terminal and not _has_terminal():
             stop.set()
         elif not len(tasks):  # one that runs reads all that there is
@@ -58,7 +65,6 @@ def reload_at_hangup(
     loop = asyncio.get_running_loop()
     with contextlib.suppress(NotImplementedError, AttributeError):  # Windows
         loop.add_signal_handler(signal.SIGHUP, hang_up)
-        stack.callback(loop.remove_signal_handler, signal.SIGHUP)
 
 
 def _has_terminal() -> bool:

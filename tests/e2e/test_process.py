@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.e2e.conftest import StartProxy
-from tests.support.clients import h2_client, raw, secure
+from tests.support.clients import h2_client, raw, refuses_connections, secure
 from tests.support.h1_peer import H1Peer, response
 from tests.support.h2_origin import H2Origin
 from tests.support.h2_peer import H2Stream, request_head
@@ -259,17 +259,6 @@ async def test_stop_drains_http2(tmp_path: Path, origin_tls: OriginTls) -> None:
         code = await asyncio.to_thread(proxy.process.wait, PATIENT_S)
 
     assert (stream.text, stream.is_ended, code) == ("after the signal", True, 0)
-
-
-async def refuses_connections(proxy: ProxyProcess) -> None:
-    async with asyncio.timeout(PATIENT_S):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection(*proxy.address)
-            except OSError:
-                return
-            writer.close()
-            await asyncio.sleep(0.02)
 
 
 async def test_live_line_per_exchange(start_proxy: StartProxy) -> None:

@@ -120,6 +120,17 @@ async def raw(proxy: Proxy) -> AsyncIterator[H1Peer]:
         yield peer
 
 
+async def refuses_connections(proxy: Proxy) -> None:
+    async with asyncio.timeout(PATIENT_S):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(*proxy.address)
+            except OSError:
+                return
+            writer.close()
+            await asyncio.sleep(0.02)
+
+
 @contextlib.asynccontextmanager
 async def tunnel(proxy: Proxy, authority: str) -> AsyncIterator[H1Peer]:
     """A connection past its CONNECT: what follows is between client and authority."""
