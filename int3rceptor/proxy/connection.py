@@ -268,7 +268,7 @@ class Connection:
                     return self._relay(inbound, flow)
                 return self._intercept(inbound, session, hello)
             case Speech.CONNECT | Speech.HTTP1 | Speech.HTTP2:
-                is_http2 = speech is Speech.HTTP2
+                session.knows_http2 = is_http2 = speech is Speech.HTTP2
                 return self._speak(inbound.stream, session, is_http2=is_http2)
             case Speech.SOCKS | Speech.OTHER | Speech.UNDECIDED:
                 return self._relay(inbound, flow)

@@ -210,6 +210,7 @@ class Exchanges:
             partial(_pass_on, flow, client),
             client_is_http2=session.is_http2,
             owner=session,
+            knows_http2=session.knows_http2,
         )
         flow.times.response_head = time.monotonic()
         flow.response, flow.origin = answer.response, answer.info

@@ -13,7 +13,8 @@ class Session:
     `scheme` is what requests in origin-form mean here. `target` is where they go when
     the connection is a tunnel or was intercepted: the host and port of CONNECT. It is
     None where the client speaks to us as to a proxy. `sni` is the name to ask the
-    origin for.
+    origin for. `knows_http2`: the client began in HTTP/2 in the clear inside a tunnel,
+    so it knows that its origin speaks it (RFC 9113, 3.3).
     """
 
     client: ClientInfo
@@ -21,6 +22,7 @@ class Session:
     target: tuple[str, int] | None = None
     sni: str | None = None
     is_http2: bool = False
+    knows_http2: bool = False
     _admitted: dict[tuple[str, int], Upstream | None] = field(default_factory=dict)
 
     def is_admitted(self, host: str, port: int) -> bool:

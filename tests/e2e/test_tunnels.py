@@ -15,7 +15,8 @@ from cryptography import x509
 from tests.support.bio_tls import BioTls
 from tests.support.clients import Proxy, connect_head, raw, secure, tunnel
 from tests.support.h1_peer import H1Peer, response
-from tests.support.h2_peer import H2Peer
+from tests.support.h2_origin import H2Origin
+from tests.support.h2_peer import H2Peer, H2Stream, h2_over
 from tests.support.origin_tls import OriginTls, client_context
 from tests.support.origins import AnsweringOrigin, ScriptedOrigin, closed_port, fixed
 from tests.support.process import ProxyProcess
@@ -282,6 +283,52 @@ async def test_http2_with_prior_knowledge_in_clear(proxy: Proxy) -> None:
     assert (stream.status, stream.text) == (200, "in clear")
     assert request.target == b"/clear"
     assert request.values("host") == [origin.netloc.encode()]
+
+
+async def test_http2_with_prior_knowledge_in_a_tunnel_is_for_the_origin(
+    proxy: Proxy,
+) -> None:
+    """What gRPC without TLS does where a proxy is set: nobody speaks HTTP/1.1."""
+
+    async def call(stream: H2Stream) -> None:
+        await stream.wait_over()
+        await stream.send_headers([(b":status", b"200")])
+        await stream.send_data(stream.body[::-1])
+        await stream.send_headers([(b"grpc-status", b"0")], end=True)
+
+    async with (
+        H2Origin(call, tls=None) as origin,
+        AnsweringOrigin(fixed(response(b"over HTTP/1.1"))) as old,
+    ):
+        for _ in range(2):
+            async with (
+                tunnel(proxy, origin.netloc) as inner,
+                h2_over(inner.reader, inner.writer) as client,
+            ):
+                stream = await client.request(
+                    "POST", origin.netloc, "/call", scheme="http", body=b"abc"
+                )
+                assert (stream.status, stream.text) == (200, "cba")
+                assert stream.trailers == [(b"grpc-status", b"0")]
+        async with raw(proxy) as client:
+            await client.send(
+                f"GET {old.url}/ HTTP/1.1\r\nHost: {old.netloc}\r\n\r\n".encode()
+            )
+            assert (await client.read_response()).text == "over HTTP/1.1"
+
+    assert len(origin.peers) == 1
+
+
+async def test_prior_knowledge_that_is_none_is_a_page(proxy: Proxy) -> None:
+    async with (
+        AnsweringOrigin(fixed(response())) as origin,
+        tunnel(proxy, origin.netloc) as inner,
+        h2_over(inner.reader, inner.writer) as client,
+    ):
+        stream = await client.request("GET", origin.netloc, "/", scheme="http")
+
+    assert stream.status == 502
+    assert "not valid HTTP" in stream.text
 
 
 async def fetch(proxy: Proxy, url: str) -> bytes:

@@ -82,6 +82,7 @@ class ScriptedOrigins(Origins):
         *,
         client_is_http2: bool,
         owner: object,
+        knows_http2: bool = False,
     ) -> Answer:
         return ScriptedAnswer(await self.reply(request), upgraded=self.upgraded)
 

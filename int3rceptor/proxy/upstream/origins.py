@@ -45,13 +45,16 @@ class Origins:
         *,
         client_is_http2: bool,
         owner: object,
+        knows_http2: bool = False,
     ) -> Answer:
         """Give `request` to its origin; returns when the final response head is here.
+
+        An origin of plain HTTP is asked in HTTP/2 if the client `knows_http2` of it.
 
         OriginError and OriginProtocolError when that fails; the client's own errors
         when its body breaks off.
         """
-        wants_h2 = self._wants_h2(request, client_is_http2)
+        wants_h2 = self._wants_h2(request, client_is_http2, knows_http2)
         for attempt in range(MAX_RETRIES):
             connection = self.pool.take(origin, wants_h2, owner) or (
                 await self.pool.acquire(origin, wants_h2=wants_h2, owner=owner)
@@ -102,12 +105,16 @@ class Origins:
         self._dialer.forget_sessions()
         await self.pool.aclose()
 
-    def _wants_h2(self, request: Request, client_is_http2: bool) -> bool:
+    def _wants_h2(
+        self, request: Request, client_is_http2: bool, knows_http2: bool
+    ) -> bool:
         mode = self._settings.http2
         if mode == "never" or (mode == "mirror" and not client_is_http2):
             return False
+        if request.scheme == "http":  # which cannot be asked what it speaks
+            return knows_http2
         # An upgrade (WebSocket) exists in HTTP/1.1 only (RFC 9113, 8.6).
-        return request.scheme == "https" and not wants_upgrade(request.headers)
+        return not wants_upgrade(request.headers)
 
     async def _dial(self, origin: Origin, may_use_h2: bool) -> Connection:
         if origin.scheme == "https":
@@ -115,15 +122,18 @@ class Origins:
         else:
             stream = await self._dialer.tcp(*origin.dialled)
         try:
-            return self._speaking(origin, stream)
+            return self._speaking(origin, stream, may_use_h2)
         except BaseException:  # without a file left to open, HTTP/2 cannot be loaded
             stream.abort()
             raise
 
-    def _speaking(self, origin: Origin, stream: ByteStream) -> Connection:
-        """A connection that speaks what the handshake agreed on."""
+    def _speaking(
+        self, origin: Origin, stream: ByteStream, may_use_h2: bool
+    ) -> Connection:
+        """A connection that speaks what the handshake agreed on; without one, HTTP/2 if
+        the client knows it of the origin."""
         tls = tls_info(stream.ssl_object, origin.sni)
-        if tls is not None and tls.alpn == "h2":
+        if may_use_h2 if tls is None else tls.alpn == "h2":
             from int3rceptor.proxy.upstream.h2_client import H2Origin
 
             return H2Origin(origin, stream, tls, self.pool, self._settings)
