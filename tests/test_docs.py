@@ -4,6 +4,7 @@ import ast
 import importlib
 import re
 import shlex
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -82,6 +83,18 @@ def test_every_page_is_in_the_index() -> None:
     pages = {path.resolve() for path in DOCS.rglob("*.md")} - {index}
 
     assert {relative(path) for path in pages - linked} == set()
+
+
+def test_each_library_has_its_line_and_the_readme_counts_them() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = {re.split(r"[^\w-]", one)[0] for one in project["dependencies"]}
+    table = (DOCS / "dependencies.md").read_text()
+
+    assert set(re.findall(r"^\| (\w[\w-]*) .*\|$", table, re.MULTILINE)) == {
+        "library",
+        *needed,
+    }
+    assert f" {len(needed)} libraries" in (ROOT / "README.md").read_text()
 
 
 def command_lines(path: Path) -> list[str]:
