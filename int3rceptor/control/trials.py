@@ -16,6 +16,10 @@ from int3rceptor.net.children import command, environment
 
 PROGRAM = "int3rceptor"
 
+FAILED = 2
+"""The exit code of a module that cannot be tried, which prints nothing, and of a trial
+in which a call failed: that is a report like any other."""
+
 MAX_TRIALS = 2
 """At once: each is a process with an engine of its own."""
 
@@ -60,10 +64,10 @@ class Trials:
         with report.open("wb") as output:
             arguments = ("plugins", "test", str(module), "--flow", str(flow))
             code, said = await _ended(arguments, output.fileno())
-        if code:
-            raise ApiError(409, _last_line(said))
         with report.open("rb") as printed:
             text = printed.read(MAX_REPORT_BYTES).decode("utf-8", "replace")
+        if code and not (code == FAILED and text):
+            raise ApiError(409, _last_line(said))
         return text.replace(f"{flow}", "flow").replace(flow.name, f"flow {flow_id}")
 
 

@@ -156,6 +156,25 @@ async def test_a_plugin_is_tried_on_a_kept_flow_before_it_is_enabled(
         assert await stamp_of(proxy) is None
 
 
+async def test_a_trial_in_which_a_call_fails_is_reported(tmp_path: Path) -> None:
+    trap = tmp_path / "trap.wat"
+    trap.write_text('(module (func (export "on_response") (result i32) unreachable))')
+    with ProxyProcess(tmp_path / "proxy", planes=BOTH_PLANES) as proxy:
+        done(proxy, "upload", trap)
+        await stamp_of(proxy)
+        headers = {"Authorization": f"Bearer {proxy.token}"}
+        async with api_client(base_url=proxy.control, headers=headers) as client:
+            (flow,) = (await client.get("/api/flows")).json()["flows"]
+            url = "/api/plugins/trap/trial"
+            tried = await client.post(url, json={"flow": flow["id"]})
+
+    assert tried.status_code == 200, tried.text
+    report = tried.json()["report"]
+    assert "on_response: failed: trap" in report
+    assert "FAILED" in report
+    assert str(tmp_path) not in report
+
+
 async def test_what_cannot_be_done_is_one_line(
     proxy: ProxyProcess, tmp_path: Path
 ) -> None:
