@@ -36,6 +36,8 @@ from int3rceptor.wire.hpack_decoder import Decoder
 # Read for every frame: of a module it would be looked up each time.
 _END_STREAM = frames.END_STREAM
 _PADDED = frames.PADDED
+# RFC 9113, 8.7; who requires HTTP/1.1 has not begun, either.
+_UNPROCESSED = frozenset((H2Code.REFUSED_STREAM, H2Code.HTTP_1_1_REQUIRED))
 _MAX_DECODED_FIELDS = MAX_FIELDS * MAX_DECODED_FACTOR
 
 
@@ -252,7 +254,7 @@ class Inbound:
                 stream_id=stream_id,
                 code=code,
                 by_peer=True,
-                is_unprocessed=code == H2Code.REFUSED_STREAM,
+                is_unprocessed=code in _UNPROCESSED,
             )
         )
 

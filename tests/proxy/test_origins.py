@@ -30,9 +30,10 @@ from int3rceptor.proxy.upstream.answer import Answer, Origin
 from int3rceptor.proxy.upstream.dial import Dialer
 from int3rceptor.proxy.upstream.origins import Origins
 from int3rceptor.tls.contexts import OriginContexts, OriginVerification
+from int3rceptor.wire.h2_faults import H2Code
 from tests.support.h1_peer import H1Peer, response
 from tests.support.h2_origin import H2Origin, answer
-from tests.support.h2_peer import H2Peer
+from tests.support.h2_peer import H2Peer, H2Stream
 from tests.support.origin_tls import OriginTls
 from tests.support.origins import (
     AnsweringOrigin,
@@ -409,6 +410,31 @@ async def test_an_origin_that_takes_http2_up_is_spoken_to_by_it(
         got = await send(origins, ask(origin.port, scheme="https"), h2=True)
         assert await whole(got) == b"/ 0 bytes"
         assert await origins.learns_h2(where, 5.0) is True
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_an_origin_that_requires_http1_gets_it(
+    origins: Origins, origin_tls: OriginTls, method: str
+) -> None:
+    async def require(stream: H2Stream) -> None:
+        await stream.wait_over()
+        await stream.reset(H2Code.HTTP_1_1_REQUIRED)
+
+    async def serve(peer: H1Peer) -> None:
+        if peer.alpn == "h2":
+            h2 = H2Peer(peer.reader, peer.writer, is_client=False, handler=require)
+            async with h2:
+                await h2.wait_until(lambda: h2.is_closed)
+        else:
+            asked = await peer.read_request()
+            await peer.send(response(asked.body))
+
+    tls = origin_tls.server(("h2", "http/1.1"))
+    async with ScriptedOrigin(serve, tls=tls) as origin:
+        request = ask(origin.port, method, scheme="https", body=Body(b"once"))
+        got = await send(origins, request, h2=True)
+        assert await whole(got) == b"once"
+        assert got.info.version == "HTTP/1.1"
 
 
 async def test_what_cannot_be_learnt_is_unknown(origins: Origins) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 
 from int3rceptor.config.model import UpstreamConfig
-from int3rceptor.errors import OriginError
+from int3rceptor.errors import OriginError, OriginReset
 from int3rceptor.model.message import Request
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.proxy.limits import MAX_RETRIES
@@ -12,6 +12,7 @@ from int3rceptor.proxy.upstream.dial import Dialer, tls_info
 from int3rceptor.proxy.upstream.h1_client import H1Origin
 from int3rceptor.proxy.upstream.pool import Connection, Pool, PoolLimits
 from int3rceptor.wire.fields import wants_upgrade
+from int3rceptor.wire.h2_faults import H2Code
 
 EXPIRY_CHECK_S = 1.0
 """How often idle connections are looked through: those that came together end together,
@@ -65,6 +66,7 @@ class Origins:
                 is_last = attempt == MAX_RETRIES - 1
                 if is_last or not _may_repeat(request, error):
                     raise
+                wants_h2 = wants_h2 and not _refuses_h2(error)
                 continue
             if not answer.info.is_reused:
                 self._dialer.remember(connection.stream)
@@ -138,6 +140,12 @@ class Origins:
 
             return H2Origin(origin, stream, tls, self.pool, self._settings)
         return H1Origin(origin, stream, tls, self.pool, self._settings)
+
+
+def _refuses_h2(error: OriginError) -> bool:
+    """Whether this request is one for HTTP/1.1: its origin authenticates connections,
+    by NTLM or a certificate, which HTTP/2 has no place for."""
+    return isinstance(error, OriginReset) and error.code == H2Code.HTTP_1_1_REQUIRED
 
 
 def _may_repeat(request: Request, error: OriginError) -> bool:
