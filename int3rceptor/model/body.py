@@ -15,6 +15,11 @@ Transform = Callable[[bytes], bytes | Awaitable[bytes]]
 """Takes a chunk, gives the bytes to send in its place; b"" for none yet."""
 
 
+MAX_HELD_BYTES = 64 * 1024
+"""Of a stream that may have to be sent again: forms and API calls are smaller, and each
+upload under way holds as much."""
+
+
 class ChunkSource(Protocol):
     """Where the chunks of a streamed body come from."""
 
@@ -44,12 +49,13 @@ class Body:
     stream becomes whole by `read`, up to a limit. `size` counts the bytes that have
     passed through `chunk`; `length` is what the head declared, if it did; `replaced`
     counts the calls of `replace` and `transform`, and `original` is the content before
-    the first. `tap` is told of every chunk on its way to the next hop.
+    the first. `tap` is told of every chunk on its way to the next hop. `held` is what
+    has passed of a stream, where that is kept for `rewind`.
     """
 
     __slots__ = (
-        "_pending", "_source", "content", "length", "original", "replaced", "size",
-        "tap", "trailers",
+        "_again", "_pending", "_source", "content", "held", "length", "original",
+        "replaced", "size", "tap", "trailers",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +69,8 @@ class Body:
         self.content: bytes | None = content if source is None else None
         self._source: ChunkSource | None = source
         self._pending: deque[bytes] | None = None
+        self._again: int = 0  # bytes that will pass once more
+        self.held: bytearray | None = None
         self.length: int | None = length
         self.size: int = 0
         self.replaced: int = 0
@@ -111,10 +119,32 @@ class Body:
         if not data:
             self.trailers = self._source.trailers()
             self._source = None
+        elif self._again:
+            self._again -= len(data)
         elif self.tap is not None:
             self.tap(data)
         self.size += len(data)
+        if self.held is not None:
+            self.held += data
+            if self.size > MAX_HELD_BYTES:
+                self.held = None
         return data
+
+    def rewind(self) -> bool:
+        """Begin anew, for a next hop that has not made anything of it. False, and
+        nothing is done, when what has passed is not there any more."""
+        held = self.held
+        if self.content is not None or not self.size:
+            return True
+        if held is None or len(held) != self.size:
+            return False
+        if self._source is None:
+            self._source = _Whole(b"", self.trailers)
+        self._pending = deque([bytes(held), *(self._pending or ())])
+        self._again = len(held)
+        self.size = 0
+        held.clear()
+        return True
 
     async def read(self, limit_bytes: int) -> bytes:
         """Make the body whole and return it.

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from int3rceptor.errors import LimitExceeded, StreamLost, TransformError
-from int3rceptor.model.body import Body, Transform
+from int3rceptor.model.body import MAX_HELD_BYTES, Body, Transform
 from int3rceptor.model.headers import Headers
 from tests.support import chunks as support
 from tests.support.listening import Held
@@ -337,3 +337,35 @@ async def test_what_a_tap_held_is_kept_once_all_has_passed() -> None:
     assert Body(b"whole").kept == b"whole"
     body.tap = None
     assert body.kept is None
+
+
+@pytest.mark.parametrize("taken", range(4))
+async def test_a_stream_that_is_held_begins_anew(taken: int) -> None:
+    body = Body(source=Chunks(b"ab", b"c"))
+    body.tap, body.held = Held(), bytearray()
+    for _ in range(2):
+        for _ in range(taken):
+            await body.chunk()
+        assert body.rewind()
+        assert body.size == 0
+
+    assert b"".join(await rest(body)) == b"abc"
+    assert body.trailers == TRAILERS
+    assert (body.size, body.kept) == (3, b"abc")  # the tap was told once
+
+
+async def test_a_stream_begins_anew_only_with_all_that_has_passed() -> None:
+    body = Body(source=Chunks(b"ab", b"c"))
+    assert body.rewind()  # nothing has
+    await body.chunk()
+    assert not body.rewind()
+    assert await rest(body) == [b"c"]
+
+    body = Body(source=Chunks(bytes(MAX_HELD_BYTES), b"c"))
+    body.held = bytearray()
+    await body.chunk()
+    assert body.rewind()
+    await body.chunk()
+    await body.chunk()
+    assert body.held is None
+    assert not body.rewind()

@@ -20,7 +20,7 @@ from int3rceptor.errors import (
     ProxyLoop,
     ResolveError,
 )
-from int3rceptor.model.body import Body
+from int3rceptor.model.body import MAX_HELD_BYTES, Body
 from int3rceptor.model.headers import Headers, RawHeaders
 from int3rceptor.model.message import Request
 from int3rceptor.net.connecting import SocketAddress
@@ -178,16 +178,44 @@ async def test_a_fresh_connection_that_closes_is_not_tried_again(
         assert len(origin.peers) == 1
 
 
+def fed(*chunks: bytes) -> Body:
+    feed = Feed()
+    for chunk in (*chunks, b""):
+        feed.put(chunk)
+    return Body(source=feed, length=sum(map(len, chunks)))
+
+
 async def test_a_body_that_has_gone_is_not_sent_twice(origins: Origins) -> None:
     async with ScriptedOrigin(OnceEach()) as origin:
         await whole(await send(origins, ask(origin.port)))
-        feed = Feed()
-        feed.put(b"abc")
-        feed.end()
-        put = ask(origin.port, "PUT", body=Body(source=feed, length=3))
+        put = ask(origin.port, "PUT", body=fed(b"abc", bytes(MAX_HELD_BYTES)))
 
         with pytest.raises(OriginClosed):
             await send(origins, put)
+
+
+async def test_a_small_body_that_has_passed_is_sent_again(
+    origins: Origins, origin_tls: OriginTls
+) -> None:
+    came: list[bytes] = []
+
+    async def refuse_twice(stream: H2Stream) -> None:
+        await stream.wait_over()
+        came.append(bytes(stream.body))
+        if len(came) < 3:
+            await stream.reset(H2Code.REFUSED_STREAM)
+        else:
+            await stream.respond(200, b"taken")
+
+    async with H2Origin(refuse_twice, tls=origin_tls.server(("h2",))) as origin:
+        body = fed(b"abc", b"de")
+        got = await send(
+            origins, ask(origin.port, "POST", scheme="https", body=body), h2=True
+        )
+        assert await whole(got) == b"taken"
+    assert came == [b"abcde"] * 3
+    assert body.size == 5
+    assert body.held is None
 
 
 async def test_a_connection_beside_another_resumes_its_session(

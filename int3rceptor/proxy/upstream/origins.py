@@ -56,6 +56,8 @@ class Origins:
         when its body breaks off.
         """
         wants_h2 = self._wants_h2(request, client_is_http2, knows_http2)
+        if request.body.content is None:
+            request.body.held = bytearray()
         for attempt in range(MAX_RETRIES):
             connection = self.pool.take(origin, wants_h2, owner) or (
                 await self.pool.acquire(origin, wants_h2=wants_h2, owner=owner)
@@ -68,6 +70,7 @@ class Origins:
                     raise
                 wants_h2 = wants_h2 and not _refuses_h2(error)
                 continue
+            request.body.held = None
             if not answer.info.is_reused:
                 self._dialer.remember(connection.stream)
             return answer
@@ -149,10 +152,8 @@ def _refuses_h2(error: OriginError) -> bool:
 
 
 def _may_repeat(request: Request, error: OriginError) -> bool:
-    """Whether a failed request may be sent again: its body is still there, and the
-    origin cannot have acted on it; or acting twice is the same as once, and the
-    connection had gone stale."""
-    if not request.body.is_whole and request.body.size:
-        return False
+    """Whether a failed request may be sent again: the origin cannot have acted on it;
+    or acting twice is the same as once, and the connection had gone stale. Its body
+    must still be there, and begins anew."""
     is_safe = error.is_stale and request.method in IDEMPOTENT
-    return error.is_unprocessed or is_safe
+    return (error.is_unprocessed or is_safe) and request.body.rewind()
