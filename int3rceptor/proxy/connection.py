@@ -139,7 +139,13 @@ class Connection:
                 return self._speak(inbound.stream, session, is_http2=is_http2)
             case Speech.SOCKS:
                 return self._refuse_socks(inbound)
-            case Speech.OTHER | Speech.UNDECIDED:
+            case Speech.UNDECIDED:
+                raise ClientProtocolError(
+                    "the first bytes broke off, or did not go on within "
+                    f"{limits.head_timeout_s:g} s",
+                    status=408,
+                )
+            case Speech.OTHER:
                 raise ClientProtocolError("the first bytes are no HTTP and no TLS")
 
     async def _refuse_socks(self, inbound: Inbound) -> Next:

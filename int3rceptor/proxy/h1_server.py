@@ -124,6 +124,7 @@ class H1ServerConnection:
             )
             return False
         self._codec.next_cycle()
+        self.has_started = False  # what comes may be refused before it is a request
         self._is_idle = True
         self._flow = None  # some KB, which an idle connection would hold
         return not self._is_draining
@@ -142,12 +143,11 @@ class H1ServerConnection:
         request = self._codec.whole_request(data, *session.target)
         if request is None:
             return None
-        self.has_started = self._is_continue_owed = False
+        self._is_continue_owed = False
         self._is_request_whole = True
         return Flow(session.client, request)
 
     def _begin(self, head: RequestHead) -> Flow:
-        self.has_started = False
         content = self._codec.take_body(EAGER_BODY_BYTES)
         if content is None and not head.has_body:
             self._take_end()

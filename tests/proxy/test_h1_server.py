@@ -1,4 +1,5 @@
-"""What one client sends at once: the others have their turn in between."""
+"""What one client sends at once: the others have their turn in between, and each
+request has its answer."""
 
 import asyncio
 
@@ -70,3 +71,13 @@ async def test_requests_in_a_row_for_the_proxys_own_site() -> None:
 
     assert count >= 19
     assert answers.count(b"HTTP/1.1 200 OK\r\n") == many
+
+
+async def test_what_is_no_request_after_others_is_told_so() -> None:
+    asked = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 2
+
+    _, answers = await turns_to_serve(asked + b"nonsense\r\n\r\n")
+
+    assert answers.count(b"HTTP/1.1 200 OK\r\n") == 2
+    assert answers.count(b"HTTP/1.1 400 Bad Request\r\n") == 1
+    assert b"the start line is not" in answers
