@@ -89,7 +89,8 @@ class _Passage:
             async for piece in self._read(data):
                 yield piece
         except WebSocketError as error:
-            yield self._give_up(str(error), data)
+            unsent = data if self._direction is None else self._direction.rest()
+            yield self._give_up(str(error), unsent)
         else:
             if not data and (rest := self._begun().rest()):
                 yield self._give_up("it ended in the middle of a message", rest)
@@ -169,7 +170,7 @@ class _Passage:
                 ) from error
             return message
 
-    def _give_up(self, why: str, data: bytes) -> bytes:
+    def _give_up(self, why: str, unsent: bytes) -> bytes:
         """Nobody is shown what comes from here on; what has not gone on yet does."""
         self._is_unread = True
         direction, self._direction = self._direction, None
@@ -178,11 +179,9 @@ class _Passage:
             self._flow.record(POINT, one.name, f"is shown no more of {who}: {why}")
             if one.is_guard():
                 raise MessagesCut(f"{one.name} cannot be shown what {who} sends: {why}")
-        if direction is None:
-            return data
-        if not direction.can_go_unread:
+        if direction is not None and not direction.can_go_unread:
             raise MessagesCut(f"messages were changed, and then came {why}")
-        return direction.rest() or data
+        return unsent
 
 
 def _judged(given: Given, message: WebSocketMessage) -> WebSocketMessage | Drop:

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import logging
+import zlib
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from int3rceptor import Body, Config, Drop, Flow, Proxy, Response, WebSocketMessage
 from int3rceptor.wire import websocket
+from int3rceptor.wire.websocket_frames import Opcode, frame
 from tests.support.h1_peer import H1Peer
 from tests.support.origin_tls import OriginTls
 from tests.support.origins import ScriptedOrigin
@@ -318,6 +320,31 @@ async def test_what_was_changed_cannot_go_on_unread(config: Config) -> None:
             await client.read_to_end()
         await eventually(lambda: bool(flows))
     assert flows[0].error.startswith("messages were changed, and then came ")
+
+
+async def test_damage_in_a_message_that_passes_is_passed_on_once(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket, "MAX_MESSAGE_BYTES", 1_000)
+    seen: list[WebSocketMessage] = []
+    stored = zlib.compressobj(0, wbits=-15)
+    begun = stored.compress(bytes(3_000)) + stored.flush(zlib.Z_SYNC_FLUSH)
+    damaged = b"\x07" + bytes(50)  # a block of no kind that there is
+    message = frame(Opcode.BINARY, begun + damaged, is_compressed=True, is_masked=False)
+    header = b"Sec-WebSocket-Extensions: permessage-deflate\r\n"
+    async with Proxy(config) as proxy:
+        flows = followed(proxy, seen.append)
+        async with upgraded(proxy, header) as (client, origin):
+            first = message[: -len(damaged)]
+            await origin.send(first)
+            assert await client.read_exactly(len(first)) == first
+            await origin.send(damaged)
+            assert await client.read_exactly(len(damaged)) == damaged
+            await origin.send(b"more")
+            assert await client.read_exactly(4) == b"more"
+        await eventually(lambda: bool(flows))
+    assert not seen
+    assert "damaged compression" in flows[0].changes[0].what
 
 
 @pytest.mark.parametrize("first", ["client", "origin"])
