@@ -120,7 +120,8 @@ class LimitsConfig(Table):
     )
     client_idle_s: float = _seconds(
         120.0,
-        "How long a client connection may stay idle between requests.",
+        "How long a client may be idle: between requests, or in a body that it sends "
+        "or takes.",
     )
     head_timeout_s: float = _seconds(
         30.0, "Longest wait for the rest of a request head once it began."
