@@ -173,13 +173,13 @@ class Journal:
         return is_kept
 
     def _leave_lost(self) -> None:
-        lost = self._writer.leave_lost()
-        if lost is not None:
+        if self._writer.leave_lost():
             self._ids.begin_anew()
             self._notices.append(
-                f"{lost} was removed, moved or replaced while it was written to: flows"
-                " that had not got from it into the store are lost, the next ones are"
-                " kept again; stop the proxy before you change its data directory"
+                f"the journal in {self._directory} was removed, moved or replaced while"
+                " it was written to: flows that had not got from it into the store are"
+                " lost, the next ones are kept again; stop the proxy before you change"
+                " its data directory"
             )
 
     def _refuse(self) -> None:

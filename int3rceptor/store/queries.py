@@ -273,8 +273,8 @@ def readable(path: Path) -> Iterator[None]:
         ) from None
     except (sqlite3.DatabaseError, DamagedStoreError) as error:
         raise ConfigError(
-            f"the store {path} is damaged ({error}); the next start of the proxy sets"
-            " it aside and begins a new one, or move the file away yourself"
+            f"the store {path} is damaged ({error}); a proxy that meets the damage sets"
+            " it aside and begins a new one, or stop it and move the file away yourself"
         ) from None
 
 

@@ -82,14 +82,13 @@ class Writer:
             # Its lock is free now, and its records are whole: it will be read.
             self._fail(error)
 
-    def leave_lost(self) -> Path | None:
-        """The segment, when it was removed, moved or replaced: it is ended, as it may
+    def leave_lost(self) -> bool:
+        """Whether the segment was removed, moved or replaced: it is ended, as it may
         be read where it went to, and the next record begins another."""
-        segment = self._segment
-        if segment is None or segment.is_there:
-            return None
+        if self._segment is None or self._segment.is_there:
+            return False
         self.close()
-        return segment.path
+        return True
 
     def _segment_for(self, size: int) -> Segment | None:
         """The segment that the next `size` bytes go to; None: there is none for now."""

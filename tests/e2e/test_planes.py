@@ -105,7 +105,7 @@ async def test_a_data_directory_that_is_emptied_under_it_is_filled_again(
         ):
             await until(lambda: (flows / "store.sqlite-wal").exists())
             shutil.rmtree(flows, ignore_errors=True)
-            await asyncio.to_thread(proxy.wait_for_line, ".journal was removed")
+            await asyncio.to_thread(proxy.wait_for_line, "flows/journal was removed")
             await asyncio.to_thread(proxy.wait_for_line, "store.sqlite was removed")
             begun = len(load.whole)
             await load.more(20)
