@@ -11,6 +11,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from int3rceptor.errors import ConfigError, reason_of
@@ -189,20 +190,34 @@ class Index:
     def _leave_lost(self) -> None:
         """Let go of files whose names lead elsewhere: they were removed, moved or
         replaced, and what is done with them would reach nobody."""
-        if all(_identity(path) == known for path, known in self._files.items()):
+        gone = [one for one, known in self._files.items() if _identity(one) != known]
+        if not gone:
             return
-        left = {path for path, known in self._files.items() if _identity(path) == known}
+        useless = self._useless_logs(gone)
         self.close()
-        if self._path not in left:
-            # To a store that takes its place the log of the old one would be damage.
-            for path in left.intersection(self._store_files):
-                path.unlink(missing_ok=True)
+        for path in useless:
+            path.unlink(missing_ok=True)
         self._on_problem(
             f"The store {self._path} was removed, moved or replaced, in whole or in"
             " part, while it was in use: flows that were there alone are lost, the next"
             " ones are stored in what is there now; stop the proxy before you change"
             " its data directory"
         )
+
+    def _useless_logs(self, gone: list[Path]) -> list[Path]:
+        """Which of the store's log and its index must not be there when it is opened
+        again, with these files gone."""
+        store, *logs = self._store_files
+        if store in gone:
+            # To a store that takes its place the log of the old one would be damage.
+            return [one for one in logs if one in self._files and one not in gone]
+        if self._ingester is None or not set(logs).intersection(gone):
+            return []
+        # One without the other is damage, too, while anyone has the old ones open. We
+        # have both, and so put what is in the log where it belongs.
+        with suppress(sqlite3.Error):
+            self._ingester.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return logs
 
     def _drop(self) -> None:
         """Close the connection: whatever is wrong with it, the next one begins anew."""

@@ -867,12 +867,20 @@ def test_files_that_are_taken_away_meanwhile_are_made_anew(
 ) -> None:
     write_flows(bench.directory, 1)
     run_dry(bench.index)
-    take(bench)
-    write_flows(bench.directory, 2)
-    run_dry(bench.index)
+    with open_store(bench.directory) as reader:
+        assert reader.count() == 1
+        take(bench)
+        write_flows(bench.directory, 2)
+        run_dry(bench.index)
+        bench.index.ingest(1.0)
+
+        assert bench.ids() == left
+        bench.restart()
+    bench.restart()
     bench.index.ingest(1.0)
 
     assert bench.ids() == left
+    assert bench.ask("PRAGMA integrity_check") == [("ok",)]
     assert [line.partition(",")[0] for line in bench.told] == [
         f"The store {bench.store} was removed"
     ]
