@@ -39,6 +39,10 @@ _UINT = struct.Struct(">I")
 _GOAWAY = struct.Struct(">II")
 _SETTING = struct.Struct(">HI")
 
+_HTTP1_LENGTH = int.from_bytes(b"HTT", "big")
+"""Of the frame that "HTTP/1.1 ..." would begin: what a server says that speaks no other
+version to a client that takes it to know HTTP/2."""
+
 
 class FrameWalker:
     """Cuts a connection's bytes into frames, whatever the pieces they come in.
@@ -121,6 +125,10 @@ class FrameWalker:
         return size
 
     def _check_head(self, kind: int, flags: int, length: int) -> None:
+        if length == _HTTP1_LENGTH and not self._saw_settings:
+            raise ConnectionFault(
+                H2Code.HTTP_1_1_REQUIRED, "the first bytes are HTTP/1, not HTTP/2"
+            )
         if length > MAX_FRAME_BYTES:
             raise ConnectionFault(
                 H2Code.FRAME_SIZE_ERROR,

@@ -48,6 +48,12 @@ def test_another_preface_is_refused(preface: bytes) -> None:
         list(walker(expects_preface=True).feed(preface))
 
 
+def test_an_answer_in_http1_is_called_so() -> None:
+    walk = walker()
+    with pytest.raises(ConnectionFault, match="the first bytes are HTTP/1"):
+        list(walk.feed(b"HTTP/1.1 400 Bad Request\r\n"))
+
+
 def test_the_largest_frame_passes_and_a_larger_is_refused_unread() -> None:
     walk = walker()
     list(walk.feed(FIRST))
