@@ -8,16 +8,23 @@ import http.client
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
+
+import msgspec
 
 from int3rceptor.config.model import Config
-from int3rceptor.control.token import path_of
+from int3rceptor.control.token import MAX_FILE_BYTES, TOKEN, path_of
 from int3rceptor.errors import ConfigError, Int3rceptorError
+from int3rceptor.files.reading import Watched
 
 TIMEOUT_S = 90.0
 """Longest wait for an answer: the control port itself waits a minute for the proxy."""
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """What is read of an answer: far above the list of every plugin that a folder holds."""
+
+
+Shape = TypeVar("Shape")
 
 
 class Refused(Int3rceptorError):
@@ -61,7 +68,7 @@ class ControlClient:
             ) from None
         finally:
             connection.close()
-        if response.status >= http.client.BAD_REQUEST:
+        if response.status >= http.client.MULTIPLE_CHOICES:
             raise Refused(_why(response.status, answer))
         return answer
 
@@ -70,19 +77,38 @@ class ControlClient:
         return self.ask(method, path, json.dumps(value).encode())
 
 
+def decoded(answer: bytes, kind: type[Shape]) -> Shape:
+    """An answer in its shape. Refused when it is none of ours: something else answers
+    at this address, or another release."""
+    try:
+        return msgspec.json.decode(answer, type=kind)
+    except (msgspec.MsgspecError, RecursionError):
+        raise Refused(
+            "what answers is no control port of this release; say where it is with "
+            "--control HOST:PORT"
+        ) from None
+
+
 def _token(path: Path) -> str:
     try:
-        return path.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a token"
+        token = Watched().read(path, MAX_FILE_BYTES).decode("ascii").strip()
+    except OSError as error:
         raise ConfigError(
-            f"{path}: {reason}; a proxy with this data directory makes it at its start"
+            f"{path}: {error.strerror}; a proxy with this data directory makes it at "
+            "its start"
         ) from None
+    except ValueError:  # no file, too long, or not ASCII
+        token = ""
+    if not TOKEN.fullmatch(token):
+        raise ConfigError(
+            f"{path}: not a token; delete it, and a proxy with this data directory "
+            "makes a new one at its start"
+        )
+    return token
 
 
 def _why(status: int, answer: bytes) -> str:
     try:
-        message: str = json.loads(answer)["error"]["message"]
-    except (ValueError, KeyError, TypeError):
+        return str(json.loads(answer)["error"]["message"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         return f"the control port answered {status}, and not in its own words"
-    return message

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 import typer
 
-from int3rceptor.cli.control_client import ControlClient
+from int3rceptor.cli.control_client import ControlClient, decoded
 from int3rceptor.cli.escaping import printable
 from int3rceptor.cli.flags import takes_settings
 from int3rceptor.cli.given import Given
@@ -52,7 +52,7 @@ def list_plugins(given: Given, as_json: AsJson = False) -> None:
     if as_json:
         _print_json(answer)
         return
-    page = msgspec.json.decode(answer, type=PluginPage)
+    page = decoded(answer, PluginPage)
     rows = [HEADINGS, *map(_cells, page.plugins)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     for row in rows:
@@ -133,7 +133,7 @@ def log(given: Given, name: Name, as_json: AsJson = False) -> None:
     if as_json:
         _print_json(answer)
         return
-    for line in msgspec.json.decode(answer, type=PluginLog).lines:
+    for line in decoded(answer, PluginLog).lines:
         when = time.strftime("%H:%M:%S", time.localtime(line.time))
         typer.echo(printable(f"{when} {line.level} {line.text}"))
 
@@ -150,17 +150,23 @@ def config(
     """Print a plugin's configuration, or replace it with what a file holds."""
     client = _client(given)
     if file is None:
-        answer = json.loads(client.ask("GET", _path(name, "/config")))
-        typer.echo(json.dumps(answer["config"], indent=2, ensure_ascii=False))
+        answer = client.ask("GET", _path(name, "/config"))
+        held = decoded(answer, _Config).config
+        typer.echo(json.dumps(held, indent=2, ensure_ascii=False))
         return
     text = sys.stdin.buffer.read(MAX_FILE_BYTES) if str(file) == "-" else _read(file)
     try:
         value: object = json.loads(text)
+        body = json.dumps({"config": value})
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{file}: not JSON: {error}") from None
     if not isinstance(value, dict):
         raise ConfigError(f"{file}: not a JSON object")
-    _print_state(client.send("PUT", _path(name, "/config"), {"config": value}))
+    _print_state(client.ask("PUT", _path(name, "/config"), body.encode()))
+
+
+class _Config(msgspec.Struct):
+    config: dict[str, object]
 
 
 def _read(file: Path) -> bytes:
@@ -177,11 +183,12 @@ def _read(file: Path) -> bytes:
 
 
 def _print_json(answer: bytes) -> None:
+    decoded(answer, dict[str, object])
     typer.echo(msgspec.json.format(answer).decode())
 
 
 def _print_state(answer: bytes) -> None:
-    summary = msgspec.json.decode(answer, type=PluginDetails).summary
+    summary = decoded(answer, PluginDetails).summary
     typer.echo(printable(f"{summary.name}: {summary.state.value}{_notes(summary)}"))
 
 
@@ -215,7 +222,7 @@ def _cells(summary: PluginSummary) -> tuple[str, ...]:
 
 
 def _print_details(answer: bytes) -> None:
-    details = msgspec.json.decode(answer, type=PluginDetails)
+    details = decoded(answer, PluginDetails)
     one, counters = details.summary, details.counters
     lines = [
         f"{one.name} {one.version}".rstrip(),

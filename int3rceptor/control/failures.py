@@ -5,7 +5,6 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -46,6 +45,13 @@ CODES = {
     505: "version_not_supported",
 }
 """The usual code of each status; docs/control-api.md has what each one means."""
+
+
+OF_THE_FRAMEWORK = {
+    400: "body: its JSON nests too deep, or a number in it is too long",
+    404: "there is nothing at this path; docs/control-api.md lists the paths",
+}
+"""Our words for the errors that are the framework's own."""
 
 
 class ApiError(HTTPException):
@@ -100,8 +106,8 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
     else:
         code = CODES.get(error.status_code, "bad_request")
     message = str(error.detail)
-    if error.status_code == HTTPStatus.NOT_FOUND and not isinstance(error, ApiError):
-        message = "there is nothing at this path; docs/control-api.md lists the paths"
+    if not isinstance(error, ApiError):
+        message = OF_THE_FRAMEWORK.get(error.status_code, message)
     return answer(error.status_code, message, code=code, headers=error.headers)
 
 
@@ -118,6 +124,8 @@ def _detail(problem: Mapping[str, Sequence[object]]) -> dict[str, str]:
     message = str(problem["msg"])
     if problem.get("type") == "json_invalid":
         message = f"not JSON, at character {name.pop()}"
+    elif problem.get("type") == "model_attributes_type":
+        message = "send a JSON object, as Content-Type: application/json"
     return {
         "in": printable(str(place)),
         "name": printable(".".join(str(part) for part in name)),

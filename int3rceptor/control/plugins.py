@@ -10,7 +10,7 @@ from typing import Annotated, Protocol
 
 import msgspec
 from fastapi import Depends, FastAPI, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from int3rceptor.control.asking import once_each
 from int3rceptor.control.described import Described, documented
@@ -95,11 +95,17 @@ class Enabled(_Body):
     is_enabled: bool
 
 
+def _number(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("should be a number")
+    return value
+
+
 class TrialBody(_Body):
     """A kept flow that a plugin is tried on."""
 
     # 1.0 is a whole number in JSON, too.
-    flow: int = Field(
+    flow: Annotated[int, BeforeValidator(_number)] = Field(
         ge=1, le=MAX_ID, strict=False, description="The flow's id.", examples=[1]
     )
 

@@ -27,7 +27,7 @@ HALF_WRITTEN_S = 1.0
 _POLL_S = 0.01
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 # The characters of base64url; at least 128 bits of them, if someone chose their own.
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{22,256}")
+TOKEN = re.compile(r"[A-Za-z0-9_-]{22,256}")
 
 
 def path_of(data_dir: Path) -> Path:
@@ -75,7 +75,7 @@ def _load(path: Path) -> str:
     give_up = time.monotonic() + HALF_WRITTEN_S
     while not (text := _read(path).strip()) and time.monotonic() < give_up:
         time.sleep(_POLL_S)
-    if not _TOKEN.fullmatch(text):
+    if not TOKEN.fullmatch(text):
         raise _unusable(path, "is damaged: it holds no token")
     return text
 

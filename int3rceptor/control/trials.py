@@ -50,6 +50,9 @@ class Trials:
         try:
             with tempfile.TemporaryDirectory(prefix="int3rceptor-trial-") as folder:
                 return await self._run(module, flow_id, Path(folder) / "flow.json")
+        except OSError as error:  # no room for its files, or for one more process
+            why = f"the trial cannot be run: {error.strerror}"
+            raise ApiError(503, why) from None
         finally:
             self._running -= 1
 

@@ -23,11 +23,18 @@ def kept_upload(folder: Path, data: bytes) -> Iterator[Path]:
     except OSError as error:
         raise _unkept(error) from None
     try:
-        with open(made, "wb") as file:  # noqa: PTH123  # a descriptor
-            file.write(data)
+        _fill(made, data)
         yield path
     finally:
         path.unlink(missing_ok=True)
+
+
+def _fill(made: int, data: bytes) -> None:
+    try:
+        with open(made, "wb") as file:  # a descriptor
+            file.write(data)
+    except OSError as error:  # a full disk
+        raise _unkept(error) from None
 
 
 def _unkept(error: OSError) -> ApiError:

@@ -1,6 +1,8 @@
 """The routes of the plugins, over a proxy that is played."""
 
+import os
 import stat
+import tempfile
 from pathlib import Path
 
 import httpx
@@ -10,10 +12,12 @@ from int3rceptor.control import uploads
 from int3rceptor.control.failures import ApiError
 from int3rceptor.control.plugins import MAX_CONFIG_BYTES, PluginRefused
 from int3rceptor.control.reading import MAX_BODY_BYTES, MAX_UPLOAD_BYTES
+from int3rceptor.control.trials import Trials
 from int3rceptor.control.uploads import kept_upload
 from int3rceptor.link.plugin_asks import PluginAct, PluginFailure
 from tests.support.control import Hub, control_port
 
+FULL = Path("/dev/full")
 MODULE = b"\0asm\1\0\0\0"
 
 
@@ -159,6 +163,41 @@ async def test_a_plugin_is_tried_on_a_flow() -> None:
     assert [no_flow.status_code, no_plugin.status_code] == [404, 404]
 
 
+@pytest.mark.parametrize("flow", ["true", '"1"', "1.5", "null", "[1]"])
+async def test_a_flow_to_try_on_is_a_number(flow: str) -> None:
+    json_type = {"Content-Type": "application/json"}
+    async with control_port() as control:
+        url = "/api/plugins/demo/trial"
+        refused = await control.client.post(
+            url, content=f'{{"flow": {flow}}}', headers=json_type
+        )
+        tried = await control.client.post(
+            url, content='{"flow": 7.0}', headers=json_type
+        )
+    assert [refused.status_code, tried.status_code] == [422, 200]
+
+
+async def test_what_is_sent_as_something_else_is_asked_for_as_json() -> None:
+    async with control_port() as control:
+        url = "/api/plugins/demo/enabled"
+        # What curl -d sends.
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        refused = await control.client.put(
+            url, content='{"is_enabled": true}', headers=form
+        )
+        a_list = await control.client.put(url, json=[])
+        too_deep = await control.client.put(
+            url,
+            content="[" * 60_000,
+            headers={"Content-Type": "application/json"},
+        )
+    assert refused.status_code == 422
+    assert "as Content-Type: application/json" in message_of(refused)
+    assert message_of(a_list) == message_of(refused)
+    assert too_deep.status_code == 400
+    assert "nests too deep" in message_of(too_deep)
+
+
 def test_an_upload_is_this_users_alone(tmp_path: Path) -> None:
     folder = tmp_path / "uploads"
     with kept_upload(folder, MODULE) as path:
@@ -185,3 +224,26 @@ def test_an_upload_that_cannot_be_kept_is_told(
         ):
             pass
         assert path.exists()
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="a disk that is full, by its name")
+def test_an_upload_that_finds_no_room_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = os.open(FULL, os.O_WRONLY)
+    monkeypatch.setattr(os, "open", lambda *_given: full)
+    with (
+        pytest.raises(ApiError, match="cannot be kept: No space left") as caught,
+        kept_upload(tmp_path, MODULE),
+    ):
+        pass
+    assert caught.value.status_code == 503
+
+
+async def test_a_trial_that_has_no_place_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(ApiError, match="cannot be run: No such file") as caught:
+        await Trials(tmp_path).run(tmp_path / "one.wasm", 1)
+    assert caught.value.status_code == 503
