@@ -12,12 +12,13 @@ from starlette.responses import StreamingResponse
 from int3rceptor.control import showing
 from int3rceptor.control.asking import BodyQuery, FlowId, Side, once_each
 from int3rceptor.control.described import documented, download
-from int3rceptor.control.failures import ApiError
+from int3rceptor.control.failures import ApiError, CutShort
 from int3rceptor.control.flows import no_such_flow
 from int3rceptor.control.kept import Threads
 from int3rceptor.control.origins import single
 from int3rceptor.control.ranges import UnsatisfiableRange, wanted_range
 from int3rceptor.control.state import Flows
+from int3rceptor.errors import ConfigError
 from int3rceptor.store.decoding import decode_content
 from int3rceptor.store.records import BodyRecord, FlowRecord
 
@@ -96,11 +97,12 @@ class BodyRoutes:
         while at < part.stop:
             stop = min(part.stop, at + CHUNK_BYTES)
             read = partial(self._flows.body, flow_id, side, at, stop)
-            chunk = await self._threads.run(read)
+            try:
+                chunk = await self._threads.run(read, has_begun=True)
+            except ConfigError as error:
+                raise CutShort(str(error)) from None
             if not chunk:
-                # Deleted meanwhile. The head has promised more: the connection must
-                # end, or the client would take what it has for all of it.
-                raise ConnectionAbortedError(f"flow {flow_id} was deleted")
+                raise CutShort(f"flow {flow_id} was deleted while it was downloaded")
             yield chunk
             at += len(chunk)
 

@@ -69,6 +69,11 @@ class ApiError(HTTPException):
         self.code = code or CODES[status]
 
 
+class CutShort(Exception):
+    """An answer cannot be finished; the message says why. Its head has promised more:
+    the connection must end, or the client would take what it has for all of it."""
+
+
 def error_body(
     code: str, message: str, details: Sequence[Mapping[str, str]] = ()
 ) -> dict[str, object]:

@@ -16,7 +16,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from int3rceptor.control.failures import answer
+from int3rceptor.control.failures import CutShort, answer
 from int3rceptor.control.metrics import Counts
 from int3rceptor.control.origins import Head, Names, foreign_origin, single
 from int3rceptor.control.token import is_token
@@ -71,6 +71,9 @@ class Answers:
 
         try:
             await self._app(scope, receive, guarded)
+        except CutShort as error:
+            log.warning("control port: an answer was cut short: %s", error)
+            raise
         except Exception:
             log.exception("internal error in the control port")
             if has_started:

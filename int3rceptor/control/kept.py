@@ -30,9 +30,10 @@ class Threads:
         self._limiter = CapacityLimiter(MAX_THREADS)
         self._asked = 0
 
-    async def run(self, call: Callable[[], Found]) -> Found:
-        """What `call` gives; ApiError when too many wait already."""
-        if self._asked >= MAX_THREADS + MAX_WAITING:
+    async def run(self, call: Callable[[], Found], *, has_begun: bool = False) -> Found:
+        """What `call` gives; ApiError when too many wait already, but not for more of
+        an answer that `has_begun`: that waits, and there are only so many clients."""
+        if not has_begun and self._asked >= MAX_THREADS + MAX_WAITING:
             raise ApiError(
                 503,
                 "too many questions to the store are waiting",

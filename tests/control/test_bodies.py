@@ -1,17 +1,21 @@
 """Bodies as downloads."""
 
+import asyncio
 import gzip
 import hashlib
+import threading
 import zlib
 
 import httpx
 import msgspec
 import pytest
 
-from int3rceptor.control import bodies
+from int3rceptor.control import bodies, kept
+from int3rceptor.errors import ConfigError
 from int3rceptor.store.records import BodyRecord, FlowRecord
 from tests.control.test_access import check_error
 from tests.support.control import RECORD, Control, FlowsInMemory, control_port
+from tests.support.patience import PATIENT_S
 
 BODY = "/api/flows/1/response/body"
 
@@ -192,14 +196,19 @@ async def test_a_large_body_is_read_piece_by_piece() -> None:
     assert max(asked) == bodies.CHUNK_BYTES
 
 
-async def test_half_a_download_never_looks_like_all_of_it() -> None:
+@pytest.mark.parametrize("why", ["flow 1 was deleted", "the disk is gone"])
+async def test_half_a_download_never_looks_like_all_of_it(
+    why: str, caplog: pytest.LogCaptureFixture
+) -> None:
     content = b"x" * (8 * bodies.CHUNK_BYTES)
 
     class Vanishing(FlowsInMemory):
         def body(self, flow_id: int, side: str, start: int, stop: int) -> bytes:
-            if start >= bodies.CHUNK_BYTES and stop - start > 1:
+            if start < bodies.CHUNK_BYTES:
+                return super().body(flow_id, side, start, stop)
+            if "deleted" in why:
                 return b""
-            return super().body(flow_id, side, start, stop)
+            raise ConfigError(why)
 
     async with control_port(Vanishing([answered(content)])) as control:
         with pytest.raises(httpx.RemoteProtocolError):
@@ -207,6 +216,34 @@ async def test_half_a_download_never_looks_like_all_of_it() -> None:
         again = await control.client.get("/api/health")
 
     assert again.status_code == 200
+    [line] = [one for one in caplog.records if one.name == "int3rceptor.control"]
+    assert line.getMessage().startswith(f"control port: an answer was cut short: {why}")
+    assert line.exc_info is None
+
+
+async def test_a_download_that_has_begun_is_not_told_to_come_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    content = b"x" * (8 * bodies.CHUNK_BYTES)
+    waits, goes_on = threading.Event(), threading.Event()
+
+    class Slow(FlowsInMemory):
+        def body(self, flow_id: int, side: str, start: int, stop: int) -> bytes:
+            waits.set()
+            goes_on.wait(PATIENT_S)
+            return super().body(flow_id, side, start, stop)
+
+    async with control_port(Slow([answered(content)])) as control:
+        download = asyncio.ensure_future(get(control))
+        await asyncio.to_thread(waits.wait, PATIENT_S)
+        # From here on there is no room for one question more.
+        monkeypatch.setattr(kept, "MAX_WAITING", -kept.MAX_THREADS)
+        refused = await control.client.get("/api/flows")
+        goes_on.set()
+        whole = await download
+
+    assert refused.json()["error"]["code"] == "busy"
+    assert whole.content == content
 
 
 # --- decoded --------------------------------------------------------------------------
