@@ -81,8 +81,9 @@ class Request:
 
     @property
     def logged_url(self) -> str:
-        """The URL as every log record shows it: a query can hold secrets, and logs are
-        passed around. That there was one is shown."""
+        """The URL as every log record and every page of ours shows it: a query can hold
+        secrets, logs are passed around, and what takes secrets out of a query does not
+        look for them in a page that is kept. That there was one is shown."""
         url, mark, _ = self.url.partition("?")
         return f"{url}?…" if mark else url
 

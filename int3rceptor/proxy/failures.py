@@ -17,7 +17,7 @@ from int3rceptor.proxy.pages import page
 def failure_page(flow: Flow, error: Int3rceptorError) -> Response:
     """The answer for `error`: 4xx when the client is to blame, 5xx otherwise."""
     accept = flow.request.headers.get("accept") or ""
-    url = flow.request.url
+    url = flow.request.logged_url
     match error:
         case OriginError():
             where = f"While asking for {url}."
@@ -68,7 +68,7 @@ def listener_failed_page(flow: Flow, author: str) -> Response:
     return page(
         502,
         "A plugin that guards this traffic failed",
-        f"{author} could not judge {flow.request.url}, and is set to block in that "
-        f"case (on_error = block). The log says why it failed.",
+        f"{author} could not judge {flow.request.logged_url}, and is set to block in "
+        f"that case (on_error = block). The log says why it failed.",
         accept=flow.request.headers.get("accept") or "",
     )

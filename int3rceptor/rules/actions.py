@@ -117,7 +117,9 @@ def _phrase(status: int) -> bytes:
 def _blocked_page(rule: Rule, flow: Flow) -> Response:
     """Who refused, and what; HTML for a client that asks for it."""
     # Not the rule's place: clients may be on other machines than its file.
-    text = f"int3rceptor: {flow.request.url} is blocked by the rule {rule.name}.\n"
+    text = (
+        f"int3rceptor: {flow.request.logged_url} is blocked by the rule {rule.name}.\n"
+    )
     kind = b"text/plain"
     if "text/html" in (flow.request.headers.get("accept") or ""):
         import html  # the names of all its characters: 0.3 MB, for who sees a page

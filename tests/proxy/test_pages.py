@@ -10,6 +10,7 @@ from int3rceptor.errors import (
     OriginProtocolError,
     OriginTimeout,
     PoolExhausted,
+    TransformError,
 )
 from int3rceptor.model.flow import ClientInfo, Flow
 from int3rceptor.model.headers import Headers
@@ -111,6 +112,14 @@ def test_a_failure_says_what_and_where(error: Int3rceptorError, status: int) -> 
     assert made.reason == HTTPStatus(status).phrase.encode()
     assert str(error) in text(made)
     assert getattr(error, "advice", "") in text(made)
+
+
+def test_no_page_tells_a_query() -> None:
+    asked = flow(target=b"/a?token=secret")
+    for error in (ConnectError("x"), OriginProtocolError("x"), TransformError("x")):
+        assert "https://a.test/a?…" in text(failure_page(asked, error))
+        assert "secret" not in text(failure_page(asked, error))
+    assert "secret" not in text(listener_failed_page(asked, "plugin guard"))
 
 
 def test_refusals_and_listeners() -> None:

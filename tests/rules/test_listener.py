@@ -246,7 +246,8 @@ async def test_answer_with_a_status_that_has_no_name() -> None:
     ("accept", "kind"), [(b"text/html,*/*", "text/html"), (b"*/*", "text/plain")]
 )
 async def test_block_with_a_page(accept: bytes, kind: str) -> None:
-    flow = a_flow(target=b"/<script>", headers=((b"Accept", accept),))
+    target = b"/<script>?token=secret"
+    flow = a_flow(target=target, headers=((b"Accept", accept),))
     verdict = await one("match = {}\nblock = true").ask(flow)
 
     assert isinstance(verdict, Respond)
@@ -256,6 +257,7 @@ async def test_block_with_a_page(accept: bytes, kind: str) -> None:
     content = made.body.content or b""
     assert b"blocked by the rule one" in content
     assert (b"<script>" in content) == (kind == "text/plain")
+    assert b"secret" not in content
     assert authored(flow) == ["answered 403"]
 
 
