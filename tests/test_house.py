@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "int3rceptor"
 
 MAX_FILE_LINES = 400
-MAX_FUNCTION_LINES = 60
+MAX_FUNCTION_LINES = 40
 
 TEXT_SUFFIXES = {
     ".cfg", ".go", ".html", ".ini", ".in", ".java", ".js", ".json", ".md", ".mjs",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from ssl import TLSVersion
+from typing import NamedTuple
 
 from int3rceptor.app.keeping import PluginLines
 from int3rceptor.config.model import Config
@@ -128,43 +129,78 @@ async def running(
     sock = bind(*config.listen_address) if shared is None else shared.sock
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(sock.close)
-        hooks = hooks or dispatcher_for(config)
-        hooks.add(*listeners)
         for warning in (*authority.warnings, *_descriptors(config)):
             log.warning("%s", warning)
-        rules = await stack.enter_async_context(
-            running_rules(hooks, config.rules, config.data_dir / "rules")
-        )
-        own = (own_address(sock), *refused)
-        upkeep, plugin_notes = await _plugins(
-            config, _places(config, shared), hooks, plugin_lines, own, stack
-        )
-        notes = (*([rules.summary()] if rules.loaded else ()), *plugin_notes)
+        hooks = hooks or dispatcher_for(config)
+        hooks.add(*listeners)
+        own, places = (own_address(sock), *refused), _places(config, shared)
+        acting = await _acting(config, places, hooks, plugin_lines, own, stack)
         origins = _origins(config, contexts, own, stack)
         onboarding = Onboarding(ca_files)
-        services = Services(
-            loop=asyncio.get_running_loop(),
-            settings=config,
-            hooks=hooks,
-            origins=origins,
-            exchanges=Exchanges(hooks, origins, onboarding, keeper),
-            contexts=_server_contexts(config, authority),
-        )
+        services = _services(config, authority, hooks, origins, onboarding, keeper)
         place = None if shared is None else shared.place
         listener = ClientListener(services, sock, place)
         onboarding.listen = f"{listener.address[0]}:{listener.address[1]}"
         await listener.start()
         stack.push_async_callback(listener.stop, config.limits.drain_s)
-        yield Ready(
-            listen=listener.address,
-            authority=authority,
-            ca_files=ca_files,
-            notes=notes,
-            open_connections=lambda: listener.open_connections,
-            plugins=PluginService(upkeep),
-            reload=partial(_reload, rules, upkeep),
-            cut=listener.cut,
-        )
+        yield _ready(listener, authority, ca_files, acting)
+
+
+class _Acting(NamedTuple):
+    """What acts on flows, by files that are followed; lines for the user about that."""
+
+    rules: RuleFiles
+    upkeep: Upkeep
+    notes: tuple[str, ...]
+
+
+async def _acting(
+    config: Config,
+    places: Places,
+    hooks: Dispatcher,
+    plugin_lines: PluginLines | None,
+    own: Sequence[Address],
+    stack: contextlib.AsyncExitStack,
+) -> _Acting:
+    rules = await stack.enter_async_context(
+        running_rules(hooks, config.rules, config.data_dir / "rules")
+    )
+    upkeep, notes = await _plugins(config, places, hooks, plugin_lines, own, stack)
+    found = [rules.summary()] if rules.loaded else []
+    return _Acting(rules, upkeep, (*found, *notes))
+
+
+def _services(
+    config: Config,
+    authority: Authority,
+    hooks: Dispatcher,
+    origins: Origins,
+    onboarding: Onboarding,
+    keeper: Keeper | None,
+) -> Services:
+    return Services(
+        loop=asyncio.get_running_loop(),
+        settings=config,
+        hooks=hooks,
+        origins=origins,
+        exchanges=Exchanges(hooks, origins, onboarding, keeper),
+        contexts=_server_contexts(config, authority),
+    )
+
+
+def _ready(
+    listener: ClientListener, authority: Authority, ca_files: CaFiles, acting: _Acting
+) -> Ready:
+    return Ready(
+        listen=listener.address,
+        authority=authority,
+        ca_files=ca_files,
+        notes=acting.notes,
+        open_connections=lambda: listener.open_connections,
+        plugins=PluginService(acting.upkeep),
+        reload=partial(_reload, acting.rules, acting.upkeep),
+        cut=listener.cut,
+    )
 
 
 def _authority(config: Config, shared: Shared | None) -> Authority:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from int3rceptor.app.control_socket import ControlReady, opened_control
+from int3rceptor.app.control_socket import Control, ControlReady, opened_control
 from int3rceptor.app.crew import Crew
 from int3rceptor.app.crew_plugins import CrewPlugins
 from int3rceptor.app.signals import StopSignals, reload_at_hangup
@@ -56,12 +56,7 @@ async def serve_crew(
         # The hub ends after the journals are closed, so that it finds all of it ended.
         after = await stack.enter_async_context(contextlib.AsyncExitStack())
         sock = stack.enter_context(bind(*config.listen_address))
-        refused = () if control is None else (control.ready.address,)
-        loads = stack.enter_context(new_loads(config.workers))
-        keys = stack.enter_context(unnamed_file())
-        handed = [sock.fileno(), loads.descriptor, keys, *files]
-        crew = Crew(config, program, handed, refused, loads)
-        stack.push_async_callback(crew.stop)
+        crew = _crew(config, program, [sock.fileno(), *files], control, stack)
         stop.hurry = crew.hurry
         serving = await first_of(crew.start(), stop.wait())
         if serving is None:
@@ -69,25 +64,48 @@ async def serve_crew(
         reload_at_hangup(crew.reload, stop, stack)
         plugins = CrewPlugins(crew.serving)
         stack.push_async_callback(plugins.aclose)
-        ready = _ready(own_address(sock), serving)
-        on_ready(ready)
+        on_ready(ready := _ready(own_address(sock), serving))
         keep_freed_memory()
         if control is not None or not config.no_store:
-            hub = Supervisor(
-                hello(config, ready.listen, ready.ca_files),
-                control,
-                crew,
-                on_ask=plugins.take,
-                stats=crew.stats,
-            )
-            after.push_async_callback(hub.stop)
-            hub.start()
+            after.push_async_callback(_hub(config, ready, control, crew, plugins).stop)
         await first_of(stop.wait(), crew.all_gone.wait())
         crew.end()
         # With the workers' ends of it closed, too, clients are refused at once.
         sock.close()
         if crew.all_gone.is_set():
             raise WorkerError(ALL_GONE)
+
+
+def _crew(
+    config: Config,
+    program: str,
+    files: Sequence[int],
+    control: Control | None,
+    stack: contextlib.AsyncExitStack,
+) -> Crew:
+    """The workers, not yet begun; `stack` ends them."""
+    listening, *others = files
+    loads = stack.enter_context(new_loads(config.workers))
+    keys = stack.enter_context(unnamed_file())
+    handed = [listening, loads.descriptor, keys, *others]
+    refused = () if control is None else (control.ready.address,)
+    crew = Crew(config, program, handed, refused, loads)
+    stack.push_async_callback(crew.stop)
+    return crew
+
+
+def _hub(
+    config: Config,
+    ready: CrewReady,
+    control: Control | None,
+    crew: Crew,
+    plugins: CrewPlugins,
+) -> Supervisor:
+    """The hub, which has begun."""
+    told = hello(config, ready.listen, ready.ca_files)
+    hub = Supervisor(told, control, crew, on_ask=plugins.take, stats=crew.stats)
+    hub.start()
+    return hub
 
 
 def _ready(listen: Address, serving: Serving) -> CrewReady:

@@ -34,6 +34,7 @@ from int3rceptor.hooks.verdicts import (
 )
 from int3rceptor.model.flow import MAX_INFORMATIONAL, Flow
 from int3rceptor.model.message import Informational, Response
+from int3rceptor.model.websocket import WebSocket
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.net.tasks import CANCELLED_WITHIN, is_cancelled
 from int3rceptor.proxy.endings import Endings
@@ -41,7 +42,7 @@ from int3rceptor.proxy.failures import failure_page, listener_failed_page
 from int3rceptor.proxy.onboarding import OWN_NAMES, Onboarding
 from int3rceptor.proxy.session import Session
 from int3rceptor.proxy.tunnel import relay
-from int3rceptor.proxy.upstream.answer import Origin, origin_of
+from int3rceptor.proxy.upstream.answer import Answer, Origin, origin_of
 from int3rceptor.proxy.upstream.origins import Origins
 
 log = logging.getLogger("int3rceptor.proxy")
@@ -204,21 +205,12 @@ class Exchanges:
         if verdict is not None:
             await self._apply(verdict, flow, client)
             return None
-        answer = await self._origins.send(
-            flow.request,
-            _origin(flow, session),
-            partial(_pass_on, flow, client),
-            client_is_http2=session.is_http2,
-            owner=session,
-            knows_http2=session.knows_http2,
-        )
+        answer = await self._send(flow, session, client)
         flow.times.response_head = time.monotonic()
         flow.response, flow.origin = answer.response, answer.info
         try:
             if answer.response.status == 101:
-                from int3rceptor.proxy.websocket import open_websocket  # 0.2 MB
-
-                flow.websocket = open_websocket(flow)
+                flow.websocket = _websocket(flow)
             if (asked := self._hooks.ask(RESPONSE, flow)) is not None:
                 await self._judge_answer(asked, flow, client)
             upgraded, response = answer.upgraded, flow.response
@@ -226,13 +218,25 @@ class Exchanges:
                 # A listener made it another answer: nothing is opened by that.
                 await answer.aclose()
                 upgraded = flow.websocket = None
-            is_opened = upgraded is not None
-            await self._respond(flow, client, response, can_switch=is_opened)
+            await self._respond(flow, client, response, upgraded)
             await answer.settle()
         except BaseException:
             await answer.aclose()
             raise
         return upgraded
+
+    def _send(
+        self, flow: Flow, session: Session, client: Responder
+    ) -> Awaitable[Answer]:
+        """The origin's answer, when it is waited for."""
+        return self._origins.send(
+            flow.request,
+            _origin(flow, session),
+            partial(_pass_on, flow, client),
+            client_is_http2=session.is_http2,
+            owner=session,
+            knows_http2=session.knows_http2,
+        )
 
     async def _admit(self, flow: Flow, session: Session) -> Verdict | None:
         """on_connect, once per origin and client connection; a tunnel asked before."""
@@ -296,15 +300,14 @@ class Exchanges:
         flow: Flow,
         client: Responder,
         response: Response,
-        *,
-        can_switch: bool = False,
+        opened: ByteStream | None = None,
     ) -> None:
-        """`can_switch`: the origin has agreed to change the protocol."""
+        """`opened`: to an origin that has agreed to change the protocol."""
         flow.response = response
         if self._keeper is not None:
             self._keeper.answered(flow)
         status = response.status
-        if not (200 <= status <= 599 or (status == 101 and can_switch)):
+        if not (200 <= status <= 599 or (status == 101 and opened)):
             raise OriginProtocolError(
                 f"{status} is no status of a final answer; a listener set it"
             )
@@ -355,6 +358,12 @@ def _record_unseen(flow: Flow, response: Response) -> None:
     for who, why in response.unseen or ():
         flow.record("on_sse_event", who, f"not seen: {why}")
     response.unseen = None  # who was interrupted at the end comes here again
+
+
+def _websocket(flow: Flow) -> WebSocket | None:
+    from int3rceptor.proxy.websocket import open_websocket  # 0.2 MB
+
+    return open_websocket(flow)
 
 
 def _origin(flow: Flow, session: Session) -> Origin:
