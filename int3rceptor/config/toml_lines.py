@@ -9,7 +9,11 @@ from collections.abc import Iterable
 from int3rceptor.config.tables import JsonValue
 
 MAX_STATEMENT_LINES = 200
-"""Lines tried as one statement: each try parses all of them again."""
+"""Lines of one statement: each try parses all of them again."""
+
+_CLOSERS = ("]", '"""', "'''")
+"""One of these is on the last line of every statement of several lines, so that a list
+of thousands of hosts is not parsed once for each of its lines."""
 
 MAX_DEPTH = 64
 """Tables and arrays in each other: people write four. What a thousand deep takes of the
@@ -84,6 +88,8 @@ def _statement(lines: list[str], start: int) -> tuple[int, dict[str, JsonValue] 
     """The line after the statement at `start`, and the statement parsed."""
     last = min(len(lines), start + MAX_STATEMENT_LINES)
     for end in range(start + 1, last + 1):
+        if end > start + 1 and not any(one in lines[end - 1] for one in _CLOSERS):
+            continue
         try:
             return end, toml("\n".join(lines[start:end]))
         except ValueError:

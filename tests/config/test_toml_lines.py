@@ -59,6 +59,23 @@ def test_gives_up_at_an_endless_statement() -> None:
     assert key_lines(f"a = 1\nb = [\n{items}]\nc = 2\n") == {"a": 1}
 
 
+def test_a_long_list_is_not_parsed_again_for_each_of_its_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parse, parsed = tomllib.loads, []
+
+    def counted(text: str) -> dict[str, object]:
+        parsed.append(len(text))
+        return parse(text)
+
+    monkeypatch.setattr(tomllib, "loads", counted)
+    items = f'"{"x" * 1_000}",\n' * (MAX_STATEMENT_LINES - 2)
+    text = f"[plugins.block]\nhosts = [\n{items}]\nc = 2\n"
+
+    assert key_lines(text)["plugins.block.c"] == MAX_STATEMENT_LINES + 2
+    assert sum(parsed) < 2 * len(text)
+
+
 def test_copes_with_arrays_of_tables() -> None:
     assert key_lines("[[rule]]\nname = 1\n[[rule]]\nname = 2\n")["rule"] == 1
 
