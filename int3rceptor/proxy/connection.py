@@ -14,7 +14,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from int3rceptor.errors import (
+    AuthorityError,
     ClientProtocolError,
+    ConnectError,
+    Int3rceptorError,
     OriginError,
     ProtocolError,
     StreamError,
@@ -42,10 +45,11 @@ from int3rceptor.proxy.recognise import (
     recognise,
     take_connect_head,
 )
-from int3rceptor.proxy.refusals import SOCKS_REFUSALS, send_answer
+from int3rceptor.proxy.refusals import SOCKS_REFUSALS, TLS_REFUSAL, linger, send_answer
 from int3rceptor.proxy.services import Services
 from int3rceptor.proxy.session import Session
-from int3rceptor.tls.client_hello import ClientHello
+from int3rceptor.tls.client_hello import BadClientHello, ClientHello
+from int3rceptor.tls.host_names import BadHostName
 from int3rceptor.wire.authority import parse_authority
 from int3rceptor.wire.events import RequestHead
 from int3rceptor.wire.sniff import Speech
@@ -59,6 +63,10 @@ MAX_NESTING = 4
 """CONNECT in TLS in CONNECT: a proxy in a proxy needs two, an attack any number."""
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+NO_TLS = (AuthorityError, BadClientHello, BadHostName)
+"""Why who began TLS gets none: the CA has expired, the ClientHello cannot be read, or
+no certificate can be for the name."""
 
 ANSWER_S = 10.0
 """How long a client may take to accept some bytes that fit any send buffer."""
@@ -102,6 +110,8 @@ class Connection:
     async def _serve_answering(self, inbound: Inbound) -> None:
         try:
             await _to_the_end(self._begin(inbound))
+        except NO_TLS as error:
+            await self._refuse_tls(inbound, error)
         except ProtocolError as error:
             log.info("client %s:%d: %s", *self._client.address, error)
             await send_answer(inbound, refusal_page(error))
@@ -111,6 +121,13 @@ class Connection:
         except StreamError as error:
             log.info("client %s:%d: %s", *self._client.address, error)
             inbound.abort()
+
+    async def _refuse_tls(self, inbound: Inbound, why: Int3rceptorError) -> None:
+        log.info(
+            "client %s:%d: the TLS handshake is refused: %s", *self._client.address, why
+        )
+        inbound.stream.write(TLS_REFUSAL)
+        await linger(inbound.stream)
 
     def drain(self) -> None:
         """Let the exchanges that run end, and no other begin.
@@ -201,6 +218,8 @@ class Connection:
         inbound = Inbound(stream)
         try:
             await _to_the_end(self._connect(head, inbound))
+        except NO_TLS as error:
+            await self._refuse_tls(inbound, error)
         except StreamError as error:
             log.info("client %s:%d: %s", *self._client.address, error)
             inbound.abort()
@@ -337,6 +356,11 @@ class Connection:
 
     async def _dial_origin(self, flow: Flow) -> ByteStream:
         request, upstream = flow.request, flow.upstream
+        if request.host in OWN_NAMES:
+            raise ConnectError(
+                f"{request.host} is the proxy's own site: it has no other origin",
+                advice="Ask it for a page.",
+            )
         address = (request.host, request.port) if upstream is None else upstream.address
         return await self._services.origins.dial_blind(*address)
 

@@ -16,6 +16,9 @@ SOCKS_REFUSALS = {
 }
 """What tells a SOCKS client at once that it is not served here, by its version."""
 
+TLS_REFUSAL = b"\x15\x03\x03\x00\x02\x02\x28"
+"""The alert handshake_failure (RFC 8446, 6): who began TLS reads no page."""
+
 
 async def send_answer(
     inbound: Inbound, response: Response, before_end: BeforeEnd | None = None

@@ -8,7 +8,7 @@ from int3rceptor import Config, Proxy
 from int3rceptor.net.connecting import SocketAddress
 from int3rceptor.proxy.onboarding import OWN_HOST
 from int3rceptor.proxy.upstream import dial
-from tests.support.clients import h2_client
+from tests.support.clients import h2_client, tunnel
 
 
 class Running(Proxy):
@@ -38,4 +38,16 @@ async def test_nobody_looks_for_it_in_dns(
         pem = proxy.ca_path.read_bytes()
 
     assert (answer.status, bytes(answer.body)) == (200, pem)
+    assert looked_for == []
+
+
+async def test_nothing_but_http_leads_elsewhere(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_for: list[str] = []
+    monkeypatch.setattr(dial, "_getaddrinfo", lambda name, *_: looked_for.append(name))
+    async with Running(config) as proxy, tunnel(proxy, f"{OWN_HOST}:443") as client:
+        await client.send(b"\0\0\0\0\0\0\0\0")
+        assert await client.read_to_end() == b""
+
     assert looked_for == []
