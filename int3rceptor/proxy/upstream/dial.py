@@ -10,7 +10,6 @@ import os
 import socket
 import ssl
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 from int3rceptor.config.model import UpstreamConfig
@@ -21,6 +20,7 @@ from int3rceptor.net.connecting import SocketAddress, connect
 from int3rceptor.net.listening import as_resolved
 from int3rceptor.net.own import Address, leads_to
 from int3rceptor.net.stream import ByteStream
+from int3rceptor.net.threads import DaemonThreads
 from int3rceptor.net.tls_transport import TlsTransportStream
 from int3rceptor.net.transport import TransportStream
 from int3rceptor.proxy.limits import RESOLVER_THREADS
@@ -46,7 +46,7 @@ class Dialer:
         self._loop = loop
         self._contexts = contexts
         self._settings = settings
-        self._resolver = ThreadPoolExecutor(RESOLVER_THREADS, "int3rceptor-dns")
+        self._resolver = DaemonThreads(RESOLVER_THREADS, "int3rceptor-dns")
         self._own = tuple(own)
 
     async def tcp(self, host: str, port: int) -> ByteStream:
@@ -79,7 +79,7 @@ class Dialer:
 
     def close(self) -> None:
         """Let the resolver threads end."""
-        self._resolver.shutdown(wait=False, cancel_futures=True)
+        self._resolver.close()
 
     def _context(self, origin: Origin, offered: tuple[str, ...]) -> OriginContext:
         # A session of one server means nothing to another behind the same name.
