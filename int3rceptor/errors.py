@@ -55,9 +55,16 @@ class SettingError(ConfigError):
     """A setting that does not exist, or whose value it cannot have."""
 
     def __init__(self, key: str, reason: str) -> None:
-        super().__init__(f"{key}: {reason}")
         self.key = key
         self.reason = reason
+        super().__init__(f"{self.shown_key}: {reason}")
+
+    @property
+    def shown_key(self) -> str:
+        """The key on one line: in TOML a quoted one may hold anything."""
+        if self.key.isprintable():
+            return self.key
+        return self.key.encode("unicode_escape").decode()
 
 
 class AuthorityError(ConfigError):

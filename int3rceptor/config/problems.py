@@ -10,11 +10,11 @@ def located(
     error: SettingError, *, places: Mapping[str, str], known: Sequence[str]
 ) -> ConfigError:
     """The error as the user gets it; `places` says where each key was set."""
-    key, reason = error.key, error.reason
+    key, reason = error.shown_key, error.reason
     if reason == NO_SUCH_KEY:
-        reason += nearest(key, known)
+        reason += nearest(error.key, known)
     # Plugin tables go deeper than keys: the nearest outer one has a place.
-    place = next((places[one] for one in _outward(key) if one in places), "")
+    place = next((places[one] for one in _outward(error.key) if one in places), "")
     if place.startswith("--"):
         return ConfigError(f"{place}: {reason}")
     return ConfigError(f"{place}: {key}: {reason}" if place else f"{key}: {reason}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from int3rceptor.config.model import Config, keys, read_config
@@ -125,6 +125,7 @@ PATHS = st.sampled_from([key.path for key in keys()] + ["tls", "limits", "x.y"])
 
 
 @given(PATHS, JSON)
+@example("plugins", {"a\nb": None})
 def test_any_value_is_taken_or_refused_in_one_line(path: str, value: object) -> None:
     table, _, name = path.rpartition(".")
     values = {table: {name: value}} if table else {name: value}
