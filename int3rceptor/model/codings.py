@@ -40,6 +40,10 @@ MAX_RATIO = 250
 """Past FREE_BYTES, decoded bytes for each coded one. Pages and logs are at 5 to 100;
 deflate cannot pass 1,032, brotli and zstd reach 100,000 with zeros."""
 
+CODED_BYTES = 64 * 1024
+"""How much larger than what may come of it a coding under another may be: what cannot
+be made smaller gets a little larger."""
+
 EARLY = "it ends early"
 
 
@@ -70,10 +74,11 @@ def decoder_of(coding: str) -> Decoder | None:
 class Decoding:
     """Undoes all codings of one body, and stops it when it grows like a bomb.
 
-    DecodeError when `value` names one that is not known, or too many.
+    DecodeError when `value` names one that is not known, or too many; and when more
+    than `limit_bytes` come of the body, or of a coding under another.
     """
 
-    def __init__(self, value: str) -> None:
+    def __init__(self, value: str, limit_bytes: int | None = None) -> None:
         names = codings_of(value)
         if len(names) > MAX_CODINGS:
             raise DecodeError(f"more than {MAX_CODINGS} codings", why="unknown")
@@ -85,9 +90,14 @@ class Decoding:
             self._layers.append(decoder)
         self._grown = [0] * len(self._layers)
         self._taken = 0
+        self._limit_bytes = limit_bytes
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        """What `data` adds to the decoded body, a step at a time."""
+        """What `data` adds to the decoded body, a step at a time.
+
+        b"" is a step of which nothing came: a coding under another may take much and
+        give nothing.
+        """
         self._taken += len(data)
         return self._through(0, data)
 
@@ -111,20 +121,21 @@ class Decoding:
                     f"it grows to more than {MAX_RATIO} times its size",
                     why="too large",
                 )
+            is_last = level + 1 == len(self._layers)
+            limit = self._limit_bytes
+            if limit is not None and grown > limit + (0 if is_last else CODED_BYTES):
+                raise DecodeError(f"it is larger than {limit} bytes", why="too large")
             yield from self._through(level + 1, part)
+            if not is_last:
+                yield b""
 
 
 def decode_whole(content: bytes, value: str, limit_bytes: int) -> bytes:
     """All of a body without its codings; DecodeError also past `limit_bytes`."""
-    decoding = Decoding(value)
-    found = bytearray()
-    for part in decoding.decode(content):
-        found += part
-        if len(found) > limit_bytes:
-            reason = f"it is larger than {limit_bytes} bytes"
-            raise DecodeError(reason, why="too large")
+    decoding = Decoding(value, limit_bytes)
+    found = b"".join(decoding.decode(content))
     decoding.finish()
-    return bytes(found)
+    return found
 
 
 class _Frames:

@@ -134,7 +134,12 @@ class _Decoded:
         if self._is_in_chunk:
             await turn()  # one chunk may hold hundreds of steps
         self._is_in_chunk = True
-        while not (part := next(self._parts, b"")) and not self._has_ended:
+        while not (part := next(self._parts, None)):
+            if part is not None:
+                await turn()  # nothing came of this step: there may be thousands
+                continue
+            if self._has_ended:
+                return b""
             self._is_in_chunk = False
             data = await self._source.next_chunk()
             if data:

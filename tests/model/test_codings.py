@@ -156,6 +156,25 @@ def test_what_one_layer_makes_and_the_next_throws_away_counts_too() -> None:
         decoded(gzip.compress(inner), "gzip, gzip")
 
 
+def hollow(size: int) -> bytes:
+    """A gzip body in another one: thousands of blocks with nothing in them."""
+    head = gzip.compress(b"")[:10]
+    return gzip.compress(head + b"\0\0\0\xff\xff" * (size // 5), 1)
+
+
+def test_what_comes_to_nothing_does_not_take_long_either() -> None:
+    body = hollow(8 * 1024 * 1024)
+    with pytest.raises(DecodeError, match="larger than 1000 bytes") as caught:
+        decode_whole(body, "gzip, gzip", 1000)
+    assert caught.value.why == "too large"
+
+
+def test_what_comes_to_nothing_has_steps() -> None:
+    steps = [*Decoding("gzip, gzip").decode(hollow(1024 * 1024))]
+    assert set(steps) == {b""}
+    assert len(steps) >= 16
+
+
 def test_a_small_body_may_grow_at_any_ratio() -> None:
     assert len(decoded(brotli.compress(bytes(FREE_BYTES)), "br")) == FREE_BYTES
 

@@ -1,5 +1,6 @@
 """Messages without their codings: the head, a whole body, a stream."""
 
+import asyncio
 import gzip
 import random
 
@@ -199,6 +200,22 @@ async def test_a_stream_that_is_damaged_breaks_off_each_time_it_is_read() -> Non
     for _ in range(2):
         with pytest.raises(DecodeError, match=r"cannot be decoded \(gzip\): it ends"):
             await rest(response.body)
+
+
+async def test_others_have_their_turn_while_nothing_comes_of_a_stream() -> None:
+    # Blocks with nothing in them, in two codings: one chunk is a megabyte of them.
+    hollow = gzip.compress(b"")[:10] + b"\0\0\0\xff\xff" * (1024 * 1024 // 5)
+    response = coded(b"", b"gzip, gzip")
+    response.body = Body(source=Chunks(gzip.compress(hollow, 1)))
+    response.decode()
+    reading = asyncio.ensure_future(rest(response.body))
+    turns = 0
+    while not reading.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert turns >= 16
+    with pytest.raises(DecodeError, match="it ends early"):
+        await reading
 
 
 async def test_a_snapshot_takes_a_decoding_back() -> None:

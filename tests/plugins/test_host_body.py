@@ -15,6 +15,7 @@ from int3rceptor.plugins.boundary import Fault, FaultKind
 from int3rceptor.plugins.callers import MakerFactory
 from int3rceptor.plugins.chunks import MAX_GIVEN_BYTES, Chunk, message_chunk
 from int3rceptor.plugins.codes import Extra, Status
+from int3rceptor.plugins.host_body import READ_SHARE
 from int3rceptor.plugins.manifest import Limits
 from int3rceptor.plugins.permissions import Permission, grant_of
 from tests.plugins.support import DATA_AT, EVERYTHING, PAGE, Probe, guest, make_flow
@@ -248,7 +249,14 @@ def test_decoding_in_vain_is_spent(content: bytes, factory: MakerFactory) -> Non
     probe = Probe("host_decode_body", factory, limits=Limits(host_bytes=64))
     probe.instance.host.wants_whole = True
     probe.call(point=RESPONSE, flow=coded(content))
-    assert probe.instance.host.bytes_left == 32
+    assert probe.instance.host.bytes_left == max(0, 32 - len(content) // READ_SHARE)
+
+
+def test_nothing_is_decoded_without_a_budget(factory: MakerFactory) -> None:
+    probe = Probe("host_decode_body", factory, limits=Limits(host_bytes=1))
+    probe.instance.host.wants_whole = True
+    status = probe.call(point=RESPONSE, flow=coded(b"never"))
+    assert status == Status.TOO_LARGE
 
 
 def test_a_module_without_use_for_whole_bodies_takes_a_large_one_as_a_stream(
