@@ -41,8 +41,8 @@ MAX_RATIO = 250
 deflate cannot pass 1,032, brotli and zstd reach 100,000 with zeros."""
 
 CODED_BYTES = 64 * 1024
-"""How much larger than what may come of it a coding under another may be: what cannot
-be made smaller gets a little larger."""
+"""How much larger than what may come of it something coded may be: what cannot be made
+smaller gets a little larger."""
 
 EARLY = "it ends early"
 
@@ -75,7 +75,8 @@ class Decoding:
     """Undoes all codings of one body, and stops it when it grows like a bomb.
 
     DecodeError when `value` names one that is not known, or too many; and when more
-    than `limit_bytes` come of the body, or of a coding under another.
+    than `limit_bytes` come of the body, or would have to: what is coded, by itself or
+    under another coding, is little larger than what comes of it.
     """
 
     def __init__(self, value: str, limit_bytes: int | None = None) -> None:
@@ -95,11 +96,14 @@ class Decoding:
     def decode(self, data: bytes) -> Iterator[bytes]:
         """What `data` adds to the decoded body, a step at a time.
 
-        b"" is a step of which nothing came: a coding under another may take much and
-        give nothing.
+        b"" is a step of which nothing came: a body may be long and hold nothing.
         """
-        self._taken += len(data)
-        return self._through(0, data)
+        for at, piece in enumerate(pieces_of(data, STEP_BYTES)):
+            if at:
+                yield b""
+            self._taken += len(piece)
+            self._bound(self._taken, CODED_BYTES)
+            yield from self._through(0, piece)
 
     def finish(self) -> None:
         """No more data: DecodeError when the body is not whole."""
@@ -122,12 +126,15 @@ class Decoding:
                     why="too large",
                 )
             is_last = level + 1 == len(self._layers)
-            limit = self._limit_bytes
-            if limit is not None and grown > limit + (0 if is_last else CODED_BYTES):
-                raise DecodeError(f"it is larger than {limit} bytes", why="too large")
+            self._bound(grown, 0 if is_last else CODED_BYTES)
             yield from self._through(level + 1, part)
             if not is_last:
                 yield b""
+
+    def _bound(self, size: int, slack: int) -> None:
+        limit = self._limit_bytes
+        if limit is not None and size > limit + slack:
+            raise DecodeError(f"it is larger than {limit} bytes", why="too large")
 
 
 def decode_whole(content: bytes, value: str, limit_bytes: int) -> bytes:

@@ -169,6 +169,15 @@ def test_what_comes_to_nothing_does_not_take_long_either() -> None:
     assert caught.value.why == "too large"
 
 
+def test_what_is_coded_is_not_read_far_beyond_what_may_come_of_it() -> None:
+    # Brotli's metadata are skipped, at 40 ms for a MiB.
+    with pytest.raises(DecodeError, match="larger than 1000 bytes") as caught:
+        decode_whole(b"\x6c" + b"\x06" * 1_000_000, "br", 1000)
+    assert caught.value.why == "too large"
+    steps = Decoding("br").decode(b"\x6c" + b"\x06" * 1_000_000)
+    assert [*steps] == [b""] * (1_000_000 // STEP_BYTES)
+
+
 def test_what_comes_to_nothing_has_steps() -> None:
     steps = [*Decoding("gzip, gzip").decode(hollow(1024 * 1024))]
     assert set(steps) == {b""}

@@ -200,9 +200,10 @@ def test_elsewhere_there_is_nothing_to_decode(
 def test_to_decode_needs_a_grant(factory: MakerFactory) -> None:
     granted = EVERYTHING - {grant_of(Permission.BODY_MODIFY)}
     probe = Probe("host_decode_body", factory, granted=granted)
-    flow = coded(gzip.compress(PLAIN))
+    content = gzip.compress(PLAIN)
+    flow = coded(content)
     assert probe.call(point=RESPONSE, flow=flow) == Status.NO_PERMISSION
-    assert answer_of(flow)[1] == gzip.compress(PLAIN)
+    assert answer_of(flow)[1] == content
 
 
 def whole(factory: MakerFactory, flow: Flow, limits: Limits) -> tuple[object, str]:
