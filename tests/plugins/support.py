@@ -108,7 +108,7 @@ def make_instance(
     factory: MakerFactory = FastMaker,
     *,
     limits: Limits | None = None,
-    config: Mapping[str, str] | None = None,
+    config: Mapping[str, bytes] | None = None,
     granted: frozenset[Grant] = EVERYTHING,
     surroundings: Surroundings | None = None,
 ) -> PluginInstance:
@@ -120,7 +120,7 @@ def make_instance(
     state = KeyValues(4096, lambda: 1 << 41)
     state.set(b"a", b"1")
     around = surroundings or Surroundings(
-        config={key: text.encode() for key, text in (config or {}).items()},
+        config=config or {},
         state=state,
         now_ms=lambda: 1 << 41,
         random=lambda size: b"r" * size,
@@ -156,7 +156,7 @@ class Probe:
         factory: MakerFactory = FastMaker,
         *,
         limits: Limits | None = None,
-        config: Mapping[str, str] | None = None,
+        config: Mapping[str, bytes] | None = None,
         granted: frozenset[Grant] = EVERYTHING,
     ) -> None:
         self.width = 8 if FUNCTIONS[name].result == "i64" else 4

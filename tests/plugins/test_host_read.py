@@ -139,7 +139,7 @@ def test_a_body_over_the_budget_is_refused_and_no_fault() -> None:
 
 
 def test_configuration_is_read_by_key_or_whole(factory: MakerFactory) -> None:
-    config = {"": '{"a": 1}', "a": "1"}
+    config = {"": b'{"a": 1}', "a": b"1"}
     probe, flow = Probe("host_get_config", factory, config=config), make_flow()
     assert probe.call(b"a", BUFFER, 99, flow=flow) == 1
     assert probe.read(BUFFER, 1) == b"1"

@@ -22,7 +22,7 @@ Lists = Mapping[str, Sequence[str]]
 
 
 def rewriter(lists: Lists, module: Path = MODULE) -> PluginInstance:
-    config = {name: "\n".join(lines) for name, lines in lists.items() if lines}
+    config = {name: "\n".join(lines).encode() for name, lines in lists.items() if lines}
     limits = Limits(fuel=20_000_000)
     return make_instance(module.read_bytes(), config=config, limits=limits)
 

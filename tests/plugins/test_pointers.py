@@ -30,7 +30,7 @@ WITH_POINTERS = [name for name, row in FUNCTIONS.items() if row.needs_memory]
 def probe(name: str, caller: str) -> Probe:
     # Without budgets in the way, so that the pointers themselves are judged.
     limits = Limits(host_calls=1_000_000, host_bytes=256 * 1024 * 1024)
-    return Probe(name, FACTORIES[caller], limits=limits, config={"": "{}", "a": "b"})
+    return Probe(name, FACTORIES[caller], limits=limits, config={"": b"{}", "a": b"b"})
 
 
 def chunk_at(point: Entry) -> Chunk | None:
