@@ -39,8 +39,10 @@ class Tasks:
         self, work: Coroutine[object, object, None], name: str
     ) -> asyncio.Task[None]:
         """Like `start`, for an owner that wants the task, and what it raises."""
+        # Not by the loop's factory, which is the program's: of an eager one the work
+        # may be over before its owner knows of the task.
         loop = asyncio.get_running_loop()
-        task = loop.create_task(work, name=f"{self._name}/{name}")
+        task = asyncio.Task(work, loop=loop, name=f"{self._name}/{name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

@@ -1,5 +1,6 @@
 import asyncio
 import logging
+from collections.abc import Coroutine
 
 import pytest
 
@@ -30,6 +31,23 @@ async def test_tasks_are_named_after_their_owner() -> None:
 
     assert task.get_name() == "client 7/reader"
     await task
+
+
+async def test_what_the_program_makes_of_tasks_is_not_for_ours() -> None:
+    """An eager one (asyncio.eager_task_factory) would begin before it is known."""
+
+    def refuse(
+        loop: asyncio.AbstractEventLoop, work: Coroutine[object, object, None], **_: str
+    ) -> asyncio.Future[None]:
+        work.close()
+        raise AssertionError("made by the factory")
+
+    asyncio.get_running_loop().set_task_factory(refuse)
+    owner = Tasks("owner")
+    owner.start(asyncio.sleep(0), "nap")
+    asyncio.get_running_loop().set_task_factory(None)
+    assert len(owner) == 1
+    assert await owner.wait(5)
 
 
 async def test_an_ended_task_is_forgotten() -> None:
