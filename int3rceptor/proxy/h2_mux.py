@@ -8,7 +8,13 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from int3rceptor.errors import Int3rceptorError, StreamError, StreamLost, StreamTimeout
+from int3rceptor.errors import (
+    Int3rceptorError,
+    StreamError,
+    StreamLost,
+    StreamTimeout,
+    TransformError,
+)
 from int3rceptor.hooks.keeper import BeforeEnd
 from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
@@ -247,10 +253,15 @@ class H2Mux:
             await self._send(stream_id, body.content, before_end, end=end)
             before_end = None
         elif body.content is None:
+            sent = 0
             while data := await body.chunk():
+                sent += len(data)
                 is_last = body.size == body.length
                 await self._send(stream_id, data, before_end if is_last else None)
                 before_end = None if is_last else before_end
+            if body.length not in (None, sent):
+                what = f"{sent} bytes were left of a body of {body.length}"
+                raise TransformError(f"{what}: a function took the others")
         if before_end is not None:
             await before_end()
         if body.trailers:

@@ -295,3 +295,53 @@ async def test_a_message_goes_on_as_it_is(
 
     (line,) = told(caplog)
     assert f"on_websocket_message of {function.__name__} failed on flow " in line
+
+
+# --- what a function takes of a body is gone ------------------------------------------
+
+LARGE = b"large" * 100_000
+
+
+async def take(body: Body) -> None:
+    """What a function may do that answers itself, and this one does not."""
+    async for _ in body:
+        break
+
+
+async def test_a_response_that_lacks_what_was_taken_is_broken_off(
+    config: Config, origin_tls: OriginTls, way: Way
+) -> None:
+    ended: asyncio.Queue[Flow] = asyncio.Queue()
+    async with an_origin(way, origin_tls, LARGE) as origin, Proxy(config) as proxy:
+
+        @proxy.on_response
+        async def careless(flow: Flow) -> None:
+            assert flow.response is not None
+            await take(flow.response.body)
+
+        proxy.on_capture(ended.put_nowait)
+        with pytest.raises(httpx.RemoteProtocolError):
+            await post(proxy, way, f"{origin.url}/")
+        async with asyncio.timeout(PATIENT_S):
+            flow = await ended.get()
+
+    assert flow.error
+
+
+async def test_a_request_that_lacks_what_was_taken_is_not_served(
+    config: Config, origin_tls: OriginTls, way: Way
+) -> None:
+    async with an_origin(way, origin_tls) as origin, Proxy(config) as proxy:
+
+        @proxy.on_request
+        async def careless(flow: Flow) -> None:
+            await take(flow.request.body)
+
+        async with (
+            asyncio.timeout(PATIENT_S),
+            httpx_through(proxy.url, proxy.ca_path, way) as client,
+        ):
+            got = await client.post(f"{origin.url}/", content=LARGE)
+
+    assert got.status_code in (400, 502)
+    assert origin.received == []

@@ -183,9 +183,7 @@ class H1Exchange:
         self._upload_error: Int3rceptorError | None = None
         self._is_request_sent = self._is_plain = False
         self._sent_at = 0.0
-        self._is_response_whole = False
-        self._is_continue_owed = False
-        self._is_over = False
+        self._is_response_whole = self._is_continue_owed = self._is_over = False
         self.upgraded: ByteStream | None = None
         self.response = _NO_RESPONSE
         self.info = connection.info
@@ -252,8 +250,10 @@ class H1Exchange:
                 stream.write(codec.data(data))
                 await stream.drain(self._connection.deadlines.idle_timeout_s)
             stream.write(codec.end(body.trailers))
-        except StreamTimeout:
-            self._upload_error = not_taken(self._connection)
+        except (StreamTimeout, ProtocolError) as error:
+            # The latter of a body that is not as long as its head says.
+            is_late = isinstance(error, StreamTimeout)
+            self._upload_error = not_taken(self._connection) if is_late else error
             stream.abort()
             return
         except StreamError:
