@@ -104,6 +104,7 @@ OURS = (
     "[::1]:8081",
     "hub.example:8081",
     "a.lab.example",
+    "a.lab.example:8082",
 )
 NOT_OURS = (
     "",
@@ -343,3 +344,6 @@ async def test_only_so_many_clients_are_remembered() -> None:
         await pace.ask(f"10.0.{number // 256}.{number % 256}")
 
     assert pace.remembered == MAX_CLIENTS
+    # Those who asked last; otherwise a crowd of clients would be free of any pace.
+    assert await pace.ask(f"10.0.{number // 256}.{number % 256}") == 429
+    assert await pace.ask("10.0.0.0") == 200

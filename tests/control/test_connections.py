@@ -324,7 +324,6 @@ async def test_who_says_nothing_more_is_cut_off(
 async def test_the_deadline_holds_for_the_second_head_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(connections, "HEAD_S", 0.2)
     async with (
         asyncio.timeout(PATIENT_S),
         control_port() as control,
@@ -332,6 +331,7 @@ async def test_the_deadline_holds_for_the_second_head_too(
     ):
         writer.write(request(b"GET /api/health HTTP/1.1", close=False))
         first = await reader.readuntil(b"}")
+        monkeypatch.setattr(connections, "HEAD_S", 0.05)
         writer.write(b"GET /api/hea")
         rest = await reader.read()
 
@@ -342,11 +342,11 @@ async def test_the_deadline_holds_for_the_second_head_too(
 async def test_an_answer_may_take_longer_than_a_head(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(connections, "HEAD_S", 0.05)
+    monkeypatch.setattr(connections, "HEAD_S", 0.5)
 
     class Slow(FlowsInMemory):
         def row(self, flow_id: int) -> None:
-            time.sleep(0.2)
+            time.sleep(0.6)
 
     async with control_port(Slow()) as control:
         answer = await control.client.get("/api/flows/1")

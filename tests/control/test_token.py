@@ -1,3 +1,4 @@
+import errno
 import os
 import re
 import stat
@@ -105,8 +106,25 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
 
 
 @posix
-@pytest.mark.parametrize("kind", ["directory", "pipe", "dangling link"])
-def test_what_is_no_file_stops_the_start(tmp_path: Path, kind: str) -> None:
+def test_one_of_another_user_stops_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(tmp_path, b"a" * 43)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(ConfigError, match="belongs to another user"):
+        load_or_create(tmp_path)
+
+
+@posix
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("directory", "is not an ordinary file"),
+        ("pipe", "is not an ordinary file"),
+        ("dangling link", "cannot be read"),
+    ],
+)
+def test_what_is_no_file_stops_the_start(tmp_path: Path, kind: str, why: str) -> None:
     path = path_of(tmp_path)
     match kind:
         case "directory":
@@ -115,7 +133,7 @@ def test_what_is_no_file_stops_the_start(tmp_path: Path, kind: str) -> None:
             os.mkfifo(path, 0o600)
         case _:
             path.symlink_to(tmp_path / "nothing")
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=why):
         load_or_create(tmp_path)
 
 
@@ -131,6 +149,21 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ConfigError, match="cannot write the control port's token"):
         load_or_create(tmp_path / "file" / "data")
+
+
+def test_one_that_could_not_be_written_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", refuse)
+        with pytest.raises(ConfigError, match=r"token to .*: No space left"):
+            load_or_create(tmp_path)
+
+    assert not list(tmp_path.iterdir())
+    assert load_or_create(tmp_path)
 
 
 @pytest.mark.parametrize(
