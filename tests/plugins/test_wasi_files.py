@@ -64,6 +64,7 @@ def test_granted_folders_are_the_first_descriptors(
     assert console.write(4, b"") == Errno.ISDIR
     for fd, path in ((3, folder), (4, other)):
         assert console.call("fd_prestat_get", fd, OUT_AT) == 0
+        assert console.u32(OUT_AT) == 0  # a folder
         length = console.u32(OUT_AT + 4)
         assert console.call("fd_prestat_dir_name", fd, DATA_AT, length) == 0
         assert console.read(DATA_AT, length).decode() == str(path)
@@ -338,6 +339,9 @@ def test_a_folder_is_listed_by_cookies(console: Console, folder: Path) -> None:
     assert console.call("fd_readdir", ROOT, DATA_AT, 0, 0, OUT_AT) == 0
     inside = console.call("fd_readdir", ROOT, MEMORY - 10, 50, 0, OUT_AT)
     assert inside == Errno.FAULT
+    args = (ROOT, DATA_AT, 50, 0)
+    assert console.call("fd_readdir", *args, MEMORY - 3) == Errno.FAULT
+    assert console.call("fd_readdir", *args, MEMORY - 4) == 0
     file = console.opened(b"a.txt")
     assert console.call("fd_readdir", file, DATA_AT, 9, 0, OUT_AT) == Errno.NOTDIR
 
@@ -370,12 +374,32 @@ def test_statistics(console: Console, folder: Path) -> None:
     assert console.u64(OUT_AT + 48) == (folder / "a.txt").stat().st_mtime_ns
     assert console.call("fd_filestat_get", console.opened(b"sub"), OUT_AT) == 0
     assert console.read(OUT_AT + 16, 1) == b"\x03"
+    assert console.u64(OUT_AT + 8) == (folder / "sub").stat().st_ino
+    assert console.call("fd_filestat_get", console.opened(b"a.txt"), OUT_AT) == 0
+    assert console.read(OUT_AT + 16, 1) == b"\x04"
+    assert console.u64(OUT_AT + 32) == 5
     assert console.call("fd_filestat_get", 1, OUT_AT) == 0
     assert console.read(OUT_AT + 16, 1) == b"\x02"
     assert console.call("fd_filestat_get", 40, OUT_AT) == Errno.BADF
     missing = console.call("path_filestat_get", ROOT, 1, b"no", OUT_AT)
     assert missing == Errno.NOENT
     assert console.call("path_filestat_get", ROOT, 1, b".", OUT_AT) == 0
+
+
+def test_an_output_is_a_terminal_to_c_and_a_file_is_none(console: Console) -> None:
+    """wasi-libc's isatty: a device, and neither seeking nor telling among its rights;
+    were it otherwise, lines would be kept back until a buffer is full."""
+    seeking = 1 << 2 | 1 << 5
+    for fd, kind, rights in (
+        (1, 2, 0),
+        (2, 2, 0),
+        (ROOT, 3, seeking),
+        (console.opened(b"a.txt"), 4, seeking),
+    ):
+        assert console.call("fd_fdstat_get", fd, OUT_AT) == 0
+        assert console.read(OUT_AT, 4) == bytes([kind, 0, 0, 0])
+        assert console.u64(OUT_AT + 8) & seeking == rights
+    assert console.call("fd_fdstat_get", 40, OUT_AT) == Errno.BADF
 
 
 def test_descriptors_are_bounded_and_their_numbers_used_again(console: Console) -> None:
@@ -391,6 +415,9 @@ def test_descriptors_are_bounded_and_their_numbers_used_again(console: Console) 
     assert console.call("fd_renumber", 10, 10) == 0
     assert console.call("fd_renumber", 9, 10) == Errno.BADF
     assert console.call("fd_renumber", 10, ROOT) == Errno.NOTSUP
+    sub = console.opened(b"sub", DIRECTORY)
+    assert console.call("fd_renumber", sub, 10) == 0
+    assert b"b.txt" in console.names(10)
 
 
 def test_no_descriptor_outlives_the_guest(folder: Path, factory: MakerFactory) -> None:
