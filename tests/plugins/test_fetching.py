@@ -182,6 +182,7 @@ async def test_the_proxys_own_ports_are_never_reached(host: str) -> None:
         for own in (("127.0.0.1", origin.port), ("0.0.0.0", origin.port)):  # noqa: S104
             answer = await fetch(request(origin.port, host=host), own=[own])
             assert isinstance(answer, FetchFailure)
+            assert answer.reason == "this is the proxy's own address"
         await origin.wait_ended(2)
         assert origin.requests == []
 

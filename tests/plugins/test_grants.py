@@ -157,6 +157,8 @@ def test_damage_while_it_runs_changes_nothing_that_was_decided(
     assert path.read_bytes() == b"[one"
     one.change("two", off)
     assert path.with_name(f"{FILE_NAME}.damaged").read_bytes() == b"[one"
+    one.change("one", off)  # over a file that is whole: nothing more is set aside
+    assert len(list(tmp_path.iterdir())) == 2
     again = loaded(tmp_path)
     assert not again.of("one").is_enabled
     assert not again.of("two").is_enabled
@@ -269,6 +271,9 @@ def test_what_someone_else_wrote_meanwhile_is_not_written_over(tmp_path: Path) -
     mine.change("one", off)
     assert not loaded(tmp_path).of("two").is_enabled
     assert not mine.has_changed()
+    loaded(tmp_path).change("three", off)
+    mine.forget("one")
+    assert not loaded(tmp_path).of("three").is_enabled
 
 
 def test_a_disk_that_cannot_be_written_changes_nothing(tmp_path: Path) -> None:
