@@ -111,6 +111,21 @@ async def test_what_goes_out_is_what_was_asked_and_no_more() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("method", "body", "lengths"),
+    [("DELETE", b"data", [b"4"]), ("POST", b"", [b"0"]), ("GET", b"", [])],
+)
+async def test_a_body_has_its_length_whatever_the_method(
+    method: str, body: bytes, lengths: list[bytes]
+) -> None:
+    """Without it, it would be taken for the next request."""
+    async with AnsweringOrigin(echo) as origin:
+        await fetch(request(origin.port, method=method, body=body))
+        (received,) = origin.requests
+    found = [value for name, value in received.headers if name == b"Content-Length"]
+    assert found == lengths
+
+
 async def test_https_is_verified(origin_tls: OriginTls) -> None:
     async with AnsweringOrigin(fixed(response(BODY)), tls=origin_tls.server()) as good:
         asked = request(good.port, scheme="https", host="localhost")

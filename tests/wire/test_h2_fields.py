@@ -191,11 +191,17 @@ def test_high_bytes_in_a_path_and_a_value_pass() -> None:
     assert head.headers.raw == [(b"a", b"\xff \tb")]
 
 
+def test_te_asks_for_trailers_and_nothing_else() -> None:
+    te = (b"te", b"trailers")
+    assert request_head((*GET, te), ended=True, max_bytes=LARGE).headers.raw == [te]
+
+
 def test_a_list_at_its_limit_passes_and_one_byte_more_does_not() -> None:
-    size = sum(len(n) + len(v) + 32 for n, v in OK)
-    response_head(OK, method="GET", ended=True, max_bytes=size)
+    fields = (*OK, (b"a", b"1"), (b"b", b""))
+    size = sum(len(n) + len(v) + 32 for n, v in fields)
+    response_head(fields, method="GET", ended=True, max_bytes=size)
     with pytest.raises(StreamFault) as refused:
-        response_head(OK, method="GET", ended=True, max_bytes=size - 1)
+        response_head(fields, method="GET", ended=True, max_bytes=size - 1)
     assert refused.value.status == 431
 
 

@@ -56,7 +56,6 @@ BAD_RESPONSES = {
     "no status": ((b"a", b"b"),),
     "two digits": ((b":status", b"20"),),
     "text": ((b":status", b"+20"),),
-    "101": ((b":status", b"101"),),
     "method": ((b":status", b"200"), (b":method", b"GET")),
     "length and no body": (*OK, (b"content-length", b"5")),
     "1xx at the end": ((b":status", b"100"),),
@@ -74,6 +73,13 @@ def test_a_malformed_response_costs_its_stream_only(fields: frames.Fields) -> No
     assert (events[0].stream_id, events[0].by_peer) == (bad, False)
     assert isinstance(events[1], StreamHead)
     assert frames.error_codes(peer.output()) == [PROTOCOL_ERROR]
+
+
+def test_there_is_no_switch_of_protocols() -> None:
+    peer = Crafted("client")
+    stream_id = peer.codec.open_stream(request(), end=True)
+    (event,) = peer.receive(peer.head(stream_id, ((b":status", b"101"),), end=False))
+    assert isinstance(event, StreamReset)
 
 
 @pytest.mark.parametrize(
