@@ -190,6 +190,7 @@ def test_a_hello_without_extensions() -> None:
         pytest.param(
             hello(extension(16, b"\0\1\0")), "empty ALPN name", id="empty-alpn"
         ),
+        pytest.param(hello(b"\0\0\0"), "past its end", id="half-an-extension"),
         pytest.param(
             records(message(body(suites=b"\1\2\3"))), "past its end", id="odd-suites"
         ),

@@ -30,6 +30,7 @@ def walk(guard: ChunkGuard, pieces: list[bytes]) -> tuple[bytes, bytes]:
         (b"3\r\nabc\r\n0\r\n\r\n", b"abc", None, b""),
         (b"a;x=y\r\n0123456789\r\n000\r\n\r\nGET /", b"0123456789", None, b"GET /"),
         (b'1 ; q="\\""\r\na\r\n1\r\nb\r\n0;z\r\n\r\n', b"ab", None, b""),
+        (b"1A\r\n" + b"x" * 26 + b"\r\n0\r\n\r\n", b"x" * 26, None, b""),
         (b"2\r\n\r\n\r\n0\r\nX-t: 1\r\nx-T:\r\n\r\n", b"\r\n",
          [(b"X-t", b"1"), (b"x-T", b"")], b""),
     ],
@@ -60,6 +61,7 @@ REFUSED = {
     "longer than its size": b"3\r\nabcd\r\n0\r\n\r\n",
     "shorter than its size": b"4\r\nabc\r\n0\r\n\r\n",
     "LF after the data": b"3\r\nabc\n0\r\n\r\n",
+    "two bytes after the data": b"3\r\nabcde0\r\n\r\n",
     "extension bytes": (b"1;" + b"e" * 2000 + b"\r\na\r\n") * 3,
     "endless line": b"3;" + b"e" * (MAX_CHUNK_EXTENSION_BYTES + 20),
     "trailer CL": b"0\r\nContent-Length: 3\r\n\r\n",
@@ -79,6 +81,13 @@ def test_refused(raw: bytes) -> None:
     for pieces in splits(raw, times=2) if len(raw) < 9000 else [[raw]]:
         with pytest.raises(ProtocolError):
             walk(ChunkGuard(Peer.CLIENT), [*pieces, b""])
+
+
+def test_a_size_that_is_cut_behind_much_content() -> None:
+    guard, content = ChunkGuard(Peer.CLIENT), b"x" * 100_000
+    pieces = [b"%x\r\n%b\r\n0" % (len(content), content), b"\r\n\r\n"]
+    assert walk(guard, pieces) == (content, b"")
+    assert guard.is_done
 
 
 def test_content_in_front_of_a_fault_comes_first() -> None:
