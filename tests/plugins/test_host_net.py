@@ -1,5 +1,7 @@
 """host_http_fetch: what a guest may ask, how often, and how it gets the answer."""
 
+from itertools import chain
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +27,7 @@ from tests.plugins.support import FETCHED, Probe, make_flow, make_instance, prob
 
 AT = 8192
 GET = encode_list([b"GET", b"https://api.example.com/v1?q=1", b""])
+ESCAPED = "".join(rf"\{byte:02x}" for byte in GET)
 ANSWER = encode_list([b"200", b"fetched", b"x-from", b"afar"])
 GRANTED = frozenset(
     {grant_of(Permission.BASE), grant_of(Permission.NETWORK, "api.example.com")}
@@ -72,11 +75,12 @@ class Fetching(Probe):
 def test_an_answer_is_a_list(factory: MakerFactory) -> None:
     network = Network()
     guest = Fetching(network, factory)
-    fields = [b"GET", b"https://api.example.com/v1?q=1", b"", b"Accept", b"*/*"]
+    headers = [(b"Accept", b"*/*"), (b"X-A", b"1")]
+    fields = [b"GET", b"https://api.example.com/v1?q=1", b"", *chain(*headers)]
     assert guest.fetch(encode_list(fields)) == len(ANSWER)
     assert guest.read(AT, len(ANSWER)) == ANSWER
     ((request, terms),) = network.asked
-    assert request.headers == [(b"Accept", b"*/*")]
+    assert request.headers == headers
     assert (request.host, request.port, request.target) == (
         *("api.example.com", 443),
         b"/v1?q=1",
@@ -91,13 +95,12 @@ def test_an_answer_is_a_list(factory: MakerFactory) -> None:
 
 
 def test_an_answer_that_does_not_fit_waits_for_the_same_request() -> None:
-    escaped = "".join(rf"\{byte:02x}" for byte in GET)
     source = f"""(module
       (import "env" "host_http_fetch"
         (func $fetch (param i32 i32 i32 i32) (result i32)))
       (import "env" "host_log" (func $log (param i32 i32 i32) (result i32)))
       (memory (export "memory") 1)
-      (data (i32.const 0) "{escaped}")
+      (data (i32.const 0) "{ESCAPED}")
       (func (export "on_request") (result i32) (local $need i32)
         (local.set $need (call $fetch
           (i32.const 0) (i32.const {len(GET)}) (i32.const 1000) (i32.const 3)))
@@ -216,6 +219,38 @@ def test_fetches_are_counted_for_each_call(factory: MakerFactory) -> None:
     none = Fetching(network, factory, limits=Limits(fetches=0))
     assert none.fetch(GET) == Status.TOO_LARGE
     assert len(network.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("rest", "target"), [(b"", b"/"), (b"?q", b"/?q"), (b"/a?q", b"/a?q")]
+)
+def test_a_url_without_a_path_is_for_the_root(rest: bytes, target: bytes) -> None:
+    network = Network()
+    url = b"https://api.example.com" + rest
+    assert Fetching(network).fetch(encode_list([b"GET", url, b""])) > 0
+    assert network.asked[0][0].target == target
+
+
+def test_one_call_may_fetch_so_often_and_the_next_again() -> None:
+    source = f"""(module
+      (import "env" "host_http_fetch"
+        (func $fetch (param i32 i32 i32 i32) (result i32)))
+      (memory (export "memory") 1)
+      (data (i32.const 0) "{ESCAPED}")
+      (func $get (drop (call $fetch
+        (i32.const 0) (i32.const {len(GET)}) (i32.const 1000) (i32.const 4096))))
+      (func (export "on_request") (result i32)
+        (call $get) (call $get) (call $get) (i32.const 0)))""".encode()
+    network = Network()
+    instance = make_instance(
+        source,
+        limits=Limits(fetches=2),
+        granted=GRANTED,
+        surroundings=Surroundings(fetch=network),
+    )
+    for fetched in (2, 4):
+        assert instance.run(HookPoint.REQUEST, make_flow()) is None
+        assert len(network.asked) == fetched
 
 
 def test_a_request_over_the_limit_is_not_sent() -> None:

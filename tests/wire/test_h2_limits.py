@@ -3,7 +3,16 @@
 import pytest
 
 from int3rceptor.wire.h2_faults import ConnectionFault
-from int3rceptor.wire.h2_limits import CONTROL_BURST, RESET_BURST, AbuseMeter, Budget
+from int3rceptor.wire.h2_limits import (
+    BYTES_PER_WINDOW_UPDATE,
+    CONTROL_BURST,
+    CONTROL_PER_DATA_FRAME,
+    CONTROL_PER_STREAM,
+    MAX_SENT_FRAME_BYTES,
+    RESET_BURST,
+    AbuseMeter,
+    Budget,
+)
 
 
 def spend(budget: Budget, times: int, now: float = 0.0) -> None:
@@ -46,3 +55,18 @@ def test_work_pays_for_control_frames() -> None:
     for _ in range(RESET_BURST * 3):
         meter.resets.spend(0.0)
         meter.stream_finished()
+
+
+def test_what_work_brought_is_spent_once() -> None:
+    meter = AbuseMeter()
+    spend(meter.resets, RESET_BURST)
+    spend(meter.control, CONTROL_BURST)
+    meter.stream_finished()
+    spend(meter.resets, 1)
+    spend(meter.control, int(CONTROL_PER_STREAM))
+    meter.data_sent(2 * MAX_SENT_FRAME_BYTES)  # the end of a stream is a frame, too
+    window_updates = 2 * MAX_SENT_FRAME_BYTES // BYTES_PER_WINDOW_UPDATE
+    spend(meter.control, 3 * int(CONTROL_PER_DATA_FRAME) + window_updates)
+    for budget in (meter.resets, meter.control):
+        with pytest.raises(ConnectionFault):
+            spend(budget, 1)
