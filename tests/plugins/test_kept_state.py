@@ -50,6 +50,13 @@ def test_a_state_in_memory_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_state_in_memory_does_not_begin_with_an_old_file(tmp_path: Path) -> None:
+    before = states_in(tmp_path)
+    opened(before).set(b"k", b"v")
+    before.save()
+    assert opened(states_in(tmp_path), is_on_disk=False).keys(b"") == []
+
+
 def test_without_a_directory_nothing_is_written() -> None:
     states = states_in(None)
     opened(states).set(b"k", b"v")
@@ -114,6 +121,19 @@ def test_a_pipe_that_nobody_writes_to_is_not_waited_for(
     assert opened(states_in(tmp_path)).keys(b"") == []
     (line,) = caplog.messages
     assert "begins with an empty state" in line
+
+
+def test_what_cannot_be_read_is_set_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "demo.state").mkdir()
+    state = opened(states := states_in(tmp_path))
+    assert state.keys(b"") == []
+    (line,) = caplog.messages
+    assert line.startswith("plugin demo begins with an empty state: ")
+    state.set(b"k", b"v")
+    states.save()
+    assert opened(states_in(tmp_path)).keys(b"") == [b"k"]
 
 
 def test_a_file_that_is_too_large_is_set_aside(
