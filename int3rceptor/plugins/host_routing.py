@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from int3rceptor.errors import ClientProtocolError
-from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import PassThrough
 from int3rceptor.model.flow import Upstream
 from int3rceptor.model.headers import to_text
@@ -65,8 +64,6 @@ def set_upstream(host: Host, address: int, length: int, port: int) -> int:
     name = host.read(address, length)
     if name is None:
         return Status.BAD_POINTER
-    if host.point is not HookPoint.CONNECT:
-        return Status.WRONG_HOOK
     if not 0 < port <= MAX_PORT:
         return Status.BAD_ARGUMENT
     try:
@@ -78,8 +75,6 @@ def set_upstream(host: Host, address: int, length: int, port: int) -> int:
 
 def pass_through(host: Host) -> int:
     """host_pass_through."""
-    if host.point is not HookPoint.CONNECT:
-        return Status.WRONG_HOOK
     host.decide(PassThrough())
     return Status.OK
 

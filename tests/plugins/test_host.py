@@ -191,9 +191,3 @@ def test_an_answer_in_the_wrong_place_is_a_fault() -> None:
     do(host, "host_drop")
     assert host.finish(1) == Fault(kind=FaultKind.BAD_ANSWER)
     assert host.finish(3) == Fault(kind=FaultKind.RETURNED_ERROR, detail="code 3")
-
-
-def test_pass_through_has_a_meaning_at_connect_only() -> None:
-    host, _ = make_host()
-    host.begin(REQUEST, make_flow())
-    assert do(host, "host_pass_through") == Status.WRONG_HOOK

@@ -88,8 +88,9 @@ def test_a_connection_is_dialled_elsewhere(
     host: bytes, dialled: str, factory: MakerFactory
 ) -> None:
     probe = Probe("host_set_upstream", factory)
-    assert probe.call(host, 8443, point=CONNECT, flow=make_flow()) == Status.OK
-    assert probe.verdict == Upstream(dialled, 8443)
+    for port in (1, 8443, 65_535):
+        assert probe.call(host, port, point=CONNECT, flow=make_flow()) == Status.OK
+        assert probe.verdict == Upstream(dialled, port)
     assert probe.call(host, 1, point=REQUEST, flow=make_flow()) == Status.WRONG_HOOK
 
 
@@ -118,3 +119,5 @@ def test_a_connection_is_left_alone(factory: MakerFactory) -> None:
     probe = Probe("host_pass_through", factory)
     assert probe.call(point=CONNECT, flow=make_flow()) == Status.OK
     assert probe.verdict == PassThrough()
+    assert probe.call(point=REQUEST, flow=make_flow()) == Status.WRONG_HOOK
+    assert probe.verdict is None
