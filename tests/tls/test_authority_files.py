@@ -1,3 +1,4 @@
+import contextlib
 import os
 import subprocess
 import sys
@@ -129,6 +130,16 @@ def test_a_lock_that_is_a_link_makes_no_file_elsewhere(tmp_path: Path) -> None:
         Authority.load_or_create(tmp_path / "data")
 
     assert not (tmp_path / "chosen").exists()
+
+
+def test_a_lock_that_is_let_go_of_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = contextlib.ExitStack()
+    holder.enter_context(authority_files.AuthorityFiles(tmp_path).locked())
+    monkeypatch.setattr("time.sleep", lambda _s: holder.close())
+    with authority_files.AuthorityFiles(tmp_path).locked():
+        assert list(tmp_path.iterdir()) == [tmp_path / authority_files.LOCK_FILE]
 
 
 def test_a_lock_held_too_long_is_one_line(
