@@ -61,7 +61,9 @@ def test_without_a_directory_nothing_is_written() -> None:
     states = states_in(None)
     opened(states).set(b"k", b"v")
     states.save()
+    assert opened(states).keys(b"") == [b"k"]
     states.forget("demo")
+    assert opened(states).keys(b"") == []
 
 
 def test_only_changes_are_written(tmp_path: Path) -> None:
