@@ -25,7 +25,6 @@ from int3rceptor.wire.h1_connection import (
 )
 from int3rceptor.wire.h1_framing import (
     MAX_START_LINE_BYTES,
-    Peer,
     judge_request,
     known_request,
     may_have_body,
@@ -42,6 +41,7 @@ from int3rceptor.wire.h1_serialise import (
     response_framing,
     response_head,
 )
+from int3rceptor.wire.peers import Peer
 
 __all__ = [
     "CLOSED",

@@ -8,13 +8,8 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from int3rceptor.errors import ProtocolError
-from int3rceptor.wire.h1_framing import (
-    MAX_TRAILER_BYTES,
-    Peer,
-    judge_bytes,
-    judge_trailers,
-    refusal,
-)
+from int3rceptor.wire.h1_framing import MAX_TRAILER_BYTES, judge_bytes, judge_trailers
+from int3rceptor.wire.peers import Peer, refusal
 
 if TYPE_CHECKING:
     from int3rceptor.model.headers import Headers

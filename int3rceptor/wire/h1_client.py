@@ -10,7 +10,7 @@ from int3rceptor.model.own_code import own_code
 from int3rceptor.wire.events import Event, ResponseHead
 from int3rceptor.wire.h1_block import Framing, canonical_fields
 from int3rceptor.wire.h1_connection import CLOSED, NEED_DATA, H1Connection, Signal
-from int3rceptor.wire.h1_framing import Peer, judge_response, known_response
+from int3rceptor.wire.h1_framing import judge_response, known_response
 from int3rceptor.wire.h1_lines import MAX_KNOWN_BLOCK_BYTES
 from int3rceptor.wire.h1_plain import DONE, FAILED, IDLE
 from int3rceptor.wire.h1_serialise import (
@@ -22,6 +22,7 @@ from int3rceptor.wire.h1_serialise import (
     request_framing,
     request_head,
 )
+from int3rceptor.wire.peers import Peer
 
 MAX_INFORMATIONAL = 32
 """1xx responses to one request: progress reports are few, a flood is an attack."""

@@ -15,14 +15,10 @@ from int3rceptor.model.headers import Headers
 from int3rceptor.wire.events import Data, End, Event, RequestHead, ResponseHead
 from int3rceptor.wire.h1_block import Framing
 from int3rceptor.wire.h1_chunks import ChunkGuard
-from int3rceptor.wire.h1_framing import (
-    MAX_HEAD_BYTES,
-    Peer,
-    judge_partial_head,
-    refusal,
-)
+from int3rceptor.wire.h1_framing import MAX_HEAD_BYTES, judge_partial_head
 from int3rceptor.wire.h1_plain import BODY, DONE, FAILED, IDLE, Counted
 from int3rceptor.wire.h1_serialise import NOTHING, last_chunk
+from int3rceptor.wire.peers import Peer, refusal
 
 MAX_CUT_BYTES = 16 * 1024
 """What may follow a head in one read and is copied when that is cut off: a small body.

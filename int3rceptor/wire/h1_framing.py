@@ -5,11 +5,10 @@ are smuggled. It knows nothing of connections, buffers or h11.
 """
 
 import re
-from enum import Enum
 from functools import lru_cache
 from typing import NoReturn
 
-from int3rceptor.errors import ClientProtocolError, OriginProtocolError, ProtocolError
+from int3rceptor.errors import ClientProtocolError, OriginProtocolError
 from int3rceptor.model.headers import Headers, to_text
 from int3rceptor.wire.authority import MAX_PORT, parse_authority
 from int3rceptor.wire.events import RequestHead, ResponseHead
@@ -26,6 +25,7 @@ from int3rceptor.wire.h1_lines import (
     received,
 )
 from int3rceptor.wire.h1_target import judge_target
+from int3rceptor.wire.peers import MAX_CONTENT_LENGTH, Peer, refusal
 from int3rceptor.wire.wording import quoted
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -43,23 +43,10 @@ MAX_TRAILER_BYTES = 16 * 1024
 MAX_TRAILERS = 64
 """Fields in one trailer section."""
 
-MAX_CONTENT_LENGTH = 2**63 - 1
-"""What fits the signed 64 bits that the next parser may count with."""
-
-
 MAX_KNOWN_STATUS_LINES = 64
 """Status lines whose reading is remembered: most answers say `HTTP/1.1 200 OK`."""
 
-
-class Peer(Enum):
-    """Who sent the bytes, which decides who is to blame and what is answered."""
-
-    CLIENT = "client"
-    ORIGIN = "origin"
-
-
 _CLIENT, _ORIGIN = Peer
-
 
 _requests: KnownBlocks[tuple[str, bytes], Block] = KnownBlocks()
 """Blocks that were judged and found good, by the version and the bytes."""
@@ -98,13 +85,6 @@ FORBIDDEN_TRAILERS = frozenset(
         b"upgrade",
     )
 )
-
-
-def refusal(peer: Peer, message: str, status: int = 400) -> ProtocolError:
-    """The error for a fault of `peer`; `status` is what a client is answered."""
-    if peer is _CLIENT:
-        return ClientProtocolError(message, status=status)
-    return OriginProtocolError(message)
 
 
 def judge_request(head: bytes, scheme: str) -> tuple[RequestHead, Framing]:

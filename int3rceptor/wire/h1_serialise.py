@@ -26,13 +26,9 @@ from int3rceptor.wire.fields import (
     wants_upgrade,
 )
 from int3rceptor.wire.h1_block import Block
-from int3rceptor.wire.h1_framing import (
-    FORBIDDEN_TRAILERS,
-    MAX_KNOWN_STATUS_LINES,
-    Peer,
-    refusal,
-)
+from int3rceptor.wire.h1_framing import FORBIDDEN_TRAILERS, MAX_KNOWN_STATUS_LINES
 from int3rceptor.wire.h1_lines import BadLine, KnownBlocks, Line, sendable
+from int3rceptor.wire.peers import Peer, refusal
 from int3rceptor.wire.wording import quoted
 
 MAX_KNOWN_LENGTHS = 1024

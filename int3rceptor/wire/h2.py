@@ -17,7 +17,6 @@ from int3rceptor.errors import (
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Informational, Request, Response
 from int3rceptor.wire import h2_frames as frames
-from int3rceptor.wire.h1_framing import Peer
 from int3rceptor.wire.h2_events import H2Event
 from int3rceptor.wire.h2_faults import ConnectionFault, H2Code, code_name
 from int3rceptor.wire.h2_inbound import Inbound
@@ -30,6 +29,7 @@ from int3rceptor.wire.h2_sending import (
     trailer_fields,
 )
 from int3rceptor.wire.h2_streams import StreamState, StreamTable
+from int3rceptor.wire.peers import Peer
 
 Role = Literal["server", "client"]
 

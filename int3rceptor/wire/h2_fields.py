@@ -13,10 +13,10 @@ from int3rceptor.model.headers import STEERING, Headers, RawHeaders, to_text
 from int3rceptor.model.message import DEFAULT_PORTS
 from int3rceptor.wire.authority import parse_authority
 from int3rceptor.wire.events import RequestHead, ResponseHead
-from int3rceptor.wire.h1_framing import MAX_CONTENT_LENGTH
 from int3rceptor.wire.h2_faults import StreamFault
 from int3rceptor.wire.h2_limits import MAX_FIELDS
 from int3rceptor.wire.hpack_table import ENTRY_OVERHEAD_BYTES, STATIC, Field, FieldList
+from int3rceptor.wire.peers import MAX_CONTENT_LENGTH
 from int3rceptor.wire.wording import quoted
 
 Fields = Sequence[Field]

@@ -17,7 +17,6 @@ from int3rceptor.model.message import (
     format_authority,
 )
 from int3rceptor.wire.fields import accepts_trailers, connection_options, hop_by_hop
-from int3rceptor.wire.h1_framing import Peer, refusal
 from int3rceptor.wire.h2_faults import StreamFault
 from int3rceptor.wire.h2_fields import (
     as_lines,
@@ -28,6 +27,7 @@ from int3rceptor.wire.h2_fields import (
 )
 from int3rceptor.wire.hpack_encoder import Section
 from int3rceptor.wire.hpack_table import Field, NeverIndexed
+from int3rceptor.wire.peers import Peer, refusal
 
 MAX_KNOWN_SECTIONS = 32
 """Sets of fields remembered for each connection: as many as blocks that came."""

@@ -10,7 +10,8 @@ from int3rceptor.wire.h1_chunks import (
     MAX_CHUNK_SIZE_DIGITS,
     ChunkGuard,
 )
-from int3rceptor.wire.h1_framing import MAX_TRAILER_BYTES, MAX_TRAILERS, Peer
+from int3rceptor.wire.h1_framing import MAX_TRAILER_BYTES, MAX_TRAILERS
+from int3rceptor.wire.peers import Peer
 from tests.support.h1_codec import splits
 
 

@@ -17,11 +17,11 @@ from int3rceptor.wire.h1_framing import (
     MAX_FIELDS,
     MAX_HEAD_BYTES,
     MAX_START_LINE_BYTES,
-    Peer,
     judge_request,
     judge_response,
     judge_trailers,
 )
+from int3rceptor.wire.peers import Peer
 from tests.support.h1_codec import collect, shown, splits
 
 HOST = b"Host: a\r\n"

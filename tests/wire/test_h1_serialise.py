@@ -9,7 +9,7 @@ from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Informational, Request, Response
 from int3rceptor.wire.fields import HOP_BY_HOP
-from int3rceptor.wire.h1_framing import Peer, judge_request
+from int3rceptor.wire.h1_framing import judge_request
 from int3rceptor.wire.h1_serialise import (
     Sending,
     informational_head,
@@ -19,6 +19,7 @@ from int3rceptor.wire.h1_serialise import (
     response_framing,
     response_head,
 )
+from int3rceptor.wire.peers import Peer
 from tests.support.h1_codec import a_request
 
 

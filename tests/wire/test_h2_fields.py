@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Informational, Request, Response
-from int3rceptor.wire.h1_framing import Peer
 from int3rceptor.wire.h2_faults import StreamFault
 from int3rceptor.wire.h2_fields import (
     _check_values,
@@ -21,6 +20,7 @@ from int3rceptor.wire.h2_sending import Sections, informational_fields, trailer_
 from int3rceptor.wire.hpack_decoder import Decoder
 from int3rceptor.wire.hpack_encoder import Encoder
 from int3rceptor.wire.hpack_table import Field
+from int3rceptor.wire.peers import Peer
 from tests.support.frames import GET, OK, Fields, all_fields
 
 LARGE = 65_536

@@ -11,7 +11,6 @@ from int3rceptor.errors import ClientProtocolError, OriginProtocolError
 from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Response
-from int3rceptor.wire.h1_framing import Peer
 from int3rceptor.wire.h2_fields import as_lines, request_head, response_head
 from int3rceptor.wire.h2_limits import H2Limits
 from int3rceptor.wire.h2_outbound import Outbound
@@ -22,6 +21,7 @@ from int3rceptor.wire.h2_sending import (
 )
 from int3rceptor.wire.h2_settings import Setting
 from int3rceptor.wire.hpack_table import Field, NeverIndexed
+from int3rceptor.wire.peers import Peer
 from tests.support.frames import all_fields
 from tests.support.h2_pair import request
 
