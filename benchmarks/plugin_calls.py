@@ -20,10 +20,10 @@ from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.flow import ClientInfo, Flow
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Request, Response
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.fastcall import FastMaker
-from int3rceptor.plugins.manager import PluginManager
-from int3rceptor.plugins.stockcall import StockMaker
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.engine.fastcall import FastMaker
+from int3rceptor.plugins.engine.stockcall import StockMaker
+from int3rceptor.plugins.managing.manager import PluginManager
 
 BATCH = 10
 BATCHES = 3_000

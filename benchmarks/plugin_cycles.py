@@ -18,8 +18,8 @@ from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.flow import ClientInfo, Flow
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Request
-from int3rceptor.plugins.cache import ModuleCache
-from int3rceptor.plugins.manager import PluginManager
+from int3rceptor.plugins.engine.cache import ModuleCache
+from int3rceptor.plugins.managing.manager import PluginManager
 
 PARTS = 10
 MAX_DRIFT = 0.05

@@ -20,10 +20,10 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.measure import BenchmarkError
-from int3rceptor.store.filters import FlowFilter
-from int3rceptor.store.framing import FLOW, MAGIC, sealed
-from int3rceptor.store.index import Index
-from int3rceptor.store.queries import StoreReader, open_store
+from int3rceptor.store.asking.filters import FlowFilter
+from int3rceptor.store.asking.queries import StoreReader, open_store
+from int3rceptor.store.database.index import Index
+from int3rceptor.store.journal.framing import FLOW, MAGIC, sealed
 from int3rceptor.store.records import BodyRecord, FlowRecord, OriginFacts, encode
 
 LIMIT_MS = 200.0

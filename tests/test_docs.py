@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from int3rceptor.cli.commands import app
 from int3rceptor.config.model import TABLES, keys
-from int3rceptor.store.schema import STORE_NAME
+from int3rceptor.store.database.schema import STORE_NAME
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"

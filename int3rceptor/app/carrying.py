@@ -23,7 +23,7 @@ from int3rceptor.link.messages import CaForms, Stats
 from int3rceptor.net.allocator import give_back_after_falls, keep_freed_memory
 from int3rceptor.net.listening import Address
 from int3rceptor.net.tasks import Tasks
-from int3rceptor.store.journal import Journal
+from int3rceptor.store.journal.journal import Journal
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ from int3rceptor.control.trials import Trials
 from int3rceptor.link.messages import Began, Ended, Gap, Hello, Stats
 from int3rceptor.link.plugin_asks import PluginAsk, PluginTold, PluginWrote
 from int3rceptor.model.message import format_authority
-from int3rceptor.store.index import Index
+from int3rceptor.store.database.index import Index
 
 if TYPE_CHECKING:
     from pydantic import JsonValue

@@ -36,7 +36,7 @@ from int3rceptor.link.messages import (
 from int3rceptor.link.plugin_asks import PluginAsk
 from int3rceptor.net.allocator import keep_freed_memory
 from int3rceptor.net.tasks import Tasks
-from int3rceptor.store.index import Index
+from int3rceptor.store.database.index import Index
 
 if TYPE_CHECKING:
     from int3rceptor.app.control_plane import ControlPlane

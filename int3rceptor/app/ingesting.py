@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from int3rceptor.net.tasks import Tasks
-from int3rceptor.store.index import Index
-from int3rceptor.store.segment import JOURNAL_FOLDER
+from int3rceptor.store.database.index import Index
+from int3rceptor.store.journal.segment import JOURNAL_FOLDER
 
 SLICE_S = 0.2
 """Longest piece of work at once: a stop waits for one."""

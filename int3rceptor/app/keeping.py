@@ -18,8 +18,8 @@ from int3rceptor.link.plugin_asks import PluginWrote
 from int3rceptor.link.plugin_reports import LogLine
 from int3rceptor.model.flow import Flow, FlowKind
 from int3rceptor.model.message import Response
-from int3rceptor.store.journal import SEGMENT_BYTES, Journal
-from int3rceptor.store.keeper import Keeper as JournalKeeper
+from int3rceptor.store.journal.journal import SEGMENT_BYTES, Journal
+from int3rceptor.store.journal.keeper import Keeper as JournalKeeper
 
 if TYPE_CHECKING:
     from int3rceptor.hooks.dispatcher import Dispatcher

@@ -16,8 +16,8 @@ from int3rceptor.link.plugin_asks import (
 )
 from int3rceptor.link.plugin_reports import PluginLog, PluginPage
 from int3rceptor.net.tasks import Tasks
-from int3rceptor.plugins.manifest import MAX_MODULE_BYTES
-from int3rceptor.plugins.service import PluginService
+from int3rceptor.plugins.managing.service import PluginService
+from int3rceptor.plugins.policy.manifest import MAX_MODULE_BYTES
 
 log = logging.getLogger("int3rceptor.plugins")
 

@@ -23,15 +23,15 @@ from int3rceptor.net.descriptors import raise_limit
 from int3rceptor.net.listening import Address, bind, own_address
 from int3rceptor.net.loads import Place
 from int3rceptor.net.tasks import Tasks
-from int3rceptor.plugins.outbound import (
+from int3rceptor.plugins.managing.service import PluginService
+from int3rceptor.plugins.managing.upkeep import Places, Upkeep
+from int3rceptor.plugins.network.outbound import (
     FetchAnswer,
     Fetcher,
     FetchFailure,
     FetchRequest,
     FetchTerms,
 )
-from int3rceptor.plugins.service import PluginService
-from int3rceptor.plugins.upkeep import Places, Upkeep
 from int3rceptor.proxy.exchange import Exchanges
 from int3rceptor.proxy.listener import Listener as ClientListener
 from int3rceptor.proxy.onboarding import CaFiles, Onboarding
@@ -310,7 +310,7 @@ def _fetcher(config: Config, own: Sequence[Address]) -> Fetcher:
     @functools.cache
     def fetcher() -> Fetcher:
         # Only for those who fetch: http.client is 10 ms and 0.4 MB.
-        from int3rceptor.plugins.fetching import HttpFetcher
+        from int3rceptor.plugins.network.fetching import HttpFetcher
 
         trust = OriginVerification(extra_ca=tuple(config.upstream_ca))
         return HttpFetcher(functools.cache(lambda: origin_context(trust)), own)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from int3rceptor.cli.escaping import printable
 from int3rceptor.cli.flags import WHERE_FILES_ARE, takes_settings
 from int3rceptor.cli.given import Given
+from int3rceptor.cli.output.escaping import printable
 from int3rceptor.errors import ConfigError
 from int3rceptor.files.writing import naming
 

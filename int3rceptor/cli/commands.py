@@ -5,9 +5,11 @@ from typing import Annotated
 import typer
 
 from int3rceptor import __version__
-from int3rceptor.cli import ca, flow_commands, plugins, settings
+from int3rceptor.cli import ca, settings
 from int3rceptor.cli.flags import takes_settings
+from int3rceptor.cli.flows import commands as flow_commands
 from int3rceptor.cli.given import Given, start
+from int3rceptor.cli.plugins import commands as plugins
 
 app = typer.Typer(
     help="A TLS-intercepting HTTP proxy. Without a command it starts the proxy.",

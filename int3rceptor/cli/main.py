@@ -11,8 +11,8 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from int3rceptor.cli.escaping import printable
-from int3rceptor.cli.logs import PACKAGE, TRACEBACK_HINT
+from int3rceptor.cli.output.escaping import printable
+from int3rceptor.cli.output.logs import PACKAGE, TRACEBACK_HINT
 from int3rceptor.errors import Int3rceptorError, reason_of
 
 DONE, INTERNAL_ERROR, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
@@ -56,7 +56,7 @@ def _run(arguments: list[str]) -> int:
 def _run_if_plain(arguments: list[str]) -> bool:
     """Run it if it is plain to read, by what it needs alone; whether it was."""
     if arguments[:1] == ["flows"]:
-        from int3rceptor.cli.flows import run_if_plain
+        from int3rceptor.cli.flows.listing import run_if_plain
 
         return run_if_plain(arguments[1:])
     from int3rceptor.cli.given import plain_start, start

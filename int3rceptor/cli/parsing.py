@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import typer
 
-from int3rceptor.cli.logs import PACKAGE
+from int3rceptor.cli.output.logs import PACKAGE
 from int3rceptor.errors import ConfigError
 
 OF_PYDANTIC = "Value error, "
@@ -25,7 +25,7 @@ def run(arguments: Sequence[str]) -> int:
 def _program(arguments: Sequence[str]) -> typer.Typer:
     """The commands that this command line may need; all others take as long again."""
     if arguments[:1] == ["flows"]:
-        from int3rceptor.cli import flow_commands
+        from int3rceptor.cli.flows import commands as flow_commands
 
         return flow_commands.alone()
     from int3rceptor.cli.commands import app

@@ -8,19 +8,19 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from int3rceptor.cli.escaping import printable
-from int3rceptor.cli.json_lines import json_line
-from int3rceptor.cli.line_writer import Write
-from int3rceptor.cli.logs import logging_to
-from int3rceptor.cli.plugin_lines import lines_to as plugin_lines_to
-from int3rceptor.cli.streams import (
+from int3rceptor.cli.output.escaping import printable
+from int3rceptor.cli.output.json_lines import json_line
+from int3rceptor.cli.output.line_writer import Write
+from int3rceptor.cli.output.logs import logging_to
+from int3rceptor.cli.output.streams import (
     STDERR,
     STDOUT,
     lines_to,
     live_view,
     loop_factory,
 )
-from int3rceptor.cli.turns import Turn
+from int3rceptor.cli.output.turns import Turn
+from int3rceptor.cli.plugins.lines import lines_to as plugin_lines_to
 from int3rceptor.config.model import Config
 from int3rceptor.files.unnamed import unnamed_file
 from int3rceptor.net.descriptors import refuse_too_few

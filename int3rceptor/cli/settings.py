@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from int3rceptor.cli.escaping import printable
 from int3rceptor.cli.flags import takes_settings
 from int3rceptor.cli.given import Given
+from int3rceptor.cli.output.escaping import printable
 from int3rceptor.config.model import TABLES, keys
 from int3rceptor.config.sources import Loaded
 

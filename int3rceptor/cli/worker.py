@@ -13,16 +13,16 @@ from collections.abc import Sequence
 
 from int3rceptor.app.child import heed_no_signal
 from int3rceptor.app.worker import Voice, work
-from int3rceptor.cli import plugin_lines
-from int3rceptor.cli.logs import set_levels
-from int3rceptor.cli.streams import (
+from int3rceptor.cli.output.logs import set_levels
+from int3rceptor.cli.output.streams import (
     STDERR,
     STDOUT,
     lines_to,
     live_view,
     loop_factory,
 )
-from int3rceptor.cli.turns import Turn
+from int3rceptor.cli.output.turns import Turn
+from int3rceptor.cli.plugins import lines as plugin_lines
 from int3rceptor.config.model import Config
 
 

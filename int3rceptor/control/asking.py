@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 
 from int3rceptor.control.schemas import MAX_ID
-from int3rceptor.store.filters import FlowFilter
+from int3rceptor.store.asking.filters import FlowFilter
 
 MAX_PAGE = 500
 """Most flows of one answer: some 200 KB."""

@@ -7,11 +7,11 @@ from typing import TypeVar
 from anyio import CapacityLimiter, to_thread
 
 from int3rceptor.control.failures import RETRY_S, ApiError
-from int3rceptor.store import edits
-from int3rceptor.store.filters import FlowFilter
-from int3rceptor.store.queries import open_store
+from int3rceptor.store.asking import edits
+from int3rceptor.store.asking.filters import FlowFilter
+from int3rceptor.store.asking.queries import open_store
+from int3rceptor.store.asking.rows import FlowRow
 from int3rceptor.store.records import FlowRecord
-from int3rceptor.store.rows import FlowRow
 
 MAX_THREADS = 4
 """Questions to the disk at once: SQLite readers do not wait for each other, and more of

@@ -18,8 +18,8 @@ from int3rceptor.control.schemas import (
     Tls,
 )
 from int3rceptor.store import heads
+from int3rceptor.store.asking.rows import FlowRow
 from int3rceptor.store.records import BodyRecord, FlowRecord, OriginFacts, TlsFacts
-from int3rceptor.store.rows import FlowRow
 
 
 def text(raw: bytes) -> str:

@@ -15,9 +15,9 @@ from int3rceptor.control.events import Events
 from int3rceptor.control.exposition import Family
 from int3rceptor.control.plugins import Plugins, Trials
 from int3rceptor.link.messages import CaForms
-from int3rceptor.store.filters import FlowFilter
+from int3rceptor.store.asking.filters import FlowFilter
+from int3rceptor.store.asking.rows import FlowRow
 from int3rceptor.store.records import FlowRecord
-from int3rceptor.store.rows import FlowRow
 
 
 class Flows(Protocol):

@@ -29,7 +29,7 @@ from int3rceptor.proxy.refusals import linger
 from int3rceptor.proxy.requests import build_flow
 from int3rceptor.proxy.session import Session
 from int3rceptor.wire.events import Data, End, Event, RequestHead
-from int3rceptor.wire.h1 import NEED_DATA, H1Server, Signal
+from int3rceptor.wire.h1.server import NEED_DATA, H1Server, Signal
 
 log = logging.getLogger("int3rceptor.proxy")
 

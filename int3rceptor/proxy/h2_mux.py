@@ -23,8 +23,8 @@ from int3rceptor.net.stream import ByteStream
 from int3rceptor.net.tasks import Tasks
 from int3rceptor.proxy.h2_waits import Wait, Waits
 from int3rceptor.proxy.limits import EAGER_BODY_BYTES
-from int3rceptor.wire.h2 import H2Codec
-from int3rceptor.wire.h2_events import (
+from int3rceptor.wire.h2.connection import H2Codec
+from int3rceptor.wire.h2.events import (
     H2Event,
     StreamData,
     StreamEnd,
@@ -32,7 +32,7 @@ from int3rceptor.wire.h2_events import (
     StreamReset,
     WindowOpened,
 )
-from int3rceptor.wire.h2_sending import Head
+from int3rceptor.wire.h2.sending import Head
 
 SMALL_BYTES = 4 * 1024
 """Pieces of body below this size that wait are joined: a full window of single bytes

@@ -25,10 +25,10 @@ from int3rceptor.proxy.pages import page
 from int3rceptor.proxy.requests import build_flow
 from int3rceptor.proxy.session import Session
 from int3rceptor.wire.events import RequestHead
-from int3rceptor.wire.h1_framing import may_have_body
-from int3rceptor.wire.h2 import H2Codec
-from int3rceptor.wire.h2_events import H2Event, StreamHead, StreamRefused, StreamReset
-from int3rceptor.wire.h2_faults import H2Code
+from int3rceptor.wire.h1.framing import may_have_body
+from int3rceptor.wire.h2.connection import H2Codec
+from int3rceptor.wire.h2.events import H2Event, StreamHead, StreamRefused, StreamReset
+from int3rceptor.wire.h2.faults import H2Code
 
 log = logging.getLogger("int3rceptor.proxy")
 

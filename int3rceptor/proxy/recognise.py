@@ -9,7 +9,7 @@ from int3rceptor.net.inbound import Inbound
 from int3rceptor.proxy.limits import MAX_CONNECT_HEAD_BYTES
 from int3rceptor.tls.client_hello import ClientHello, NeedMore, parse_client_hello
 from int3rceptor.wire.events import RequestHead
-from int3rceptor.wire.h1_framing import judge_request
+from int3rceptor.wire.h1.framing import judge_request
 from int3rceptor.wire.sniff import Speech, sniff
 
 

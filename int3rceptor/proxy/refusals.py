@@ -8,7 +8,7 @@ from int3rceptor.model.message import Response
 from int3rceptor.net.inbound import Inbound
 from int3rceptor.net.stream import ByteStream
 from int3rceptor.proxy.limits import LINGER_S, MAX_LINGER_BYTES
-from int3rceptor.wire.h1 import H1Server
+from int3rceptor.wire.h1.server import H1Server
 
 SOCKS_REFUSALS = {
     4: b"\x00\x5b\x00\x00\x00\x00\x00\x00",  # request rejected

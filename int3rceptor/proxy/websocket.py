@@ -1,6 +1,6 @@
 """The relay of a WebSocket whose messages someone follows.
 
-Each direction is taken apart by `wire.websocket`; what is whole is shown to the
+Each direction is taken apart by `wire.websocket.messages`; what is whole is shown to the
 followers, one after the other, and goes on before the next is shown. What cannot be
 shown passes unseen, and the flow says so; where a follower is a guard it does not pass:
 the connection is cut.
@@ -27,8 +27,8 @@ from int3rceptor.net.stream import ByteStream
 from int3rceptor.net.tasks import is_cancelled
 from int3rceptor.proxy.tunnel import relay
 from int3rceptor.wire.fields import comma_tokens
-from int3rceptor.wire.websocket import Direction, Passing, Unseen, Whole
-from int3rceptor.wire.websocket_deflate import agreed
+from int3rceptor.wire.websocket.deflate import agreed
+from int3rceptor.wire.websocket.messages import Direction, Passing, Unseen, Whole
 
 POINT = "on_websocket_message"
 """What the flow's record calls it, beside the hooks."""

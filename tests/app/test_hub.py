@@ -239,7 +239,7 @@ async def test_work_that_fails_ends_it(
     def broken(*_: object) -> bool:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("int3rceptor.store.index.Index.ingest", broken)
+    monkeypatch.setattr("int3rceptor.store.database.index.Index.ingest", broken)
     keep(config, b"/")
     async with hub_of(hello_of(config)) as linked, asyncio.timeout(PATIENT_S):
         with pytest.raises(RuntimeError, match="a bug"):

@@ -8,10 +8,10 @@ import pytest
 
 from int3rceptor.app.keeping import share_of
 from int3rceptor.config.model import MAX_WORKERS
-from int3rceptor.store.journal import SEGMENT_BYTES
-from int3rceptor.store.segment import sweep
+from int3rceptor.store.journal.journal import SEGMENT_BYTES
+from int3rceptor.store.journal.segment import sweep
+from int3rceptor.store.journal.writer import Writer
 from int3rceptor.store.trouble import Trouble, new_notices
-from int3rceptor.store.writer import Writer
 
 BUDGET = 64 * 1024
 

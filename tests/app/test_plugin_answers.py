@@ -19,7 +19,7 @@ from int3rceptor.link.plugin_reports import PluginSummary
 from tests.support.patience import PATIENT_S
 
 if TYPE_CHECKING:
-    from int3rceptor.plugins.service import PluginService
+    from int3rceptor.plugins.managing.service import PluginService
 
 
 class Service:

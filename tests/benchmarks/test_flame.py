@@ -6,7 +6,7 @@ from benchmarks.flame import folded, svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 RAW = """\
-main (app.py:1);handle (int3rceptor/proxy/e.py:10);parse (int3rceptor/wire/h1.py:5) 30
+main (app.py:1);handle (int3rceptor/proxy/e.py:10);parse (int3rceptor/net/p.py:5) 30
 main (app.py:2);handle (int3rceptor/proxy/e.py:12) 10
 main (app.py:2);write (ssl.py:930) 20
 _bootstrap (threading.py:1);_run (int3rceptor/cli/l.py:64);wait (threading.py:331) 900

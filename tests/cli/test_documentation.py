@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from int3rceptor.cli.given import METAVARS, spelling_of
-from int3rceptor.cli.live import json_form
+from int3rceptor.cli.output.live import json_form
 from tests.cli.test_live import a_flow
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()

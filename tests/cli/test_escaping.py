@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int3rceptor.cli.escaping import printable, without_surrogates
+from int3rceptor.cli.output.escaping import printable, without_surrogates
 
 
 @pytest.mark.parametrize(

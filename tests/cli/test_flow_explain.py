@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from int3rceptor.cli.flow_explain import explained, explanation
-from int3rceptor.cli.flow_steps import Step, ways
-from int3rceptor.cli.json_indent import indented
+from int3rceptor.cli.flows.explain import explained, explanation
+from int3rceptor.cli.flows.steps import Step, ways
+from int3rceptor.cli.output.json_indent import indented
 from int3rceptor.store.records import BodyRecord, FlowRecord, PluginFacts
 from tests.support.kept_flows import a_record
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from int3rceptor.cli import flow_options
-from int3rceptor.cli import flows as command
-from int3rceptor.cli.flow_options import flows_dir, moment
+from int3rceptor.cli.flows import listing as command
+from int3rceptor.cli.flows import options as flow_options
+from int3rceptor.cli.flows.options import flows_dir, moment
 from int3rceptor.cli.main import main
 from int3rceptor.config.sources import load
 from int3rceptor.control.schemas import FlowDetail, FlowSummary
 from int3rceptor.errors import ConfigError
-from int3rceptor.store.queries import MAX_ROWS
+from int3rceptor.store.asking.queries import MAX_ROWS
 from tests.support.kept_flows import a_record, journal, take_in
 
 JSON_HEAD = b"Content-Type: application/json\r\nContent-Encoding: gzip\r\n"

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from int3rceptor.cli.json_lines import json_line, timestamp
+from int3rceptor.cli.output.json_lines import json_line, timestamp
 
 
 @pytest.mark.parametrize(

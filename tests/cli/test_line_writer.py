@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from int3rceptor.cli import line_writer
-from int3rceptor.cli.line_writer import LineWriter
+from int3rceptor.cli.output import line_writer
+from int3rceptor.cli.output.line_writer import LineWriter
 
 
 def gap(count: int) -> str:

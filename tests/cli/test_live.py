@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from int3rceptor.cli.live import (
+from int3rceptor.cli.output.live import (
     MAX_MARKS,
     MAX_NOTE_CHARS,
     MAX_URL_CHARS,

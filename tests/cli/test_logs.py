@@ -3,7 +3,7 @@ import logging
 
 import pytest
 
-from int3rceptor.cli.logs import logging_to
+from int3rceptor.cli.output.logs import logging_to
 from int3rceptor.config.model import Config
 
 PROXY = logging.getLogger("int3rceptor.proxy")

@@ -10,7 +10,7 @@ import typer
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from int3rceptor.cli.flows import COMMANDS
+from int3rceptor.cli.flows.listing import COMMANDS
 from int3rceptor.cli.parameters import Argument, Command, Option
 from int3rceptor.cli.plain import NotPlainError
 from int3rceptor.cli.typed import typed

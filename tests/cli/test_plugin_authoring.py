@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from int3rceptor.cli import plugin_authoring
-from int3rceptor.cli.flow_json import flow_shape
+from int3rceptor.cli.flows.as_json import flow_shape
 from int3rceptor.cli.main import main
+from int3rceptor.cli.plugins import authoring as plugin_authoring
+from int3rceptor.plugins.abi.codes import Extra
 from int3rceptor.plugins.authoring.recorded_flow import read_flow_file
 from int3rceptor.plugins.authoring.timing import Spread, Timing
-from int3rceptor.plugins.codes import Extra
+from int3rceptor.store.asking.rows import row_of
 from int3rceptor.store.records import BodyRecord
-from int3rceptor.store.rows import row_of
 from tests.cli.test_main import home, output, refused
 from tests.plugins.support import EXAMPLES, guest
 from tests.support.kept_flows import a_record

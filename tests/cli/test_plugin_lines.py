@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from int3rceptor.cli.plugin_lines import lines_to
+from int3rceptor.cli.plugins.lines import lines_to
 from int3rceptor.config.model import Config
 
 DEBUG, INFO, WARN, ERROR = range(4)

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from int3rceptor.cli.plugin_running import _print_details
+from int3rceptor.cli.plugins.running import _print_details
 from int3rceptor.link.plugin_reports import Counters
 from tests.support.control import plugin_details
 

@@ -123,7 +123,7 @@ def test_a_plain_question_loads_what_answers_it_alone(
     )
     loaded = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
 
-    assert "int3rceptor.store.queries" in loaded
+    assert "int3rceptor.store.asking.queries" in loaded
     assert loaded & unused == set()
 
 
@@ -133,12 +133,12 @@ def test_a_start_with_a_plugin_loads_what_the_plugin_uses_alone(
     # Each of these weighs 0.2 to 2 MB, and is loaded when somebody needs it.
     unused = {
         "email.message", "encodings.idna", "fastapi", "html.entities", "http.client",
-        "int3rceptor.plugins.authoring", "int3rceptor.plugins.fetching",
+        "int3rceptor.plugins.authoring", "int3rceptor.plugins.network.fetching",
         "int3rceptor.plugins.wasi.functions", "int3rceptor.plugins.wasi.state",
         "int3rceptor.proxy.h2_server", "int3rceptor.proxy.upstream.h2_client",
         "int3rceptor.proxy.websocket", "int3rceptor.rules.listener", "plistlib",
-        "int3rceptor.rules.parsing", "int3rceptor.wire.h2", "mimetypes", "pydantic",
-        "rich", "sqlite3", "tempfile", "typer",
+        "int3rceptor.rules.parsing", "int3rceptor.wire.h2.connection", "mimetypes",
+        "pydantic", "rich", "sqlite3", "tempfile", "typer",
     }  # fmt: skip
     variables = {**UNMEASURED, "PYTHONPROFILEIMPORTTIME": "1"}
     with ProxyProcess(tmp_path, "--plugin", LOGGER, variables=variables) as proxy:

@@ -8,6 +8,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -17,17 +19,25 @@ from int3rceptor.config.model import Config
 from int3rceptor.errors import ConfigError
 from int3rceptor.hooks.dispatcher import Dispatcher, Listener
 from int3rceptor.hooks.points import HookPoint
-from int3rceptor.plugins.service import PluginService
-from int3rceptor.plugins.upkeep import Places, Upkeep
+from int3rceptor.plugins.managing.service import PluginService
+from int3rceptor.plugins.managing.upkeep import Places, Upkeep
 from int3rceptor.proxy.onboarding import CaFiles
+from int3rceptor.tls.authority import Authority
 from tests.cli.test_live import a_flow, no_sleep
 
 HOOKS = Dispatcher(sleep=asyncio.sleep)
 PLACES = Places(data_dir=Path("/nowhere"))
 SERVICE = PluginService(Upkeep(HOOKS, PLACES, log=lambda *_: None))
+
+
+def authority_at(path: str) -> Authority:
+    """As much of a CA as is printed."""
+    return cast("Authority", SimpleNamespace(path=Path(path)))
+
+
 READY = Ready(
     listen=("127.0.0.1", 4711),
-    ca_path=Path("/data dir/ca.pem"),
+    authority=authority_at("/data dir/ca.pem"),
     ca_files=CaFiles(pem=b"", der=b"", mobileconfig=bytes, fingerprint="AA:BB"),
     notes=("one plugin waits for a grant\x1b",),
     open_connections=lambda: 0,
@@ -208,7 +218,9 @@ def test_runs_on_asyncio_where_uvloop_is_missing(
     ],
 )
 def test_curl_line_can_be_pasted(host: str, proxy: str) -> None:
-    ready = dataclasses.replace(READY, listen=(host, 1), ca_path=Path("/ca.pem"))
+    ready = dataclasses.replace(
+        READY, listen=(host, 1), authority=authority_at("/ca.pem")
+    )
 
     assert curl_line(ready) == (
         f"curl --proxy {proxy} --cacert /ca.pem https://example.com/"

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from int3rceptor.cli.line_writer import LineWriter
-from int3rceptor.cli.turns import Turn
+from int3rceptor.cli.output.line_writer import LineWriter
+from int3rceptor.cli.output.turns import Turn
 from int3rceptor.files.unnamed import unnamed_file
 
 HOLDER = """
 import os, sys
-from int3rceptor.cli.turns import Turn
+from int3rceptor.cli.output.turns import Turn
 with Turn(int(sys.argv[1]), 1).taken() as was_cut:
     os.write(1, b"cut" if was_cut else b"whole")
     if len(sys.argv) > 2:
@@ -23,8 +23,8 @@ with Turn(int(sys.argv[1]), 1).taken() as was_cut:
 
 WRITER = """
 import sys
-from int3rceptor.cli.line_writer import LineWriter
-from int3rceptor.cli.turns import Turn
+from int3rceptor.cli.output.line_writer import LineWriter
+from int3rceptor.cli.output.turns import Turn
 writer = LineWriter(1, gap=str, turn=Turn(int(sys.argv[1]), 1))
 for number in range(2_000):
     writer.write(sys.argv[2] * 97 + str(number))

@@ -102,7 +102,7 @@ def test_the_limits() -> None:
         f"up to {bodies.MAX_DECODED_BYTES // 1024**2} MiB",
         f"bodies are limited to {reading.MAX_BODY_BYTES // 1024} KiB",
         f"did not come within {connections.HEAD_S:g} s",
-        f"heads are limited to {connections.MAX_HEAD_BYTES // 1024} KiB",
+        f"send a head of at most {connections.MAX_HEAD_BYTES // 1024} KiB",
         f"too many connections ({connections.MAX_CONNECTIONS})",
     ):
         assert sentence in PAGE_TEXT, sentence

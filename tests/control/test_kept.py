@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from int3rceptor.control.kept import KeptFlows, count_kept
-from int3rceptor.store.journal import Journal
+from int3rceptor.store.journal.journal import Journal
 from int3rceptor.store.records import BodyRecord
 from tests.support.control import control_port, records
 

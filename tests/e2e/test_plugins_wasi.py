@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from int3rceptor.plugins.cache import ModuleCache
-from int3rceptor.plugins.compiling import compiled
+from int3rceptor.plugins.engine.cache import ModuleCache
+from int3rceptor.plugins.engine.compiling import compiled
 from tests.e2e.conftest import StartProxy
 from tests.e2e.test_plugins import h1_get
 from tests.support.clients import secure

@@ -17,8 +17,8 @@ from int3rceptor import (
     Statistics,
     UsageError,
 )
-from int3rceptor.store.filters import FlowFilter
-from int3rceptor.store.queries import open_store
+from int3rceptor.store.asking.filters import FlowFilter
+from int3rceptor.store.asking.queries import open_store
 from tests.support.clients import connect
 from tests.support.h1_peer import H1Peer, response
 from tests.support.leftovers import nothing_left

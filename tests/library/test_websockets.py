@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from int3rceptor import Body, Config, Drop, Flow, Proxy, Response, WebSocketMessage
-from int3rceptor.wire import websocket
-from int3rceptor.wire.websocket_frames import Opcode, frame
+from int3rceptor.wire.websocket import messages as websocket
+from int3rceptor.wire.websocket.frames import Opcode, frame
 from tests.support.h1_peer import H1Peer
 from tests.support.origin_tls import OriginTls
 from tests.support.origins import ScriptedOrigin

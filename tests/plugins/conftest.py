@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.engine import shared_ticker
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.engine.engine import shared_ticker
 from tests.plugins.support import FACTORIES
 
 

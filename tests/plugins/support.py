@@ -14,25 +14,26 @@ from int3rceptor.model.body import Body
 from int3rceptor.model.flow import ClientInfo, Flow, TlsInfo
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Request, Response
-from int3rceptor.plugins.abi import FUNCTIONS
-from int3rceptor.plugins.boundary import Fault
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.chunks import Chunk
-from int3rceptor.plugins.codes import ENTRIES, Entry, Extra, LogLevel
-from int3rceptor.plugins.engine import compile_module
-from int3rceptor.plugins.fastcall import FastMaker
-from int3rceptor.plugins.host import Surroundings
-from int3rceptor.plugins.inspection import inspect_module, require_loadable
-from int3rceptor.plugins.instance import PluginCode, PluginInstance
-from int3rceptor.plugins.keyvalues import KeyValues
-from int3rceptor.plugins.lane import Lane
-from int3rceptor.plugins.lines import Lines, PluginLog
-from int3rceptor.plugins.listener import Clocks, PluginListener
-from int3rceptor.plugins.manifest import SECTION, Limits, Manifest
-from int3rceptor.plugins.messages import Message
-from int3rceptor.plugins.outbound import FetchAnswer
-from int3rceptor.plugins.permissions import SCOPED, Grant, Permission, grant_of
-from int3rceptor.plugins.stockcall import StockMaker
+from int3rceptor.plugins.abi.codes import ENTRIES, Entry, Extra, LogLevel
+from int3rceptor.plugins.abi.table import FUNCTIONS
+from int3rceptor.plugins.engine.boundary import Fault
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.engine.engine import compile_module
+from int3rceptor.plugins.engine.fastcall import FastMaker
+from int3rceptor.plugins.engine.inspection import inspect_module, require_loadable
+from int3rceptor.plugins.engine.stockcall import StockMaker
+from int3rceptor.plugins.host.host import Surroundings
+from int3rceptor.plugins.network.outbound import FetchAnswer
+from int3rceptor.plugins.policy.manifest import SECTION, Limits, Manifest
+from int3rceptor.plugins.policy.permissions import SCOPED, Grant, Permission, grant_of
+from int3rceptor.plugins.running.clocks import Clocks
+from int3rceptor.plugins.running.instance import PluginCode, PluginInstance
+from int3rceptor.plugins.running.lane import Lane
+from int3rceptor.plugins.running.lines import Lines, PluginLog
+from int3rceptor.plugins.running.listener import PluginListener
+from int3rceptor.plugins.state.keyvalues import KeyValues
+from int3rceptor.plugins.streaming.chunks import Chunk
+from int3rceptor.plugins.topics.messages import Message
 from tests.support.guests import guest_file
 
 ROOT = Path(__file__).parents[2]

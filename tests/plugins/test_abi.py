@@ -3,16 +3,16 @@
 import re
 
 from int3rceptor.hooks.points import HookPoint
-from int3rceptor.plugins.abi import FUNCTIONS
-from int3rceptor.plugins.abi_text import filled
-from int3rceptor.plugins.codes import HookCode, LogLevel, Status
-from int3rceptor.plugins.instance import HOST_ACTS
-from int3rceptor.plugins.permissions import (
+from int3rceptor.plugins.abi.codes import HookCode, LogLevel, Status
+from int3rceptor.plugins.abi.table import FUNCTIONS
+from int3rceptor.plugins.abi.text import filled
+from int3rceptor.plugins.policy.permissions import (
     GRANTED_UNASKED,
     MEANINGS,
     SCOPED,
     Permission,
 )
+from int3rceptor.plugins.running.instance import HOST_ACTS
 from tests.plugins.support import ORIGINAL_SIX, ROOT
 
 DOCUMENT = (ROOT / "docs" / "plugin-abi.md").read_text()

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int3rceptor.plugins import cache as cache_module
-from int3rceptor.plugins.cache import KEY_FILE, SEAL_BYTES, ModuleCache
+from int3rceptor.plugins.engine import cache as cache_module
+from int3rceptor.plugins.engine.cache import KEY_FILE, SEAL_BYTES, ModuleCache
 
 NAME = "0" * 64
 CONTENT = b"native code" * 100

@@ -7,12 +7,16 @@ import pytest
 from wasmtime import _bindings
 
 from int3rceptor.hooks.points import HookPoint
-from int3rceptor.plugins.boundary import Fault, FaultKind
-from int3rceptor.plugins.callers import MakerFactory, maker_factory, proves_itself
-from int3rceptor.plugins.fastcall import FastGuest, FastMaker, has_known_layout
-from int3rceptor.plugins.host_fields import FIELD_WRITERS
-from int3rceptor.plugins.instance import PluginInstance
-from int3rceptor.plugins.stockcall import StockMaker
+from int3rceptor.plugins.engine.boundary import Fault, FaultKind
+from int3rceptor.plugins.engine.callers import (
+    MakerFactory,
+    maker_factory,
+    proves_itself,
+)
+from int3rceptor.plugins.engine.fastcall import FastGuest, FastMaker, has_known_layout
+from int3rceptor.plugins.engine.stockcall import StockMaker
+from int3rceptor.plugins.host.fields import FIELD_WRITERS
+from int3rceptor.plugins.running.instance import PluginInstance
 from tests.plugins.support import guest, make_flow, make_instance
 
 
@@ -58,7 +62,7 @@ def instance_with_broken_host(
         raise error
 
     monkeypatch.setattr(
-        "int3rceptor.plugins.instance.bind", lambda _host, _row, _act: broken
+        "int3rceptor.plugins.running.instance.bind", lambda _host, _row, _act: broken
     )
     return make_instance(guest(name), factory)
 
@@ -96,7 +100,8 @@ def test_an_interrupted_call_leaves_no_change_behind(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(
-        "int3rceptor.plugins.instance.bind", lambda _host, _row, _act: interrupted
+        "int3rceptor.plugins.running.instance.bind",
+        lambda _host, _row, _act: interrupted,
     )
     instance = make_instance(guest("half_change"), factory)
     with pytest.raises(KeyboardInterrupt):

@@ -12,9 +12,9 @@ from int3rceptor.errors import PluginError
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.link.plugin_asks import PluginAct
 from int3rceptor.link.plugin_reports import PluginState
-from int3rceptor.plugins.health import QUARANTINE_FAULTS
-from int3rceptor.plugins.service import PluginService
-from int3rceptor.plugins.upkeep import Places, Upkeep
+from int3rceptor.plugins.managing.service import PluginService
+from int3rceptor.plugins.managing.upkeep import Places, Upkeep
+from int3rceptor.plugins.running.health import QUARANTINE_FAULTS
 from tests.plugins.support import LogBook, guest, make_dispatcher, make_flow
 from tests.support.guests import put, stamper
 

@@ -11,11 +11,11 @@ from wasmtime import Module
 
 from int3rceptor.errors import PluginError
 from int3rceptor.net import children
-from int3rceptor.plugins import compiling, engine
-from int3rceptor.plugins.cache import ModuleCache
-from int3rceptor.plugins.compiling import compiled
-from int3rceptor.plugins.engine import MAX_EXPORTS, compile_module
-from int3rceptor.plugins.manifest import MAX_MODULE_BYTES
+from int3rceptor.plugins.engine import compiling, engine
+from int3rceptor.plugins.engine.cache import ModuleCache
+from int3rceptor.plugins.engine.compiling import compiled
+from int3rceptor.plugins.engine.engine import MAX_EXPORTS, compile_module
+from int3rceptor.plugins.policy.manifest import MAX_MODULE_BYTES
 from tests.support.wasm import EMPTY, empty_functions
 
 pytestmark = pytest.mark.measured
@@ -93,7 +93,7 @@ def test_one_that_takes_too_long_is_given_up_and_its_process_ended() -> None:
 
 LIMITED = """
     import sys
-    from int3rceptor.plugins import compiler
+    from int3rceptor.plugins.engine import compiler
     compiler.{name} = {value}
     compiler.main(sys.argv[1])
 """

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from int3rceptor.errors import PluginError
-from int3rceptor.plugins.description import describe
+from int3rceptor.plugins.authoring.description import describe
 from tests.plugins.support import EXAMPLES, guest, probe_source
 
 

@@ -8,9 +8,9 @@ from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.body import Body
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.headers import Headers
-from int3rceptor.plugins.boundary import Fault, FaultKind
-from int3rceptor.plugins.codes import Status
-from int3rceptor.plugins.host import Host
+from int3rceptor.plugins.abi.codes import Status
+from int3rceptor.plugins.engine.boundary import Fault, FaultKind
+from int3rceptor.plugins.host.host import Host
 from tests.plugins.support import make_flow
 from tests.plugins.test_host import do, make_host
 

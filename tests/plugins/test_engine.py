@@ -5,15 +5,15 @@ import threading
 import pytest
 
 from int3rceptor.errors import PluginError
-from int3rceptor.plugins import engine
-from int3rceptor.plugins.engine import (
+from int3rceptor.plugins.engine import engine
+from int3rceptor.plugins.engine.engine import (
     MIN_TICKS,
     EpochTicker,
     compile_module,
     shared_engine,
     ticks_for,
 )
-from int3rceptor.plugins.manifest import MAX_MODULE_BYTES
+from int3rceptor.plugins.policy.manifest import MAX_MODULE_BYTES
 
 
 def tickers() -> list[threading.Thread]:

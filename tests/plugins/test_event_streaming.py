@@ -18,14 +18,14 @@ from int3rceptor.model.body import Body
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.server_events import MAX_EVENT_BYTES, MAX_FIELD_BYTES, Event
-from int3rceptor.plugins.boundary import Fault, FaultKind
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.chunks import BUDGET_SHARE, Chunk
-from int3rceptor.plugins.codes import Extra, Status
-from int3rceptor.plugins.health import QUARANTINE_FAULTS
-from int3rceptor.plugins.listener import PluginListener
-from int3rceptor.plugins.manifest import Limits, Manifest, Scope
-from int3rceptor.plugins.permissions import Grant, Permission, grant_of
+from int3rceptor.plugins.abi.codes import Extra, Status
+from int3rceptor.plugins.engine.boundary import Fault, FaultKind
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.policy.manifest import Limits, Manifest, Scope
+from int3rceptor.plugins.policy.permissions import Grant, Permission, grant_of
+from int3rceptor.plugins.running.health import QUARANTINE_FAULTS
+from int3rceptor.plugins.running.listener import PluginListener
+from int3rceptor.plugins.streaming.chunks import BUDGET_SHARE, Chunk
 from tests.plugins.support import (
     DATA_AT,
     EVERYTHING,

@@ -8,9 +8,9 @@ import pytest
 
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Respond
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.instance import PluginInstance
-from int3rceptor.plugins.manifest import read_manifest
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.policy.manifest import read_manifest
+from int3rceptor.plugins.running.instance import PluginInstance
 from tests.plugins.support import EXAMPLES, make_flow, make_instance
 from tests.support.tools import missing, require
 

@@ -13,10 +13,10 @@ from int3rceptor.model.flow import (
     Upstream,
 )
 from int3rceptor.model.websocket import WebSocketMessage
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.chunks import message_chunk
-from int3rceptor.plugins.codes import Extra, Status
-from int3rceptor.plugins.facts import FACTS
+from int3rceptor.plugins.abi.codes import Extra, Status
+from int3rceptor.plugins.abi.named_facts import FACTS
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.streaming.chunks import message_chunk
 from tests.plugins.support import Probe, make_flow
 
 OF_A_MESSAGE = ("message.sender", "message.kind")

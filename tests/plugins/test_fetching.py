@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from int3rceptor.net.own import Address
-from int3rceptor.plugins import fetching
-from int3rceptor.plugins.fetching import HttpFetcher
-from int3rceptor.plugins.outbound import (
+from int3rceptor.plugins.network import fetching
+from int3rceptor.plugins.network.fetching import HttpFetcher
+from int3rceptor.plugins.network.outbound import (
     FetchAnswer,
     FetchFailure,
     FetchRequest,

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from int3rceptor.files.reading import Watched
-from int3rceptor.plugins import following as following_module
-from int3rceptor.plugins.following import Following, Seen
+from int3rceptor.plugins.managing import following as following_module
+from int3rceptor.plugins.managing.following import Following, Seen
 
 NOTHING = Seen((), ())
 

@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 
 from int3rceptor.config.tables import JsonValue
 from int3rceptor.errors import PluginError
-from int3rceptor.plugins import grants
-from int3rceptor.plugins.grants import (
+from int3rceptor.plugins.policy import grants
+from int3rceptor.plugins.policy.grants import (
     FILE_NAME,
     MAX_ASIDE,
     Decisions,
     GrantsFile,
     with_grants,
 )
-from int3rceptor.plugins.grants import _spell as spelled
-from int3rceptor.plugins.permissions import parse_grants
+from int3rceptor.plugins.policy.grants import _spell as spelled
+from int3rceptor.plugins.policy.permissions import parse_grants
 
 if TYPE_CHECKING:
-    from int3rceptor.plugins.manifest import Settings
+    from int3rceptor.plugins.policy.manifest import Settings
 
 (RESPOND,), (TOPIC,) = parse_grants("respond"), parse_grants("topics.hear:a")
 

@@ -5,14 +5,14 @@ import pytest
 
 from int3rceptor.errors import PluginError
 from int3rceptor.hooks.points import HookPoint
-from int3rceptor.plugins.boundary import Fault, FaultKind
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.codes import LogLevel
-from int3rceptor.plugins.engine import compile_module
-from int3rceptor.plugins.host import MAX_LOG_LINE_BYTES
-from int3rceptor.plugins.instance import PluginInstance
-from int3rceptor.plugins.manifest import MAX_FUEL, Limits
-from int3rceptor.plugins.permissions import Permission, grant_of
+from int3rceptor.plugins.abi.codes import LogLevel
+from int3rceptor.plugins.engine.boundary import Fault, FaultKind
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.engine.engine import compile_module
+from int3rceptor.plugins.host.host import MAX_LOG_LINE_BYTES
+from int3rceptor.plugins.policy.manifest import MAX_FUEL, Limits
+from int3rceptor.plugins.policy.permissions import Permission, grant_of
+from int3rceptor.plugins.running.instance import PluginInstance
 from tests.plugins.support import RESULT_AT, guest, make_flow, make_instance
 
 

@@ -1,6 +1,6 @@
 """Quarantine and pace: pure, with a time that is passed in."""
 
-from int3rceptor.plugins.health import (
+from int3rceptor.plugins.running.health import (
     MAX_QUARANTINE_S,
     MAX_SLOW_CALLS,
     PACE_WINDOW,

@@ -8,12 +8,18 @@ from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Delay, Drop
 from int3rceptor.model.body import Body
 from int3rceptor.model.flow import Flow
-from int3rceptor.plugins.boundary import NO_WINDOW, Fault, FaultKind, Outcome, Window
-from int3rceptor.plugins.codes import Status
-from int3rceptor.plugins.host import Host, HostBudget, Surroundings
-from int3rceptor.plugins.host_read import encode_list
-from int3rceptor.plugins.instance import HOST_ACTS
-from int3rceptor.plugins.permissions import Grants, Permission, grant_of
+from int3rceptor.plugins.abi.codes import Status
+from int3rceptor.plugins.engine.boundary import (
+    NO_WINDOW,
+    Fault,
+    FaultKind,
+    Outcome,
+    Window,
+)
+from int3rceptor.plugins.host.host import Host, HostBudget, Surroundings
+from int3rceptor.plugins.host.read import encode_list
+from int3rceptor.plugins.policy.permissions import Grants, Permission, grant_of
+from int3rceptor.plugins.running.instance import HOST_ACTS
 from tests.plugins.support import make_flow
 
 REQUEST, RESPONSE = HookPoint.REQUEST, HookPoint.RESPONSE

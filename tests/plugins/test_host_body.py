@@ -11,13 +11,13 @@ from int3rceptor.model.body import Body
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.websocket import WebSocketMessage
-from int3rceptor.plugins.boundary import Fault, FaultKind
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.chunks import MAX_GIVEN_BYTES, Chunk, message_chunk
-from int3rceptor.plugins.codes import Extra, Status
-from int3rceptor.plugins.host_body import READ_SHARE
-from int3rceptor.plugins.manifest import Limits
-from int3rceptor.plugins.permissions import Permission, grant_of
+from int3rceptor.plugins.abi.codes import Extra, Status
+from int3rceptor.plugins.engine.boundary import Fault, FaultKind
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.host.body import READ_SHARE
+from int3rceptor.plugins.policy.manifest import Limits
+from int3rceptor.plugins.policy.permissions import Permission, grant_of
+from int3rceptor.plugins.streaming.chunks import MAX_GIVEN_BYTES, Chunk, message_chunk
 from tests.plugins.support import DATA_AT, EVERYTHING, PAGE, Probe, guest, make_flow
 from tests.plugins.support import make_instance as instance_of
 

@@ -7,10 +7,10 @@ from int3rceptor.model.body import Body
 from int3rceptor.model.flow import MAX_TAGS, Flow
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Response
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.codes import Status
-from int3rceptor.plugins.host_read import encode_list
-from int3rceptor.plugins.permissions import Permission, grant_of
+from int3rceptor.plugins.abi.codes import Status
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.host.read import encode_list
+from int3rceptor.plugins.policy.permissions import Permission, grant_of
 from tests.plugins.support import Probe, make_flow, make_instance
 from tests.support.listening import Held, OneChunk
 

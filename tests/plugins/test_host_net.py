@@ -7,22 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from int3rceptor.hooks.points import HookPoint
-from int3rceptor.plugins.boundary import Fault
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.codes import LogLevel, Status
-from int3rceptor.plugins.fastcall import FastMaker
-from int3rceptor.plugins.host import Surroundings
-from int3rceptor.plugins.host_net import parse_request
-from int3rceptor.plugins.host_read import encode_list
-from int3rceptor.plugins.host_write import decode_list
-from int3rceptor.plugins.manifest import Limits
-from int3rceptor.plugins.outbound import (
+from int3rceptor.plugins.abi.codes import LogLevel, Status
+from int3rceptor.plugins.engine.boundary import Fault
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.engine.fastcall import FastMaker
+from int3rceptor.plugins.host.host import Surroundings
+from int3rceptor.plugins.host.net import parse_request
+from int3rceptor.plugins.host.read import encode_list
+from int3rceptor.plugins.host.write import decode_list
+from int3rceptor.plugins.network.outbound import (
     FetchAnswer,
     FetchFailure,
     FetchRequest,
     FetchTerms,
 )
-from int3rceptor.plugins.permissions import Grant, Permission, grant_of
+from int3rceptor.plugins.policy.manifest import Limits
+from int3rceptor.plugins.policy.permissions import Grant, Permission, grant_of
 from tests.plugins.support import FETCHED, Probe, make_flow, make_instance, probe_source
 
 AT = 8192

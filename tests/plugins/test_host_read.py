@@ -4,13 +4,13 @@ import pytest
 
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.body import Body
-from int3rceptor.plugins.boundary import Fault
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.codes import LogLevel, Status
-from int3rceptor.plugins.host_read import encode_list
-from int3rceptor.plugins.host_write import decode_list
-from int3rceptor.plugins.manifest import Limits
-from int3rceptor.plugins.permissions import Permission, grant_of
+from int3rceptor.plugins.abi.codes import LogLevel, Status
+from int3rceptor.plugins.engine.boundary import Fault
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.host.read import encode_list
+from int3rceptor.plugins.host.write import decode_list
+from int3rceptor.plugins.policy.manifest import Limits
+from int3rceptor.plugins.policy.permissions import Permission, grant_of
 from tests.plugins.support import Probe, make_flow
 from tests.support.listening import OneChunk
 

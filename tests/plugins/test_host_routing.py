@@ -5,9 +5,9 @@ import pytest
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import PassThrough
 from int3rceptor.model.flow import Upstream
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.codes import Status
-from int3rceptor.plugins.permissions import Permission, grant_of
+from int3rceptor.plugins.abi.codes import Status
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.policy.permissions import Permission, grant_of
 from tests.plugins.support import EVERYTHING, Probe, make_flow
 
 CONNECT, REQUEST = HookPoint.CONNECT, HookPoint.REQUEST

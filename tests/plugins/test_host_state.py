@@ -7,14 +7,14 @@ from typing import cast
 import pytest
 
 from int3rceptor.model.flow import MAX_CONTEXT_KEYS
-from int3rceptor.plugins.boundary import Fault
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.codes import Status
-from int3rceptor.plugins.host_read import encode_list
-from int3rceptor.plugins.host_state import LOOK_COST
-from int3rceptor.plugins.keyvalues import KeyValues, Unreachable
-from int3rceptor.plugins.manifest import Limits
-from int3rceptor.plugins.permissions import Permission, grant_of
+from int3rceptor.plugins.abi.codes import Status
+from int3rceptor.plugins.engine.boundary import Fault
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.host.read import encode_list
+from int3rceptor.plugins.host.state import LOOK_COST
+from int3rceptor.plugins.policy.manifest import Limits
+from int3rceptor.plugins.policy.permissions import Permission, grant_of
+from int3rceptor.plugins.state.keyvalues import KeyValues, Unreachable
 from tests.plugins.support import Probe, make_flow
 
 BUFFER = 4096

@@ -2,9 +2,10 @@
 
 import pytest
 
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.codes import Status
-from int3rceptor.plugins.messages import (
+from int3rceptor.plugins.abi.codes import Status
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.policy.permissions import parse_grants
+from int3rceptor.plugins.topics.messages import (
     DEFAULT_MESSAGE_BYTES,
     MAX_DEPTH,
     MAX_TOPIC_BYTES,
@@ -12,7 +13,6 @@ from int3rceptor.plugins.messages import (
     Mailbox,
     Message,
 )
-from int3rceptor.plugins.permissions import parse_grants
 from tests.plugins.support import Probe, make_flow
 
 BUFFER = 4096

@@ -5,15 +5,15 @@ import pytest
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Delay, Drop, PassThrough, Respond
 from int3rceptor.model.body import Body
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.codes import Status
-from int3rceptor.plugins.host_fields import (
+from int3rceptor.plugins.abi.codes import Status
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.host.fields import (
     MAX_FIELD_BYTES,
     MAX_FIELDS,
 )
-from int3rceptor.plugins.host_read import encode_list
-from int3rceptor.plugins.host_tags import MAX_TAG_CHARS
-from int3rceptor.plugins.names import PROTECTED_FIELDS
+from int3rceptor.plugins.host.names import PROTECTED_FIELDS
+from int3rceptor.plugins.host.read import encode_list
+from int3rceptor.plugins.host.tags import MAX_TAG_CHARS
 from tests.plugins.support import Probe, make_flow, make_instance
 from tests.support.trying import Try, trying
 

@@ -13,17 +13,17 @@ from int3rceptor.errors import PluginError
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Verdict
 from int3rceptor.model.flow import Flow
-from int3rceptor.plugins.boundary import Fault, FaultKind
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.chunks import Chunk
-from int3rceptor.plugins.codes import Extra, Status
-from int3rceptor.plugins.fastcall import FastMaker
-from int3rceptor.plugins.fetching import HttpFetcher
-from int3rceptor.plugins.host import Surroundings
-from int3rceptor.plugins.host_read import encode_list
-from int3rceptor.plugins.instance import PluginInstance
-from int3rceptor.plugins.manifest import Limits
-from int3rceptor.plugins.permissions import Permission, grant_of, parse_all
+from int3rceptor.plugins.abi.codes import Extra, Status
+from int3rceptor.plugins.engine.boundary import Fault, FaultKind
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.engine.fastcall import FastMaker
+from int3rceptor.plugins.host.host import Surroundings
+from int3rceptor.plugins.host.read import encode_list
+from int3rceptor.plugins.network.fetching import HttpFetcher
+from int3rceptor.plugins.policy.manifest import Limits
+from int3rceptor.plugins.policy.permissions import Permission, grant_of, parse_all
+from int3rceptor.plugins.running.instance import PluginInstance
+from int3rceptor.plugins.streaming.chunks import Chunk
 from tests.plugins.support import EVERYTHING, make_flow, make_instance
 from tests.support.guests import GUESTS
 from tests.support.h1_peer import H1Peer, response

@@ -4,9 +4,9 @@ import psutil
 import pytest
 
 from int3rceptor.errors import PluginError
-from int3rceptor.plugins.compiling import compiled
-from int3rceptor.plugins.inspection import inspect_module, require_loadable
-from int3rceptor.plugins.manifest import DEFAULT_MODULE_BYTES
+from int3rceptor.plugins.engine.compiling import compiled
+from int3rceptor.plugins.engine.inspection import inspect_module, require_loadable
+from int3rceptor.plugins.policy.manifest import DEFAULT_MODULE_BYTES
 from tests.support.bombs import bombs
 
 MAX_LINE_CHARS = 1000

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from wasmtime import wat2wasm
 
 from int3rceptor.errors import PluginError
-from int3rceptor.plugins.boundary import Fault, FaultKind
-from int3rceptor.plugins.chunks import Chunk
-from int3rceptor.plugins.codes import ENTRIES, Entry, Extra
-from int3rceptor.plugins.compiling import compiled
-from int3rceptor.plugins.inspection import inspect_module, require_loadable
-from int3rceptor.plugins.instance import PluginInstance
-from int3rceptor.plugins.manifest import Limits
-from int3rceptor.plugins.messages import Message
+from int3rceptor.plugins.abi.codes import ENTRIES, Entry, Extra
+from int3rceptor.plugins.engine.boundary import Fault, FaultKind
+from int3rceptor.plugins.engine.compiling import compiled
+from int3rceptor.plugins.engine.inspection import inspect_module, require_loadable
+from int3rceptor.plugins.policy.manifest import Limits
+from int3rceptor.plugins.running.instance import PluginInstance
+from int3rceptor.plugins.streaming.chunks import Chunk
+from int3rceptor.plugins.topics.messages import Message
 from tests.plugins.support import EXAMPLES, FACTORIES, make_flow, make_instance
 from tests.support.damage import damaged
 from tests.support.hostile import hostile

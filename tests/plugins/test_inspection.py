@@ -4,15 +4,15 @@ import pytest
 
 from int3rceptor.errors import PluginError
 from int3rceptor.hooks.points import HookPoint
-from int3rceptor.plugins.abi import FUNCTIONS
-from int3rceptor.plugins.codes import Extra
-from int3rceptor.plugins.engine import compile_module
-from int3rceptor.plugins.inspection import (
+from int3rceptor.plugins.abi.codes import Extra
+from int3rceptor.plugins.abi.table import FUNCTIONS
+from int3rceptor.plugins.engine.engine import compile_module
+from int3rceptor.plugins.engine.inspection import (
     ModuleInfo,
     inspect_module,
     require_loadable,
 )
-from int3rceptor.plugins.permissions import Permission
+from int3rceptor.plugins.policy.permissions import Permission
 from tests.plugins.support import EXAMPLES
 
 HOOK = '(func (export "on_request") (result i32) (i32.const 0))'

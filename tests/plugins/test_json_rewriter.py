@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from int3rceptor.config.tables import JsonValue
 from int3rceptor.hooks.points import HookPoint
-from int3rceptor.plugins.boundary import Fault
-from int3rceptor.plugins.chunks import Chunk
-from int3rceptor.plugins.codes import Extra
-from int3rceptor.plugins.instance import PluginInstance
-from int3rceptor.plugins.manifest import Limits
+from int3rceptor.plugins.abi.codes import Extra
+from int3rceptor.plugins.engine.boundary import Fault
+from int3rceptor.plugins.policy.manifest import Limits
+from int3rceptor.plugins.running.instance import PluginInstance
+from int3rceptor.plugins.streaming.chunks import Chunk
 from tests.plugins.support import EXAMPLES, make_flow, make_instance
 
 MODULE = EXAMPLES / "json-rewriter" / "json_rewriter.wasm"

@@ -12,9 +12,9 @@ import pytest
 
 from int3rceptor.errors import PluginError
 from int3rceptor.files.unnamed import unnamed_file
-from int3rceptor.plugins import kept_state
-from int3rceptor.plugins.kept_state import PluginStates
-from int3rceptor.plugins.keyvalues import KeyValues
+from int3rceptor.plugins.state import kept as kept_state
+from int3rceptor.plugins.state.kept import PluginStates
+from int3rceptor.plugins.state.keyvalues import KeyValues
 from tests.support.patience import PATIENT_S
 from tests.support.sharer import sharer
 

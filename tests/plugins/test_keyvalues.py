@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from int3rceptor.plugins import keyvalues
-from int3rceptor.plugins.keyvalues import (
+from int3rceptor.plugins.state import keyvalues
+from int3rceptor.plugins.state.keyvalues import (
     MAX_KEY_BYTES,
     MAX_NUMBER,
     MAX_VALUE_BYTES,

@@ -8,8 +8,8 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 import pytest
 
 from int3rceptor.errors import LimitExceeded
-from int3rceptor.plugins import lane as lane_module
-from int3rceptor.plugins.lane import Lane
+from int3rceptor.plugins.running import lane as lane_module
+from int3rceptor.plugins.running.lane import Lane
 from tests.support.patience import PATIENT_S
 
 SEAT = "a seat"

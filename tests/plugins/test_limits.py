@@ -8,10 +8,10 @@ import pytest
 from int3rceptor.errors import PluginError
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.flow import Flow
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.listener import Clocks
-from int3rceptor.plugins.manager import PluginManager
-from int3rceptor.plugins.manifest import Limits
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.managing.manager import PluginManager
+from int3rceptor.plugins.policy.manifest import Limits
+from int3rceptor.plugins.running.clocks import Clocks
 from tests.plugins.support import LogBook, make_dispatcher, make_flow, make_instance
 from tests.support.guests import put, sayer
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from int3rceptor.link.plugin_reports import LogLine
-from int3rceptor.plugins import lines as lines_module
-from int3rceptor.plugins.codes import LogLevel
-from int3rceptor.plugins.lines import Outbox, PluginLog
-from int3rceptor.plugins.manifest import Limits
+from int3rceptor.plugins.abi.codes import LogLevel
+from int3rceptor.plugins.policy.manifest import Limits
+from int3rceptor.plugins.running import lines as lines_module
+from int3rceptor.plugins.running.lines import Outbox, PluginLog
 from tests.plugins.support import Clock, LogBook
 
 INFO = LogLevel.INFO

@@ -16,24 +16,25 @@ from int3rceptor.hooks.dispatcher import Dispatcher
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Fail, Verdict
 from int3rceptor.model.flow import MAX_PARTICIPANTS, Flow, Participant
-from int3rceptor.plugins import lane as lane_module
-from int3rceptor.plugins.boundary import Fault, FaultKind
-from int3rceptor.plugins.chunks import Chunk
-from int3rceptor.plugins.codes import Entry
-from int3rceptor.plugins.health import (
+from int3rceptor.plugins.abi.codes import Entry
+from int3rceptor.plugins.engine.boundary import Fault, FaultKind
+from int3rceptor.plugins.engine.inspection import ModuleInfo
+from int3rceptor.plugins.managing.loading import MAX_INLINE_FUEL, why_off_loop
+from int3rceptor.plugins.policy.manifest import Limits, Manifest
+from int3rceptor.plugins.policy.permissions import Permission, grant_of
+from int3rceptor.plugins.running import lane as lane_module
+from int3rceptor.plugins.running.clocks import Clocks
+from int3rceptor.plugins.running.health import (
     MAX_SLOW_CALLS,
     PACE_WINDOW,
     QUARANTINE_FAULTS,
     QUARANTINE_S,
 )
-from int3rceptor.plugins.inspection import ModuleInfo
-from int3rceptor.plugins.instance import PluginInstance
-from int3rceptor.plugins.lane import Lane
-from int3rceptor.plugins.lines import PluginLog
-from int3rceptor.plugins.listener import Clocks, PluginListener
-from int3rceptor.plugins.loading import MAX_INLINE_FUEL, why_off_loop
-from int3rceptor.plugins.manifest import Limits, Manifest
-from int3rceptor.plugins.permissions import Permission, grant_of
+from int3rceptor.plugins.running.instance import PluginInstance
+from int3rceptor.plugins.running.lane import Lane
+from int3rceptor.plugins.running.lines import PluginLog
+from int3rceptor.plugins.running.listener import PluginListener
+from int3rceptor.plugins.streaming.chunks import Chunk
 from tests.plugins.support import (
     Clock,
     LogBook,

@@ -10,9 +10,9 @@ from int3rceptor.errors import PluginError
 from int3rceptor.hooks.dispatcher import Dispatcher
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Drop
-from int3rceptor.plugins.codes import Status
-from int3rceptor.plugins.manager import PluginManager
-from int3rceptor.plugins.permissions import Permission, grant_of
+from int3rceptor.plugins.abi.codes import Status
+from int3rceptor.plugins.managing.manager import PluginManager
+from int3rceptor.plugins.policy.permissions import Permission, grant_of
 from tests.plugins.support import (
     RESULT_AT,
     LogBook,

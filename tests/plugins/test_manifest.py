@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from int3rceptor.errors import PluginError
-from int3rceptor.plugins.manifest import (
+from int3rceptor.plugins.policy.manifest import (
     MAX_MANIFEST_BYTES,
     Limits,
     Settings,
     read_manifest,
 )
-from int3rceptor.plugins.permissions import Permission, grant_of
+from int3rceptor.plugins.policy.permissions import Permission, grant_of
 
 
 def write(folder: Path, text: str) -> Path:

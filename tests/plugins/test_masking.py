@@ -8,14 +8,14 @@ from int3rceptor.errors import PluginError
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.headers import Headers
-from int3rceptor.plugins.abi import FUNCTIONS
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.codes import Status
-from int3rceptor.plugins.host_read import encode_list
-from int3rceptor.plugins.manager import PluginManager
-from int3rceptor.plugins.manifest import Manifest, read_manifest
-from int3rceptor.plugins.masking import MASK, SECRET_FIELDS
-from int3rceptor.plugins.permissions import Permission, grant_of
+from int3rceptor.plugins.abi.codes import Status
+from int3rceptor.plugins.abi.table import FUNCTIONS
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.host.read import encode_list
+from int3rceptor.plugins.managing.manager import PluginManager
+from int3rceptor.plugins.policy.manifest import Manifest, read_manifest
+from int3rceptor.plugins.policy.masking import MASK, SECRET_FIELDS
+from int3rceptor.plugins.policy.permissions import Permission, grant_of
 from tests.plugins.support import (
     EVERYTHING,
     LogBook,

@@ -4,12 +4,12 @@ import pytest
 
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.websocket import WebSocket, WebSocketMessage
-from int3rceptor.plugins.boundary import Fault, FaultKind
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.chunks import message_chunk
-from int3rceptor.plugins.codes import Extra
-from int3rceptor.plugins.permissions import Permission, grant_of
-from int3rceptor.plugins.streaming import followed
+from int3rceptor.plugins.abi.codes import Extra
+from int3rceptor.plugins.engine.boundary import Fault, FaultKind
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.policy.permissions import Permission, grant_of
+from int3rceptor.plugins.streaming.bodies import followed
+from int3rceptor.plugins.streaming.chunks import message_chunk
 from tests.plugins.support import EVERYTHING, guest, make_flow, make_instance
 
 READ_ONLY = EVERYTHING - {grant_of(Permission.BODY_MODIFY)}

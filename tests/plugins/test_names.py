@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from int3rceptor.model.headers import is_token
-from int3rceptor.plugins.codes import Status
-from int3rceptor.plugins.names import (
+from int3rceptor.plugins.abi.codes import Status
+from int3rceptor.plugins.host.names import (
     MAX_KNOWN,
     MAX_KNOWN_BYTES,
     PROTECTED_FIELDS,

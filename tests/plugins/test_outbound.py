@@ -2,8 +2,8 @@
 
 import pytest
 
-from int3rceptor.plugins.outbound import FetchRequest, covers, is_public
-from int3rceptor.plugins.permissions import (
+from int3rceptor.plugins.network.outbound import FetchRequest, covers, is_public
+from int3rceptor.plugins.policy.permissions import (
     Grants,
     Permission,
     grant_of,

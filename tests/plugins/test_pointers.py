@@ -10,12 +10,12 @@ from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.server_events import Event
 from int3rceptor.model.websocket import WebSocketMessage
-from int3rceptor.plugins.abi import FUNCTIONS
-from int3rceptor.plugins.boundary import Fault, FaultKind
-from int3rceptor.plugins.chunks import Chunk, message_chunk
-from int3rceptor.plugins.codes import ENTRIES, Entry, Extra, Status
-from int3rceptor.plugins.host_read import encode_list
-from int3rceptor.plugins.manifest import Limits
+from int3rceptor.plugins.abi.codes import ENTRIES, Entry, Extra, Status
+from int3rceptor.plugins.abi.table import FUNCTIONS
+from int3rceptor.plugins.engine.boundary import Fault, FaultKind
+from int3rceptor.plugins.host.read import encode_list
+from int3rceptor.plugins.policy.manifest import Limits
+from int3rceptor.plugins.streaming.chunks import Chunk, message_chunk
 from tests.plugins.support import FACTORIES, PAGE, Probe, make_flow
 
 EDGES = (0, 1, 4, PAGE - 1, PAGE, PAGE + 1, 1 << 31, (1 << 32) - 1)

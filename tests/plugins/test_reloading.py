@@ -14,10 +14,10 @@ from int3rceptor.hooks.dispatcher import Dispatcher
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Fail
 from int3rceptor.model.flow import Flow
-from int3rceptor.plugins.grants import GrantsFile
-from int3rceptor.plugins.instance import PluginInstance
-from int3rceptor.plugins.manager import PluginManager
-from int3rceptor.plugins.permissions import parse_all, parse_grants
+from int3rceptor.plugins.managing.manager import PluginManager
+from int3rceptor.plugins.policy.grants import GrantsFile
+from int3rceptor.plugins.policy.permissions import parse_all, parse_grants
+from int3rceptor.plugins.running.instance import PluginInstance
 from tests.plugins.support import (
     LogBook,
     guest,

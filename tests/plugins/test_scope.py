@@ -7,11 +7,11 @@ import pytest
 from int3rceptor.errors import PluginError
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.model.flow import Flow
-from int3rceptor.plugins.description import describe
-from int3rceptor.plugins.manager import PluginManager
-from int3rceptor.plugins.manifest import Scope, read_manifest
-from int3rceptor.plugins.permissions import Permission, grant_of
-from int3rceptor.plugins.scope import scope_test
+from int3rceptor.plugins.authoring.description import describe
+from int3rceptor.plugins.managing.manager import PluginManager
+from int3rceptor.plugins.policy.manifest import Scope, read_manifest
+from int3rceptor.plugins.policy.permissions import Permission, grant_of
+from int3rceptor.plugins.policy.scope import scope_test
 from tests.plugins.support import LogBook, make_dispatcher, make_flow, probe_source
 
 CONNECT, REQUEST = HookPoint.CONNECT, HookPoint.REQUEST

@@ -9,14 +9,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from int3rceptor.errors import PluginError
-from int3rceptor.plugins.description import describe
-from int3rceptor.plugins.manager import PluginManager
-from int3rceptor.plugins.manifest import (
+from int3rceptor.plugins.authoring.description import describe
+from int3rceptor.plugins.managing.manager import PluginManager
+from int3rceptor.plugins.policy.manifest import (
     MAX_MANIFEST_BYTES,
     SECTION,
     read_manifest,
 )
-from int3rceptor.plugins.sections import MAX_SECTIONS, custom_section
+from int3rceptor.plugins.policy.sections import MAX_SECTIONS, custom_section
 from tests.plugins.support import (
     LogBook,
     leb,

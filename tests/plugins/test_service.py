@@ -17,12 +17,12 @@ from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Fail
 from int3rceptor.link.plugin_reports import LogLine, PluginState
 from int3rceptor.model.flow import Flow
-from int3rceptor.plugins.codes import Status
-from int3rceptor.plugins.grants import FILE_NAME
-from int3rceptor.plugins.health import QUARANTINE_FAULTS
-from int3rceptor.plugins.host_read import encode_list
-from int3rceptor.plugins.service import PluginService
-from int3rceptor.plugins.upkeep import Places, Upkeep
+from int3rceptor.plugins.abi.codes import Status
+from int3rceptor.plugins.host.read import encode_list
+from int3rceptor.plugins.managing.service import PluginService
+from int3rceptor.plugins.managing.upkeep import Places, Upkeep
+from int3rceptor.plugins.policy.grants import FILE_NAME
+from int3rceptor.plugins.running.health import QUARANTINE_FAULTS
 from tests.plugins.support import (
     LogBook,
     guest,
@@ -34,7 +34,7 @@ from tests.support.guests import put, sayer, stamper
 from tests.support.trying import Try, trying
 
 if TYPE_CHECKING:
-    from int3rceptor.plugins.manifest import Settings
+    from int3rceptor.plugins.policy.manifest import Settings
 
 REQUEST = HookPoint.REQUEST
 CHANGES = ["request.modify", "response.modify"]

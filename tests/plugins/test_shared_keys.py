@@ -10,9 +10,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from int3rceptor.errors import PluginError
 from int3rceptor.files.unnamed import unnamed_file
-from int3rceptor.plugins import shared_keys as module
-from int3rceptor.plugins.keyvalues import KeyValues, OverQuota, Unreachable
-from int3rceptor.plugins.shared_keys import SharedFile, SharedKeyValues
+from int3rceptor.plugins.state import shared as module
+from int3rceptor.plugins.state.keyvalues import KeyValues, OverQuota, Unreachable
+from int3rceptor.plugins.state.shared import SharedFile, SharedKeyValues
 from tests.support.patience import PATIENT_S
 from tests.support.sharer import KEY, PAD, PAD_VALUE, joined, sharer
 

@@ -18,15 +18,15 @@ from int3rceptor.hooks.verdicts import Drop, Fail, Verdict
 from int3rceptor.model.body import Body
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.headers import Headers
-from int3rceptor.plugins.boundary import Fault, FaultKind
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.chunks import MAX_CHUNK_BYTES, Chunk
-from int3rceptor.plugins.codes import Entry, Extra
-from int3rceptor.plugins.health import QUARANTINE_FAULTS
-from int3rceptor.plugins.instance import PluginInstance
-from int3rceptor.plugins.listener import PluginListener
-from int3rceptor.plugins.manifest import Limits, Manifest
-from int3rceptor.plugins.permissions import Grant, Permission, grant_of
+from int3rceptor.plugins.abi.codes import Entry, Extra
+from int3rceptor.plugins.engine.boundary import Fault, FaultKind
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.policy.manifest import Limits, Manifest
+from int3rceptor.plugins.policy.permissions import Grant, Permission, grant_of
+from int3rceptor.plugins.running.health import QUARANTINE_FAULTS
+from int3rceptor.plugins.running.instance import PluginInstance
+from int3rceptor.plugins.running.listener import PluginListener
+from int3rceptor.plugins.streaming.chunks import MAX_CHUNK_BYTES, Chunk
 from tests.plugins.support import (
     EVERYTHING,
     FACTORIES,

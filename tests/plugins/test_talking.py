@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from int3rceptor.hooks.points import HookPoint
-from int3rceptor.plugins.kept_state import PluginStates
-from int3rceptor.plugins.keyvalues import KeyValues
-from int3rceptor.plugins.manager import PluginManager
+from int3rceptor.plugins.managing.manager import PluginManager
+from int3rceptor.plugins.state.kept import PluginStates
+from int3rceptor.plugins.state.keyvalues import KeyValues
 from tests.plugins.support import LogBook, guest, make_dispatcher, make_flow
 from tests.support.patience import PATIENT_S
 

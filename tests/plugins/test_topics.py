@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from int3rceptor.plugins import topics as topics_module
-from int3rceptor.plugins.messages import Mailbox, Message
-from int3rceptor.plugins.topics import Topics
+from int3rceptor.plugins.topics import topics as topics_module
+from int3rceptor.plugins.topics.messages import Mailbox, Message
+from int3rceptor.plugins.topics.topics import Topics
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from int3rceptor.errors import PluginError
 from int3rceptor.hooks.dispatcher import Dispatcher
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Respond
-from int3rceptor.plugins.boundary import Fault, FaultKind
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.manager import PluginManager
+from int3rceptor.plugins.engine.boundary import Fault, FaultKind
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.managing.manager import PluginManager
 from tests.plugins.support import (
     EXAMPLES,
     ORIGINAL_SIX,

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from int3rceptor.plugins.boundary import Fault, FaultKind
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.manifest import Limits
+from int3rceptor.plugins.abi.wasi_codes import Errno
+from int3rceptor.plugins.engine.boundary import Fault, FaultKind
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.policy.manifest import Limits
 from int3rceptor.plugins.wasi import files
-from int3rceptor.plugins.wasi.codes import Errno
 from int3rceptor.plugins.wasi.descriptors import MAX_DESCRIPTORS
 from tests.plugins.wasi_support import (
     BOTH,

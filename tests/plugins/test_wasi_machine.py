@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from int3rceptor.plugins.manifest import Limits
-from int3rceptor.plugins.wasi.codes import Errno
+from int3rceptor.plugins.abi.wasi_codes import Errno
+from int3rceptor.plugins.policy.manifest import Limits
 from tests.plugins.support import FACTORIES
 from tests.plugins.wasi_support import (
     BOTH,

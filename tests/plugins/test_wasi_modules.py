@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from int3rceptor.hooks.points import HookPoint
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.codes import LogLevel
-from int3rceptor.plugins.description import describe
-from int3rceptor.plugins.host import Surroundings
-from int3rceptor.plugins.manifest import Limits
-from int3rceptor.plugins.permissions import Permission, grant_of
+from int3rceptor.plugins.abi.codes import LogLevel
+from int3rceptor.plugins.authoring.description import describe
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.host.host import Surroundings
+from int3rceptor.plugins.policy.manifest import Limits
+from int3rceptor.plugins.policy.permissions import Permission, grant_of
 from tests.plugins.support import FETCHED, make_flow, make_instance
 from tests.support.wasi_guests import BUILD_S, LANGUAGES, build
 

@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from int3rceptor.hooks.points import HookPoint
-from int3rceptor.plugins.boundary import Fault, FaultKind
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.codes import LogLevel
-from int3rceptor.plugins.host import MAX_LOG_LINE_BYTES, Surroundings
-from int3rceptor.plugins.manifest import Limits
-from int3rceptor.plugins.wasi.codes import Errno
+from int3rceptor.plugins.abi.codes import LogLevel
+from int3rceptor.plugins.abi.wasi import GROUPS, WASI
+from int3rceptor.plugins.abi.wasi_codes import Errno
+from int3rceptor.plugins.engine.boundary import Fault, FaultKind
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.host.host import MAX_LOG_LINE_BYTES, Surroundings
+from int3rceptor.plugins.policy.manifest import Limits
 from int3rceptor.plugins.wasi.functions import WASI_ACTS
-from int3rceptor.plugins.wasi.rows import GROUPS, WASI
 from tests.plugins.support import make_flow, make_instance
 from tests.plugins.wasi_support import DATA_AT, MEMORY, OUT_AT, RESULT_AT, Console
 

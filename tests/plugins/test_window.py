@@ -6,12 +6,12 @@ import weakref
 import pytest
 
 from int3rceptor.hooks.points import HookPoint
-from int3rceptor.plugins.boundary import Fault, FaultKind
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.engine import shared_ticker
-from int3rceptor.plugins.fastcall import MAX_SLOT_PLACES, FastGuest, FastMaker
-from int3rceptor.plugins.instance import PluginInstance
-from int3rceptor.plugins.manifest import Limits
+from int3rceptor.plugins.engine.boundary import Fault, FaultKind
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.engine.engine import shared_ticker
+from int3rceptor.plugins.engine.fastcall import MAX_SLOT_PLACES, FastGuest, FastMaker
+from int3rceptor.plugins.policy.manifest import Limits
+from int3rceptor.plugins.running.instance import PluginInstance
 from tests.plugins.support import PAGE, make_flow, make_instance
 
 REQUEST = HookPoint.REQUEST
@@ -112,7 +112,7 @@ def test_a_deadline_is_set_anew_in_each_epoch(monkeypatch: pytest.MonkeyPatch) -
     ticker = shared_ticker()
     monkeypatch.setattr(ticker, "epoch", ticker.epoch)
     monkeypatch.setattr(
-        "int3rceptor.plugins.fastcall._set_deadline",
+        "int3rceptor.plugins.engine.fastcall._set_deadline",
         lambda *_args: set_at.append(ticker.epoch),
     )
     instance = make_instance(ENDLESS, FastMaker)

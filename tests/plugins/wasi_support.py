@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from int3rceptor.hooks.points import HookPoint
-from int3rceptor.plugins.boundary import Fault, Guest
-from int3rceptor.plugins.callers import MakerFactory
-from int3rceptor.plugins.codes import WASI_MODULE, LogLevel
-from int3rceptor.plugins.fastcall import FastMaker
-from int3rceptor.plugins.host import Surroundings
-from int3rceptor.plugins.manifest import Limits
-from int3rceptor.plugins.permissions import Grant, Permission, grant_of
-from int3rceptor.plugins.wasi.codes import RIGHT_READ, RIGHT_WRITE
-from int3rceptor.plugins.wasi.rows import WASI
+from int3rceptor.plugins.abi.codes import WASI_MODULE, LogLevel
+from int3rceptor.plugins.abi.wasi import WASI
+from int3rceptor.plugins.abi.wasi_codes import RIGHT_READ, RIGHT_WRITE
+from int3rceptor.plugins.engine.boundary import Fault, Guest
+from int3rceptor.plugins.engine.callers import MakerFactory
+from int3rceptor.plugins.engine.fastcall import FastMaker
+from int3rceptor.plugins.host.host import Surroundings
+from int3rceptor.plugins.policy.manifest import Limits
+from int3rceptor.plugins.policy.permissions import Grant, Permission, grant_of
 from tests.plugins.support import make_flow, make_instance
 
 MEMORY = 4 * 65_536

@@ -20,8 +20,8 @@ from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Request, Response
 from int3rceptor.proxy.h2_server import H2ServerConnection
 from int3rceptor.proxy.session import Session
-from int3rceptor.wire.h2 import H2Codec
-from int3rceptor.wire.h2_limits import H2Limits
+from int3rceptor.wire.h2.connection import H2Codec
+from int3rceptor.wire.h2.limits import H2Limits
 from tests.support.frames import read_frames
 from tests.support.noting import NotedExchanges, Pieces, Reply
 from tests.support.patience import PATIENT_S

@@ -24,8 +24,8 @@ from int3rceptor.proxy.h2_server import H2ServerConnection
 from int3rceptor.proxy.onboarding import CaFiles, Onboarding
 from int3rceptor.proxy.session import Session
 from int3rceptor.wire.events import RequestHead
-from int3rceptor.wire.h2 import H2Codec
-from int3rceptor.wire.h2_events import StreamEnd, StreamHead
+from int3rceptor.wire.h2.connection import H2Codec
+from int3rceptor.wire.h2.events import StreamEnd, StreamHead
 from tests.support.fake_stream import FakeStream
 from tests.support.noting import ScriptedOrigins
 from tests.support.streams import eventually, turns

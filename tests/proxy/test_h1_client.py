@@ -15,8 +15,8 @@ from int3rceptor.model.body import Body
 from int3rceptor.model.message import Request
 from int3rceptor.proxy.upstream import h1_client
 from int3rceptor.proxy.upstream.h1_client import H1Exchange, H1Origin
-from int3rceptor.wire.h1_chunks import MAX_CHUNKS_AT_ONCE
-from int3rceptor.wire.h1_framing import judge_request
+from int3rceptor.wire.h1.chunks import MAX_CHUNKS_AT_ONCE
+from int3rceptor.wire.h1.framing import judge_request
 from tests.support.fake_stream import FakeStream
 from tests.support.patience import PATIENT_S
 from tests.support.pool import Deadlines

@@ -14,7 +14,7 @@ from int3rceptor.proxy.h1_server import MAX_PIPELINED_AT_ONCE, H1ServerConnectio
 from int3rceptor.proxy.onboarding import CaFiles, Onboarding
 from int3rceptor.proxy.session import Session
 from int3rceptor.wire.events import RequestHead
-from int3rceptor.wire.h1_chunks import MAX_CHUNKS_AT_ONCE
+from int3rceptor.wire.h1.chunks import MAX_CHUNKS_AT_ONCE
 from tests.support.fake_stream import FakeStream
 from tests.support.noting import ScriptedOrigins
 

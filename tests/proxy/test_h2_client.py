@@ -14,9 +14,9 @@ from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Informational, Request, Response
 from int3rceptor.proxy.upstream.h2_client import H2Exchange, H2Origin
-from int3rceptor.wire.h2 import H2Codec
-from int3rceptor.wire.h2_events import H2Event, StreamData, StreamEnd, StreamReset
-from int3rceptor.wire.h2_faults import H2Code
+from int3rceptor.wire.h2.connection import H2Codec
+from int3rceptor.wire.h2.events import H2Event, StreamData, StreamEnd, StreamReset
+from int3rceptor.wire.h2.faults import H2Code
 from tests.support import frames
 from tests.support.fake_stream import FakeStream
 from tests.support.patience import PATIENT_S

@@ -10,9 +10,9 @@ from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Response
 from int3rceptor.proxy.h2_mux import H2Mux
-from int3rceptor.wire.h2 import H2Codec
-from int3rceptor.wire.h2_events import H2Event, StreamData, StreamEnd, StreamHead
-from int3rceptor.wire.h2_limits import MAX_FRAMES_AT_ONCE
+from int3rceptor.wire.h2.connection import H2Codec
+from int3rceptor.wire.h2.events import H2Event, StreamData, StreamEnd, StreamHead
+from int3rceptor.wire.h2.limits import MAX_FRAMES_AT_ONCE
 from tests.support.fake_stream import FakeStream
 from tests.support.streams import stuck, turns
 from tests.support.upstream import request

@@ -30,7 +30,7 @@ from int3rceptor.proxy.upstream.answer import Answer, Origin
 from int3rceptor.proxy.upstream.dial import Dialer
 from int3rceptor.proxy.upstream.origins import Origins
 from int3rceptor.tls.contexts import OriginContexts, OriginVerification
-from int3rceptor.wire.h2_faults import H2Code
+from int3rceptor.wire.h2.faults import H2Code
 from tests.support.h1_peer import H1Peer, response
 from tests.support.h2_origin import H2Origin, answer
 from tests.support.h2_peer import H2Peer, H2Stream

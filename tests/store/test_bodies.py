@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from int3rceptor.store import bodies, intake, settling
-from int3rceptor.store.framing import BODY, FLOW
+from int3rceptor.store.database import bodies, intake, settling
+from int3rceptor.store.database.schema import MIGRATIONS, DamagedStoreError, open_writer
+from int3rceptor.store.database.settling import Settler
+from int3rceptor.store.database.text_index import TextIndex
+from int3rceptor.store.journal.framing import BODY, FLOW
 from int3rceptor.store.records import BodyPiece, BodyRecord, FlowRecord, encode
-from int3rceptor.store.schema import MIGRATIONS, DamagedStoreError, open_writer
-from int3rceptor.store.settling import Settler
-from int3rceptor.store.text_index import TextIndex
 from tests.support.journalled import body, flow
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int3rceptor.store.framing import (
+from int3rceptor.store.journal.framing import (
     BODY,
     END,
     FLOW,

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int3rceptor.store.ids import BLOCK, IDS_FILE, SHARED_BLOCK, Ids, make_durable
+from int3rceptor.store.journal.ids import (
+    BLOCK,
+    IDS_FILE,
+    SHARED_BLOCK,
+    Ids,
+    make_durable,
+)
 from int3rceptor.store.locks import try_lock
 from int3rceptor.store.trouble import RETRY_MAX_S, Trouble, new_notices
 from tests.support.patience import PATIENT_S
@@ -72,7 +78,7 @@ def test_file_is_private(tmp_path: Path) -> None:
 TAKE = """
 import sys
 from pathlib import Path
-from int3rceptor.store.ids import Ids
+from int3rceptor.store.journal.ids import Ids
 from int3rceptor.store.trouble import Trouble, new_notices
 notices = new_notices()
 ids = Ids(Path(sys.argv[1]), notices, Trouble(notices, lambda: 0.0))

@@ -14,14 +14,19 @@ from pathlib import Path
 import pytest
 
 from int3rceptor.errors import ConfigError
-from int3rceptor.store import bodies, ingester, intake, settling
-from int3rceptor.store.framing import MAGIC, sealed
-from int3rceptor.store.index import BUSY_PATIENCE_S, LOCK_NAME, MAX_SET_ASIDE, Index
-from int3rceptor.store.journal import Journal
+from int3rceptor.store.asking.queries import open_store
+from int3rceptor.store.database import bodies, ingester, intake, settling
+from int3rceptor.store.database.index import (
+    BUSY_PATIENCE_S,
+    LOCK_NAME,
+    MAX_SET_ASIDE,
+    Index,
+)
+from int3rceptor.store.database.schema import open_reader, open_writer, transaction
+from int3rceptor.store.journal.framing import MAGIC, sealed
+from int3rceptor.store.journal.journal import Journal
 from int3rceptor.store.locks import try_lock
-from int3rceptor.store.queries import open_store
 from int3rceptor.store.records import BodyRecord, FlowRecord, decode_flow
-from int3rceptor.store.schema import open_reader, open_writer, transaction
 from tests.support.journalled import (
     body,
     flow,
@@ -730,8 +735,9 @@ def test_rows_of_segments_that_are_gone_go(bench: Bench) -> None:
 INGESTING = """
 import sys
 from pathlib import Path
-from int3rceptor.store import ingester, settling
-from int3rceptor.store.index import Index
+from int3rceptor.store.database import ingester
+from int3rceptor.store.database import settling
+from int3rceptor.store.database.index import Index
 ingester.BATCH_RECORDS = 20
 settling.SETTLE_FLOWS = 10
 index = Index(Path(sys.argv[1]), on_problem=print)

@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from int3rceptor.store import journal as journal_module
-from int3rceptor.store.framing import (
+from int3rceptor.store.journal import journal as journal_module
+from int3rceptor.store.journal.framing import (
     BODY,
     END,
     FLOW,
@@ -23,7 +23,9 @@ from int3rceptor.store.framing import (
     Tail,
     read_records,
 )
-from int3rceptor.store.journal import LOOK_S, Journal
+from int3rceptor.store.journal.journal import LOOK_S, Journal
+from int3rceptor.store.journal.segment import JOURNAL_FOLDER, UNNAMED_EXPIRY_S
+from int3rceptor.store.journal.slow_disk import MAX_WAITING_BYTES, QUICK_WRITES, SLOW_S
 from int3rceptor.store.locks import try_lock
 from int3rceptor.store.records import (
     BodyPiece,
@@ -32,8 +34,6 @@ from int3rceptor.store.records import (
     decode_flow,
     decode_piece,
 )
-from int3rceptor.store.segment import JOURNAL_FOLDER, UNNAMED_EXPIRY_S
-from int3rceptor.store.slow_disk import MAX_WAITING_BYTES, QUICK_WRITES, SLOW_S
 from int3rceptor.store.trouble import CALM_S, RETRY_FIRST_S, RETRY_MAX_S
 from tests.store.test_ids import Clock, Taker
 from tests.support.disks import fill, small_disk
@@ -248,7 +248,9 @@ def test_names_rise_when_the_clock_is_set_back(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = iter(range(1_000, 0, -1))
-    monkeypatch.setattr("int3rceptor.store.writer.time.time_ns", lambda: next(times))
+    monkeypatch.setattr(
+        "int3rceptor.store.journal.writer.time.time_ns", lambda: next(times)
+    )
     numbers = kept.add(50)
 
     assert kept.read() == numbers
@@ -257,7 +259,7 @@ def test_names_rise_when_the_clock_is_set_back(
 def test_two_journals_of_one_process_in_the_same_nanosecond(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("int3rceptor.store.writer.time.time_ns", lambda: 5)
+    monkeypatch.setattr("int3rceptor.store.journal.writer.time.time_ns", lambda: 5)
     one, other = Kept(tmp_path), Kept(tmp_path)
     numbers = one.add() + other.add()
     one.journal.close()
@@ -536,7 +538,7 @@ def test_a_segment_that_cannot_be_looked_at_is_taken_to_be_there(
 SMALL_FILES = """
 import resource, sys
 from pathlib import Path
-from int3rceptor.store.journal import Journal
+from int3rceptor.store.journal.journal import Journal
 from tests.store.test_journal import flow_record
 resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000))
 told = []
@@ -646,7 +648,7 @@ def test_a_disk_that_becomes_read_only(small_disk: Path) -> None:
 NOT_OURS = """
 import os, sys
 from pathlib import Path
-from int3rceptor.store.journal import Journal
+from int3rceptor.store.journal.journal import Journal
 from tests.store.test_journal import flow_record
 if os.geteuid() == 0:
     os.setuid(65534)
@@ -693,7 +695,7 @@ def test_a_directory_that_may_not_be_written() -> None:
 WRITE_FAST = """
 import sys
 from pathlib import Path
-from int3rceptor.store.journal import Journal
+from int3rceptor.store.journal.journal import Journal
 from tests.store.test_journal import flow_record
 journal = Journal(
     Path(sys.argv[1]), max_bytes=1 << 40, on_problem=print, segment_bytes=20_000

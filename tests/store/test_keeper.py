@@ -23,10 +23,11 @@ from int3rceptor.model.flow import (
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Informational, Request, Response
 from int3rceptor.model.websocket import WebSocket
-from int3rceptor.store import keeper as keeper_module
-from int3rceptor.store.framing import BODY, FLOW, read_records
-from int3rceptor.store.journal import Journal
-from int3rceptor.store.keeper import PIECE_BYTES, Keeper
+from int3rceptor.store.journal import keeper as keeper_module
+from int3rceptor.store.journal.framing import BODY, FLOW, read_records
+from int3rceptor.store.journal.journal import Journal
+from int3rceptor.store.journal.keeper import PIECE_BYTES, Keeper
+from int3rceptor.store.journal.segment import JOURNAL_FOLDER
 from int3rceptor.store.records import (
     INLINE_BODY_BYTES,
     BodyRecord,
@@ -38,7 +39,6 @@ from int3rceptor.store.records import (
     decode_piece,
     encode,
 )
-from int3rceptor.store.segment import JOURNAL_FOLDER
 from int3rceptor.store.trouble import RETRY_MAX_S
 from tests.store.test_ids import Clock
 from tests.support.kept_flows import a_record

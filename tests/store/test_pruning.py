@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from int3rceptor.store import bodies, pruning
-from int3rceptor.store.index import Index
-from int3rceptor.store.pruning import Pruner
-from int3rceptor.store.records import BodyRecord, FlowRecord
-from int3rceptor.store.schema import (
+from int3rceptor.store.database import bodies, pruning
+from int3rceptor.store.database.index import Index
+from int3rceptor.store.database.pruning import Pruner
+from int3rceptor.store.database.schema import (
     free_pages,
     open_reader,
     open_writer,
     transaction,
 )
+from int3rceptor.store.records import BodyRecord, FlowRecord
 from tests.support.journalled import (
     body,
     flow,

@@ -9,13 +9,14 @@ import pytest
 from msgspec.structs import replace
 
 from int3rceptor.errors import ConfigError
-from int3rceptor.store import edits, queries
-from int3rceptor.store.filters import FlowFilter
-from int3rceptor.store.follow import Follower
-from int3rceptor.store.framing import BODY, FLOW, HEADER_BYTES, sealed
-from int3rceptor.store.index import Index
+from int3rceptor.store.asking import edits, queries
+from int3rceptor.store.asking.filters import FlowFilter
+from int3rceptor.store.asking.follow import Follower
+from int3rceptor.store.asking.queries import open_store
+from int3rceptor.store.database.index import Index
+from int3rceptor.store.journal.framing import BODY, FLOW, HEADER_BYTES, sealed
+from int3rceptor.store.journal.tail import Tail
 from int3rceptor.store.locks import try_lock
-from int3rceptor.store.queries import open_store
 from int3rceptor.store.records import (
     BodyPiece,
     BodyRecord,
@@ -23,7 +24,6 @@ from int3rceptor.store.records import (
     decode_flow,
     encode,
 )
-from int3rceptor.store.tail import Tail
 from tests.support.disks import fill, small_disk
 from tests.support.kept_flows import (
     CREATED,
@@ -286,7 +286,7 @@ def test_few_flows_are_found_by_another_index_with_the_same_answer(
 ) -> None:
     in_store(tmp_path, FLOWS)
     for few in (0, 1_000):
-        monkeypatch.setattr("int3rceptor.store.stored.FEW", few)
+        monkeypatch.setattr("int3rceptor.store.asking.stored.FEW", few)
         with open_store(tmp_path) as reader:
             assert [row.id for row in reader.rows(wanted)] == ids
 
@@ -370,7 +370,7 @@ def test_delete_by_filter_leaves_marked_flows(tmp_path: Path, place: Place) -> N
 
 
 def test_delete_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("int3rceptor.store.pruning.BATCH", 2)
+    monkeypatch.setattr("int3rceptor.store.database.pruning.BATCH", 2)
     in_store(tmp_path, FLOWS)
 
     assert edits.delete(tmp_path, FlowFilter()) == 5
@@ -440,7 +440,7 @@ def test_tells_what_passed_through_the_journal_between_two_looks(
 def test_deleted_flows_bring_back_no_older_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("int3rceptor.store.follow.WINDOW", 2)
+    monkeypatch.setattr("int3rceptor.store.asking.follow.WINDOW", 2)
     in_store(tmp_path, FLOWS)
 
     with Follower(tmp_path, FlowFilter()) as follower:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from int3rceptor.errors import ConfigError
-from int3rceptor.store import bodies, schema
+from int3rceptor.store.database import bodies, schema
+from int3rceptor.store.database.settling import Settler
+from int3rceptor.store.database.text_index import TextIndex
 from int3rceptor.store.records import encode
-from int3rceptor.store.settling import Settler
-from int3rceptor.store.text_index import TextIndex
 from tests.support.journalled import flow
 
 

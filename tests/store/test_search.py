@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 import pytest
 import zstandard
 
-from int3rceptor.store import search
+from int3rceptor.store.database import search
+from int3rceptor.store.database.schema import TEXT_TABLE
 from int3rceptor.store.records import BodyRecord, FlowRecord
-from int3rceptor.store.schema import TEXT_TABLE
 from tests.support.journalled import body, flow
 
 

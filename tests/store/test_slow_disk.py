@@ -1,7 +1,7 @@
 import threading
 from collections.abc import Callable
 
-from int3rceptor.store.slow_disk import (
+from int3rceptor.store.journal.slow_disk import (
     BATCH_BYTES,
     MAX_WAITING_BYTES,
     QUICK_WRITES,

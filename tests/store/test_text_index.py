@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from int3rceptor.store import pruning, text_index
-from int3rceptor.store.index import Index
-from int3rceptor.store.schema import open_writer, transaction
-from int3rceptor.store.search import match_expression
+from int3rceptor.store.database import pruning, text_index
+from int3rceptor.store.database.index import Index
+from int3rceptor.store.database.schema import open_writer, transaction
+from int3rceptor.store.database.search import match_expression
 from tests.support.journalled import body, flow, flow_record, run_dry, write_segment
 
 WORDS = b" ".join(b"w%d" % number for number in range(2_000))

@@ -7,7 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
-from int3rceptor.plugins.cache import KEY_BYTES, KEY_FILE
+from int3rceptor.plugins.engine.cache import KEY_BYTES, KEY_FILE
 
 CACHE = Path("cache", "plugins")
 

@@ -32,9 +32,9 @@ from int3rceptor.link.plugin_reports import (
     PluginState,
     PluginSummary,
 )
-from int3rceptor.store.filters import FlowFilter
+from int3rceptor.store.asking.filters import FlowFilter
+from int3rceptor.store.asking.rows import FlowRow, row_of
 from int3rceptor.store.records import BodyRecord, FlowRecord, OriginFacts, TlsFacts
-from int3rceptor.store.rows import FlowRow, row_of
 from tests.support.patience import PATIENT_S
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from int3rceptor.wire.h2 import H2Codec, Role
-from int3rceptor.wire.h2_events import H2Event
-from int3rceptor.wire.h2_limits import H2Limits
-from int3rceptor.wire.h2_sending import Head
+from int3rceptor.wire.h2.connection import H2Codec, Role
+from int3rceptor.wire.h2.events import H2Event
+from int3rceptor.wire.h2.limits import H2Limits
+from int3rceptor.wire.h2.sending import Head
 from int3rceptor.wire.sniff import H2_PREFACE
 
 Fields = Sequence[tuple[bytes, bytes]]

@@ -8,7 +8,7 @@ from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Request
 from int3rceptor.wire.events import Data, End, Event, RequestHead, ResponseHead
-from int3rceptor.wire.h1 import H1Client, H1Server, Signal
+from int3rceptor.wire.h1.server import H1Client, H1Server, Signal
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 CHUNKS = (

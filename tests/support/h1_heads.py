@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 from hypothesis import strategies as st
 
-from int3rceptor.wire import h1_framing, h1_serialise
+from int3rceptor.wire.h1 import framing as h1_framing
+from int3rceptor.wire.h1 import serialise as h1_serialise
 
 TABLES = (h1_framing._requests, h1_framing._responses, h1_serialise._known)
 

@@ -7,13 +7,13 @@ from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Request, Response
 from int3rceptor.wire.events import RequestHead, ResponseHead
-from int3rceptor.wire.h2 import H2Codec
-from int3rceptor.wire.h2_events import (
+from int3rceptor.wire.h2.connection import H2Codec
+from int3rceptor.wire.h2.events import (
     H2Event,
     StreamData,
     StreamHead,
 )
-from int3rceptor.wire.h2_limits import H2Limits
+from int3rceptor.wire.h2.limits import H2Limits
 from tests.support.frames import all_of
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from int3rceptor.store.queries import open_store
+from int3rceptor.store.asking.queries import open_store
 from int3rceptor.store.records import FlowRecord
 
 PAGE_ROWS = 5_000

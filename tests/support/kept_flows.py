@@ -5,8 +5,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from int3rceptor.store.framing import BODY, END, FLOW, MAGIC, sealed
-from int3rceptor.store.index import Index
+from int3rceptor.store.database.index import Index
+from int3rceptor.store.journal.framing import BODY, END, FLOW, MAGIC, sealed
 from int3rceptor.store.records import (
     BodyPiece,
     BodyRecord,

@@ -13,9 +13,9 @@ import sys
 from collections.abc import Iterator
 
 from int3rceptor.net import children
-from int3rceptor.plugins import shared_keys
-from int3rceptor.plugins.keyvalues import KeyValues
-from int3rceptor.plugins.shared_keys import SharedFile, SharedKeyValues
+from int3rceptor.plugins.state import shared as shared_keys
+from int3rceptor.plugins.state.keyvalues import KeyValues
+from int3rceptor.plugins.state.shared import SharedFile, SharedKeyValues
 from tests.support.patience import PATIENT_S
 
 KEY = b"sum"

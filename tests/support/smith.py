@@ -7,8 +7,8 @@ from pathlib import Path
 
 from wasmtime import wat2wasm
 
-from int3rceptor.plugins.abi import FUNCTIONS
-from int3rceptor.plugins.codes import ENTRIES
+from int3rceptor.plugins.abi.codes import ENTRIES
+from int3rceptor.plugins.abi.table import FUNCTIONS
 from tests.support.patience import PATIENT_S
 from tests.support.tools import missing
 from tests.support.trying import imported

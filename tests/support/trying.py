@@ -4,8 +4,8 @@ or one without end. Each says itself whether it got what it should not get."""
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from int3rceptor.plugins.abi import FUNCTIONS
-from int3rceptor.plugins.wasi.rows import WASI
+from int3rceptor.plugins.abi.table import FUNCTIONS
+from int3rceptor.plugins.abi.wasi import WASI
 
 ROWS = {**FUNCTIONS, **WASI}
 """All that a module can import, by name; no name stands for two."""

@@ -13,7 +13,7 @@ from wsproto.extensions import PerMessageDeflate as ReadDeflate
 from wsproto.frame_protocol import FrameProtocol
 from wsproto.frame_protocol import Opcode as ReadOpcode
 
-from int3rceptor.wire.websocket_deflate import Extensions, Side
+from int3rceptor.wire.websocket.deflate import Extensions, Side
 
 Message = bytes | str
 PLAIN = Extensions(is_deflated=False)

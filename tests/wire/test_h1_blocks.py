@@ -11,10 +11,11 @@ from int3rceptor.errors import Int3rceptorError
 from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Response
-from int3rceptor.wire import h1_framing, h1_lines
 from int3rceptor.wire.events import RequestHead, ResponseHead
-from int3rceptor.wire.h1_framing import Framing, judge_request, judge_response
-from int3rceptor.wire.h1_serialise import (
+from int3rceptor.wire.h1 import framing as h1_framing
+from int3rceptor.wire.h1 import lines as h1_lines
+from int3rceptor.wire.h1.framing import Framing, judge_request, judge_response
+from int3rceptor.wire.h1.serialise import (
     request_framing,
     request_head,
     response_framing,

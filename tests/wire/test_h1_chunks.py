@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from int3rceptor.errors import ProtocolError
-from int3rceptor.wire.h1_chunks import (
+from int3rceptor.wire.h1.chunks import (
     MAX_CHUNK_EXTENSION_BYTES,
     MAX_CHUNK_SIZE_DIGITS,
     ChunkGuard,
 )
-from int3rceptor.wire.h1_framing import MAX_TRAILER_BYTES, MAX_TRAILERS
+from int3rceptor.wire.h1.framing import MAX_TRAILER_BYTES, MAX_TRAILERS
 from int3rceptor.wire.peers import Peer
 from tests.support.h1_codec import splits
 

@@ -8,7 +8,7 @@ from int3rceptor.errors import (
     OriginProtocolError,
 )
 from int3rceptor.model.body import Body
-from int3rceptor.wire.h1 import MAX_INFORMATIONAL, H1Client, Signal
+from int3rceptor.wire.h1.server import MAX_INFORMATIONAL, H1Client, Signal
 from tests.support.h1_codec import (
     OK,
     SWITCH,

@@ -6,10 +6,10 @@ import pytest
 
 from int3rceptor.errors import ClientProtocolError
 from int3rceptor.model.message import Request
-from int3rceptor.wire import h1_framing
-from int3rceptor.wire.h1 import H1Client, H1Server
-from int3rceptor.wire.h1_cookies import MAX_CUT_FIELDS_BYTES, cut_cookie
-from int3rceptor.wire.h1_framing import MAX_FIELDS, judge_request
+from int3rceptor.wire.h1 import framing as h1_framing
+from int3rceptor.wire.h1.cookies import MAX_CUT_FIELDS_BYTES, cut_cookie
+from int3rceptor.wire.h1.framing import MAX_FIELDS, judge_request
+from int3rceptor.wire.h1.server import H1Client, H1Server
 from tests.support.h1_heads import forget, nothing_known
 
 START = b"GET /path HTTP/1.1\r\n"

@@ -12,8 +12,7 @@ from int3rceptor.errors import (
     Int3rceptorError,
     OriginProtocolError,
 )
-from int3rceptor.wire.h1 import H1Server
-from int3rceptor.wire.h1_framing import (
+from int3rceptor.wire.h1.framing import (
     MAX_FIELDS,
     MAX_HEAD_BYTES,
     MAX_START_LINE_BYTES,
@@ -21,6 +20,7 @@ from int3rceptor.wire.h1_framing import (
     judge_response,
     judge_trailers,
 )
+from int3rceptor.wire.h1.server import H1Server
 from int3rceptor.wire.peers import Peer
 from tests.support.h1_codec import collect, shown, splits
 

@@ -8,8 +8,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from int3rceptor.model.headers import STEERING
-from int3rceptor.wire import h1_lines
-from int3rceptor.wire.h1_lines import BadLine, Line, received, sendable
+from int3rceptor.wire.h1 import lines as h1_lines
+from int3rceptor.wire.h1.lines import BadLine, Line, received, sendable
 
 # RFC 9110, 5.1 and 5.5, written down once more, and judged as one block.
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"

@@ -17,7 +17,7 @@ from int3rceptor.errors import (
 )
 from int3rceptor.model.body import Body
 from int3rceptor.model.message import Informational, Response
-from int3rceptor.wire.h1 import H1Client, H1Server
+from int3rceptor.wire.h1.server import H1Client, H1Server
 from tests.support.h1_codec import (
     GET,
     OK,

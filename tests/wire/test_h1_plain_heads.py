@@ -11,8 +11,8 @@ from int3rceptor.errors import Int3rceptorError
 from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Request, Response
-from int3rceptor.wire.h1_framing import judge_request, judge_response, may_have_body
-from int3rceptor.wire.h1_serialise import (
+from int3rceptor.wire.h1.framing import judge_request, judge_response, may_have_body
+from int3rceptor.wire.h1.serialise import (
     NOTHING,
     Sending,
     plain_request_head,

@@ -9,8 +9,8 @@ from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Informational, Request, Response
 from int3rceptor.wire.fields import HOP_BY_HOP
-from int3rceptor.wire.h1_framing import judge_request
-from int3rceptor.wire.h1_serialise import (
+from int3rceptor.wire.h1.framing import judge_request
+from int3rceptor.wire.h1.serialise import (
     Sending,
     informational_head,
     last_chunk,

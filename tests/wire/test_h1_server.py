@@ -11,8 +11,8 @@ from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Informational, Response
 from int3rceptor.wire.events import Data, End, Event, RequestHead
-from int3rceptor.wire.h1 import H1Server, Signal
-from int3rceptor.wire.h1_connection import MAX_CUT_BYTES
+from int3rceptor.wire.h1.connection import MAX_CUT_BYTES
+from int3rceptor.wire.h1.server import H1Server, Signal
 from tests.support.h1_codec import (
     CHUNKS,
     CONNECT,

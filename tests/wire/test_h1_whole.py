@@ -12,8 +12,8 @@ from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Request, Response
 from int3rceptor.wire.events import RequestHead, ResponseHead
-from int3rceptor.wire.h1 import NEED_DATA, H1Client, H1Server
-from int3rceptor.wire.h1_framing import judge_request, judge_response
+from int3rceptor.wire.h1.framing import judge_request, judge_response
+from int3rceptor.wire.h1.server import NEED_DATA, H1Client, H1Server
 from tests.support.h1_codec import GET, OK, Nothing, a_request, collect
 from tests.support.h1_heads import REQUESTS, RESPONSES, mutated, nothing_known
 

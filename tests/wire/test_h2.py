@@ -17,7 +17,7 @@ from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Informational
 from int3rceptor.wire.events import RequestHead, ResponseHead
-from int3rceptor.wire.h2_events import (
+from int3rceptor.wire.h2.events import (
     H2Event,
     StreamData,
     StreamEnd,
@@ -25,7 +25,7 @@ from int3rceptor.wire.h2_events import (
     StreamReset,
     WindowOpened,
 )
-from int3rceptor.wire.h2_limits import H2Limits
+from int3rceptor.wire.h2.limits import H2Limits
 from tests.support.frames import GET, Crafted, of_kind
 from tests.support.h2_pair import Pair, content, heads, request, response
 

@@ -5,7 +5,7 @@ import pytest
 from int3rceptor.errors import ClientProtocolError
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Request, Response
-from int3rceptor.wire.h2_events import (
+from int3rceptor.wire.h2.events import (
     StreamHead,
 )
 from tests.support import frames

@@ -12,8 +12,8 @@ from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Informational, Response
 from int3rceptor.wire.events import RequestHead, ResponseHead
-from int3rceptor.wire.h2 import H2Codec
-from int3rceptor.wire.h2_events import (
+from int3rceptor.wire.h2.connection import H2Codec
+from int3rceptor.wire.h2.events import (
     PeerGoAway,
     StreamData,
     StreamEnd,

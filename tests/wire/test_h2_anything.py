@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from int3rceptor.errors import ProtocolError
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Request, Response
-from int3rceptor.wire.h2_events import (
+from int3rceptor.wire.h2.events import (
     StreamData,
     StreamEnd,
     StreamHead,

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Informational, Request, Response
-from int3rceptor.wire.h2_faults import StreamFault
-from int3rceptor.wire.h2_fields import (
+from int3rceptor.wire.h2.faults import StreamFault
+from int3rceptor.wire.h2.fields import (
     _check_values,
     _has_plain_values,
     as_lines,
@@ -16,10 +16,10 @@ from int3rceptor.wire.h2_fields import (
     response_head,
     trailers,
 )
-from int3rceptor.wire.h2_sending import Sections, informational_fields, trailer_fields
-from int3rceptor.wire.hpack_decoder import Decoder
-from int3rceptor.wire.hpack_encoder import Encoder
-from int3rceptor.wire.hpack_table import Field
+from int3rceptor.wire.h2.hpack.decoder import Decoder
+from int3rceptor.wire.h2.hpack.encoder import Encoder
+from int3rceptor.wire.h2.hpack.table import Field
+from int3rceptor.wire.h2.sending import Sections, informational_fields, trailer_fields
 from int3rceptor.wire.peers import Peer
 from tests.support.frames import GET, OK, Fields, all_fields
 

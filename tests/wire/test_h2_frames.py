@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int3rceptor.wire.h2_faults import ConnectionFault
-from int3rceptor.wire.h2_frames import (
+from int3rceptor.wire.h2.faults import ConnectionFault
+from int3rceptor.wire.h2.frames import (
     FrameWalker,
     goaway_frame,
     read_goaway,
@@ -16,7 +16,7 @@ from int3rceptor.wire.h2_frames import (
     strip_padding,
     window_update_frame,
 )
-from int3rceptor.wire.h2_limits import MAX_FRAME_BYTES, AbuseMeter
+from int3rceptor.wire.h2.limits import MAX_FRAME_BYTES, AbuseMeter
 from int3rceptor.wire.sniff import H2_PREFACE
 from tests.support import frames
 

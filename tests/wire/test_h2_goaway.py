@@ -13,8 +13,8 @@ from int3rceptor.errors import (
     PoolExhausted,
     StreamLost,
 )
-from int3rceptor.wire.h2 import H2Codec
-from int3rceptor.wire.h2_events import (
+from int3rceptor.wire.h2.connection import H2Codec
+from int3rceptor.wire.h2.events import (
     PeerGoAway,
     SettingsChanged,
     StreamRefused,

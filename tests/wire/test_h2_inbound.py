@@ -13,8 +13,8 @@ from hyperframe.frame import (
 from int3rceptor.errors import ClientProtocolError, OriginProtocolError
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Request, Response
-from int3rceptor.wire.h2 import H2Codec
-from int3rceptor.wire.h2_events import (
+from int3rceptor.wire.h2.connection import H2Codec
+from int3rceptor.wire.h2.events import (
     StreamHead,
     StreamRefused,
     StreamReset,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from int3rceptor.wire.h2_faults import ConnectionFault
-from int3rceptor.wire.h2_limits import (
+from int3rceptor.wire.h2.faults import ConnectionFault
+from int3rceptor.wire.h2.limits import (
     BYTES_PER_WINDOW_UPDATE,
     CONTROL_BURST,
     CONTROL_PER_DATA_FRAME,

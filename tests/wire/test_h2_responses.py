@@ -9,7 +9,7 @@ from hyperframe.frame import (
 from int3rceptor.errors import OriginProtocolError
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Request, Response
-from int3rceptor.wire.h2_events import (
+from int3rceptor.wire.h2.events import (
     StreamEnd,
     StreamHead,
     StreamReset,

@@ -11,16 +11,16 @@ from int3rceptor.errors import ClientProtocolError, OriginProtocolError
 from int3rceptor.model.body import Body
 from int3rceptor.model.headers import Headers
 from int3rceptor.model.message import Response
-from int3rceptor.wire.h2_fields import as_lines, request_head, response_head
-from int3rceptor.wire.h2_limits import H2Limits
-from int3rceptor.wire.h2_outbound import Outbound
-from int3rceptor.wire.h2_sending import (
+from int3rceptor.wire.h2.fields import as_lines, request_head, response_head
+from int3rceptor.wire.h2.hpack.table import Field, NeverIndexed
+from int3rceptor.wire.h2.limits import H2Limits
+from int3rceptor.wire.h2.outbound import Outbound
+from int3rceptor.wire.h2.sending import (
     MAX_KNOWN_SECTIONS,
     Sections,
     trailer_fields,
 )
-from int3rceptor.wire.h2_settings import Setting
-from int3rceptor.wire.hpack_table import Field, NeverIndexed
+from int3rceptor.wire.h2.settings import Setting
 from int3rceptor.wire.peers import Peer
 from tests.support.frames import all_fields
 from tests.support.h2_pair import request

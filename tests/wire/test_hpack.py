@@ -10,12 +10,12 @@ from hpack.table import HeaderTable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int3rceptor.wire import hpack_decoder
-from int3rceptor.wire import hpack_huffman as huffman
-from int3rceptor.wire.h2_faults import ConnectionFault, H2Code
-from int3rceptor.wire.hpack_decoder import MAX_OVERDUE_BYTES, Decoder
-from int3rceptor.wire.hpack_encoder import MAX_KNOWN_LITERALS, Encoder
-from int3rceptor.wire.hpack_table import STATIC, Field, NeverIndexed, entry_bytes
+from int3rceptor.wire.h2.faults import ConnectionFault, H2Code
+from int3rceptor.wire.h2.hpack import decoder as hpack_decoder
+from int3rceptor.wire.h2.hpack import huffman
+from int3rceptor.wire.h2.hpack.decoder import MAX_OVERDUE_BYTES, Decoder
+from int3rceptor.wire.h2.hpack.encoder import MAX_KNOWN_LITERALS, Encoder
+from int3rceptor.wire.h2.hpack.table import STATIC, Field, NeverIndexed, entry_bytes
 
 LARGE = 131_072
 

@@ -10,8 +10,15 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
 from int3rceptor.errors import WebSocketError
-from int3rceptor.wire import websocket
-from int3rceptor.wire.websocket import (
+from int3rceptor.wire.websocket import messages as websocket
+from int3rceptor.wire.websocket.deflate import (
+    WINDOW_BYTES,
+    Extensions,
+    Side,
+    agreed,
+)
+from int3rceptor.wire.websocket.frames import frame, masked
+from int3rceptor.wire.websocket.messages import (
     BREATH_FRAMES,
     MAX_FRAMES,
     MAX_MESSAGE_BYTES,
@@ -21,13 +28,6 @@ from int3rceptor.wire.websocket import (
     Unseen,
     Whole,
 )
-from int3rceptor.wire.websocket_deflate import (
-    WINDOW_BYTES,
-    Extensions,
-    Side,
-    agreed,
-)
-from int3rceptor.wire.websocket_frames import frame, masked
 from tests.support.websockets_peer import PLAIN, Message, Receiver, Sender, deflated
 
 Answer = Callable[[Direction, Whole], Iterable[Passing]]

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from int3rceptor.plugins.abi import FUNCTIONS
-from int3rceptor.plugins.abi_rows import HostFunction
+from int3rceptor.plugins.abi.rows import HostFunction
+from int3rceptor.plugins.abi.table import FUNCTIONS
 from int3rceptor.plugins.authoring.languages import assemblyscript, c, go, rust, zig
 from int3rceptor.plugins.authoring.languages.text import Lines
 from int3rceptor.plugins.authoring.shapes import Shape, shape_of

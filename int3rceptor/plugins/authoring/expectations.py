@@ -12,6 +12,7 @@ from int3rceptor.config.tables import JsonValue, Table, made, setting
 from int3rceptor.config.toml_lines import toml
 from int3rceptor.errors import PluginError, SettingError
 from int3rceptor.hooks.verdicts import Fail, Hold, Verdict
+from int3rceptor.plugins.abi.codes import ENTRIES, Extra
 from int3rceptor.plugins.authoring.moments import MessageState
 from int3rceptor.plugins.authoring.trial import (
     FlowRun,
@@ -19,9 +20,12 @@ from int3rceptor.plugins.authoring.trial import (
     MessageRun,
     decision_of,
 )
-from int3rceptor.plugins.boundary import Fault
-from int3rceptor.plugins.codes import ENTRIES, Extra
-from int3rceptor.plugins.messages import MAX_MESSAGE_BYTES, MAX_TOPIC_BYTES, Message
+from int3rceptor.plugins.engine.boundary import Fault
+from int3rceptor.plugins.topics.messages import (
+    MAX_MESSAGE_BYTES,
+    MAX_TOPIC_BYTES,
+    Message,
+)
 
 MAX_EXPECTATIONS_BYTES = 1024 * 1024
 """Of the file: hundreds of expectations are a few dozen KiB."""

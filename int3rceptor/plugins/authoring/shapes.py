@@ -8,8 +8,8 @@ row of the table has a shape. Pure data.
 from dataclasses import dataclass
 from enum import Enum
 
-from int3rceptor.plugins.abi_rows import HostFunction
-from int3rceptor.plugins.codes import INIT_EXPORT
+from int3rceptor.plugins.abi.codes import INIT_EXPORT
+from int3rceptor.plugins.abi.rows import HostFunction
 
 
 class Kind(Enum):

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from int3rceptor.model.server_events import Event
 from int3rceptor.model.websocket import WebSocketMessage
+from int3rceptor.plugins.abi.codes import Entry, Extra
 from int3rceptor.plugins.authoring.recorded import Recording
 from int3rceptor.plugins.authoring.recorded_flow import sample
 from int3rceptor.plugins.authoring.trial import HookRun, Trial
-from int3rceptor.plugins.chunks import Chunk, message_chunk
-from int3rceptor.plugins.codes import Entry, Extra
-from int3rceptor.plugins.messages import Message
+from int3rceptor.plugins.streaming.chunks import Chunk, message_chunk
+from int3rceptor.plugins.topics.messages import Message
 
 WARM_UP = 20
 """Calls before the counted ones: the first touch memory that is not there yet."""

@@ -21,6 +21,7 @@ from int3rceptor.model.body import Body
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.message import Response
 from int3rceptor.model.server_events import Event, Kind
+from int3rceptor.plugins.abi.codes import Entry, Extra, LogLevel
 from int3rceptor.plugins.authoring.moments import (
     MessageState,
     changes,
@@ -30,26 +31,29 @@ from int3rceptor.plugins.authoring.moments import (
     whole,
 )
 from int3rceptor.plugins.authoring.recorded import Recording
-from int3rceptor.plugins.boundary import Fault
-from int3rceptor.plugins.callers import maker_factory
-from int3rceptor.plugins.chunks import (
+from int3rceptor.plugins.engine.boundary import Fault
+from int3rceptor.plugins.engine.callers import maker_factory
+from int3rceptor.plugins.engine.compiling import compiled
+from int3rceptor.plugins.engine.engine import shared_ticker
+from int3rceptor.plugins.engine.inspection import (
+    inspect_module,
+    limited_to,
+    require_loadable,
+)
+from int3rceptor.plugins.host.host import Surroundings, wall_ms
+from int3rceptor.plugins.managing.loading import asked_for, read_module
+from int3rceptor.plugins.policy.manifest import read_manifest
+from int3rceptor.plugins.policy.scope import scope_test
+from int3rceptor.plugins.running.instance import PluginCode, PluginInstance
+from int3rceptor.plugins.state.keyvalues import KeyValues
+from int3rceptor.plugins.streaming.bodies import CHUNKS_OF, FOLLOWERS
+from int3rceptor.plugins.streaming.chunks import (
     MAX_CHUNK_BYTES,
     Chunk,
     largest_event,
     message_chunk,
 )
-from int3rceptor.plugins.codes import Entry, Extra, LogLevel
-from int3rceptor.plugins.compiling import compiled
-from int3rceptor.plugins.engine import shared_ticker
-from int3rceptor.plugins.host import Surroundings, wall_ms
-from int3rceptor.plugins.inspection import inspect_module, limited_to, require_loadable
-from int3rceptor.plugins.instance import PluginCode, PluginInstance
-from int3rceptor.plugins.keyvalues import KeyValues
-from int3rceptor.plugins.loading import asked_for, read_module
-from int3rceptor.plugins.manifest import read_manifest
-from int3rceptor.plugins.messages import Mailbox, Message
-from int3rceptor.plugins.scope import scope_test
-from int3rceptor.plugins.streaming import CHUNKS_OF, FOLLOWERS
+from int3rceptor.plugins.topics.messages import Mailbox, Message
 
 NEVER_GRANTED = frozenset({"network", "files"})
 """What a trial grants nobody: it is run on a module before it is trusted."""

@@ -7,7 +7,7 @@ the system outlives the guest that had it, and none of its numbers is ever told.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from int3rceptor.plugins.wasi.codes import FileType
+from int3rceptor.plugins.abi.wasi_codes import FileType
 from int3rceptor.plugins.wasi.files import Listing, close
 from int3rceptor.plugins.wasi.output import Output
 

@@ -4,7 +4,7 @@ import errno
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec
 
-from int3rceptor.plugins.wasi.codes import Errno
+from int3rceptor.plugins.abi.wasi_codes import Errno
 from int3rceptor.plugins.wasi.state import Wasi
 
 _BY_NUMBER = {

@@ -4,15 +4,15 @@ import errno
 import os
 import struct
 
-from int3rceptor.plugins.codes import Status
-from int3rceptor.plugins.wasi import files
-from int3rceptor.plugins.wasi.codes import (
+from int3rceptor.plugins.abi.codes import Status
+from int3rceptor.plugins.abi.wasi_codes import (
     ALL_RIGHTS,
     FDFLAG_APPEND,
     Errno,
     FileType,
     Whence,
 )
+from int3rceptor.plugins.wasi import files
 from int3rceptor.plugins.wasi.descriptors import FIRST_FOLDER, File, Folder, Input
 from int3rceptor.plugins.wasi.errnos import answering
 from int3rceptor.plugins.wasi.memory import (

@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from int3rceptor.plugins.wasi.codes import FileType
+from int3rceptor.plugins.abi.wasi_codes import FileType
 
 MAX_PATH_BYTES = 4096
 """Of one path, as on Linux."""

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Protocol, cast
 
-from int3rceptor.plugins.boundary import HostCall
-from int3rceptor.plugins.host import Host, bind
+from int3rceptor.plugins.abi.wasi import WASI
+from int3rceptor.plugins.engine.boundary import HostCall
+from int3rceptor.plugins.host.host import Host, bind
 from int3rceptor.plugins.wasi import fds, paths, process
-from int3rceptor.plugins.wasi.rows import WASI
 from int3rceptor.plugins.wasi.state import Wasi
 
 

@@ -4,9 +4,9 @@ import struct
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
-from int3rceptor.plugins.codes import Status
-from int3rceptor.plugins.host import Host
-from int3rceptor.plugins.wasi.codes import Errno
+from int3rceptor.plugins.abi.codes import Status
+from int3rceptor.plugins.abi.wasi_codes import Errno
+from int3rceptor.plugins.host.host import Host
 
 MAX_IOVECS = 1024
 """Buffers in one call, as Linux has it."""

@@ -1,8 +1,8 @@
 """Standard output and standard error: a guest's bytes become lines of its log."""
 
-from int3rceptor.plugins.codes import LogLevel
-from int3rceptor.plugins.host import MAX_LOG_LINE_BYTES, Host
-from int3rceptor.plugins.wasi.codes import FileType
+from int3rceptor.plugins.abi.codes import LogLevel
+from int3rceptor.plugins.abi.wasi_codes import FileType
+from int3rceptor.plugins.host.host import MAX_LOG_LINE_BYTES, Host
 
 
 class Output:

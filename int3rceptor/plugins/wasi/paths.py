@@ -5,9 +5,8 @@ import os
 import stat
 from dataclasses import dataclass
 
-from int3rceptor.plugins.codes import Status
-from int3rceptor.plugins.wasi import files
-from int3rceptor.plugins.wasi.codes import (
+from int3rceptor.plugins.abi.codes import Status
+from int3rceptor.plugins.abi.wasi_codes import (
     FDFLAG_APPEND,
     LOOKUP_FOLLOW,
     RIGHT_READ,
@@ -15,6 +14,7 @@ from int3rceptor.plugins.wasi.codes import (
     Errno,
     OpenFlags,
 )
+from int3rceptor.plugins.wasi import files
 from int3rceptor.plugins.wasi.descriptors import File, Folder
 from int3rceptor.plugins.wasi.errnos import answering
 from int3rceptor.plugins.wasi.fds import filestat, folder_of

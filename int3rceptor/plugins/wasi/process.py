@@ -8,15 +8,15 @@ import struct
 from collections.abc import Sequence
 from itertools import accumulate
 
-from int3rceptor.plugins.boundary import Fault, FaultKind
-from int3rceptor.plugins.codes import Status
-from int3rceptor.plugins.host_read import random
-from int3rceptor.plugins.wasi.codes import (
+from int3rceptor.plugins.abi.codes import Status
+from int3rceptor.plugins.abi.wasi_codes import (
     SUBSCRIPTION_ABSTIME,
     Clock,
     Errno,
     EventType,
 )
+from int3rceptor.plugins.engine.boundary import Fault, FaultKind
+from int3rceptor.plugins.host.read import random
 from int3rceptor.plugins.wasi.memory import is_inside, put, put_u32, put_u64
 from int3rceptor.plugins.wasi.state import NS_PER_MS, Wasi
 

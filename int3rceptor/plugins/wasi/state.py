@@ -4,9 +4,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from int3rceptor.plugins.codes import LogLevel
-from int3rceptor.plugins.host import Host
-from int3rceptor.plugins.permissions import Grants, Permission
+from int3rceptor.plugins.abi.codes import LogLevel
+from int3rceptor.plugins.host.host import Host
+from int3rceptor.plugins.policy.permissions import Grants, Permission
 from int3rceptor.plugins.wasi.descriptors import Descriptors, File, Folder, Input
 from int3rceptor.plugins.wasi.files import Quota, freed, open_granted
 from int3rceptor.plugins.wasi.output import Output

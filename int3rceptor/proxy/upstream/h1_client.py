@@ -30,7 +30,7 @@ from int3rceptor.proxy.upstream.answer import (
 )
 from int3rceptor.proxy.upstream.h1_body import ResponseBody
 from int3rceptor.wire.events import Data, End, ResponseHead
-from int3rceptor.wire.h1 import NEED_DATA, H1Client
+from int3rceptor.wire.h1.server import NEED_DATA, H1Client
 
 
 class Home(Protocol):

@@ -31,8 +31,8 @@ from int3rceptor.proxy.upstream.answer import (
     too_late,
 )
 from int3rceptor.wire.events import ResponseHead
-from int3rceptor.wire.h2 import H2Codec
-from int3rceptor.wire.h2_events import (
+from int3rceptor.wire.h2.connection import H2Codec
+from int3rceptor.wire.h2.events import (
     H2Event,
     PeerGoAway,
     SettingsChanged,
@@ -40,7 +40,7 @@ from int3rceptor.wire.h2_events import (
     StreamHead,
     StreamReset,
 )
-from int3rceptor.wire.h2_faults import H2Code, code_name
+from int3rceptor.wire.h2.faults import H2Code, code_name
 
 _NO_RESPONSE = Response(status=0)
 

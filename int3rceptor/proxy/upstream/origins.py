@@ -12,7 +12,7 @@ from int3rceptor.proxy.upstream.dial import Dialer, tls_info
 from int3rceptor.proxy.upstream.h1_client import H1Origin
 from int3rceptor.proxy.upstream.pool import Connection, Pool, PoolLimits
 from int3rceptor.wire.fields import wants_upgrade
-from int3rceptor.wire.h2_faults import H2Code
+from int3rceptor.wire.h2.faults import H2Code
 
 EXPIRY_CHECK_S = 1.0
 """How often idle connections are looked through: those that came together end together,

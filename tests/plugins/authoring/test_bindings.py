@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from wasmtime import FuncType
 
-from int3rceptor.plugins.abi import FUNCTIONS
-from int3rceptor.plugins.abi_rows import ALL_HOOKS, READ, HostFunction, row
+from int3rceptor.plugins.abi.codes import HookCode, LogLevel, Status
+from int3rceptor.plugins.abi.rows import ALL_HOOKS, READ, HostFunction, row
+from int3rceptor.plugins.abi.table import FUNCTIONS
 from int3rceptor.plugins.authoring.bindings import BINDINGS, COPIES, binding
 from int3rceptor.plugins.authoring.languages.text import camel, pascal
 from int3rceptor.plugins.authoring.shapes import Answer, Kind, Shape, shape_of
-from int3rceptor.plugins.codes import HookCode, LogLevel, Status
-from int3rceptor.plugins.engine import compile_module
+from int3rceptor.plugins.engine.engine import compile_module
 from tests.plugins.support import EXAMPLES
 from tests.support.toolchains import compile_guest
 

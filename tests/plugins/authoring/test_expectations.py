@@ -16,7 +16,7 @@ from int3rceptor.plugins.authoring.expectations import (
 )
 from int3rceptor.plugins.authoring.recorded import Recording
 from int3rceptor.plugins.authoring.trial import FlowRun, MessageRun, Trial
-from int3rceptor.plugins.messages import Message
+from int3rceptor.plugins.topics.messages import Message
 from tests.plugins.support import EXAMPLES, guest, make_flow
 
 STAMP = EXAMPLES / "header-stamp" / "header_stamp.wasm"

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from int3rceptor.hooks.points import HookPoint
+from int3rceptor.plugins.abi.codes import Extra
 from int3rceptor.plugins.authoring.timing import MADE_UP, spread, time_entries
 from int3rceptor.plugins.authoring.trial import Trial
-from int3rceptor.plugins.codes import Extra
 from tests.plugins.support import EXAMPLES, guest
 
 LOGGER = EXAMPLES / "example-logger" / "example_logger.wasm"

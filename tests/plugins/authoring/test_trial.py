@@ -8,10 +8,10 @@ import pytest
 from int3rceptor.errors import PluginError
 from int3rceptor.model.flow import Flow
 from int3rceptor.model.websocket import WebSocketMessage
+from int3rceptor.plugins.abi.codes import Extra, LogLevel
 from int3rceptor.plugins.authoring.recorded import Recording
 from int3rceptor.plugins.authoring.trial import FlowRun, Trial
-from int3rceptor.plugins.chunks import MAX_CHUNK_BYTES
-from int3rceptor.plugins.codes import Extra, LogLevel
+from int3rceptor.plugins.streaming.chunks import MAX_CHUNK_BYTES
 from tests.plugins.support import EXAMPLES, guest, make_flow
 
 LOGGER = EXAMPLES / "example-logger" / "example_logger.wasm"

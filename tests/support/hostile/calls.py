@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from int3rceptor.hooks.verdicts import Delay, Drop, Respond
-from int3rceptor.plugins.abi import FUNCTIONS
-from int3rceptor.plugins.boundary import FaultKind
-from int3rceptor.plugins.codes import Extra, Status
-from int3rceptor.plugins.manifest import MAX_HOST_BYTES, MAX_HOST_CALLS, Limits
+from int3rceptor.plugins.abi.codes import Extra, Status
+from int3rceptor.plugins.abi.table import FUNCTIONS
+from int3rceptor.plugins.engine.boundary import FaultKind
+from int3rceptor.plugins.policy.manifest import MAX_HOST_BYTES, MAX_HOST_CALLS, Limits
 from tests.support.hostile.rows import (
     BUDGET,
     EDGES,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from int3rceptor.plugins.boundary import FaultKind
+from int3rceptor.plugins.engine.boundary import FaultKind
 from tests.support.hostile.rows import (
     FUEL,
     OUTSIDE,

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from int3rceptor.plugins.manifest import Limits
-from int3rceptor.plugins.permissions import SCOPED, Permission
+from int3rceptor.plugins.policy.manifest import Limits
+from int3rceptor.plugins.policy.permissions import SCOPED, Permission
 from tests.support.hostile import hostile
 from tests.support.hostile.rows import (
     Decides,

@@ -3,12 +3,12 @@
 import struct
 from collections.abc import Iterable, Iterator
 
-from int3rceptor.plugins.boundary import FaultKind
-from int3rceptor.plugins.codes import Status
-from int3rceptor.plugins.host_read import encode_list
-from int3rceptor.plugins.manifest import MAX_FETCHES, Limits
-from int3rceptor.plugins.wasi.codes import RIGHT_READ, RIGHT_WRITE, Errno, OpenFlags
-from int3rceptor.plugins.wasi.rows import WASI
+from int3rceptor.plugins.abi.codes import Status
+from int3rceptor.plugins.abi.wasi import WASI
+from int3rceptor.plugins.abi.wasi_codes import RIGHT_READ, RIGHT_WRITE, Errno, OpenFlags
+from int3rceptor.plugins.engine.boundary import FaultKind
+from int3rceptor.plugins.host.read import encode_list
+from int3rceptor.plugins.policy.manifest import MAX_FETCHES, Limits
 from tests.support.hostile.rows import BUDGET, EDGES, PAGE, GoesOn, Hostile, Loses, rows
 from tests.support.trying import TEXT_AT, At, Try, called, hook, imported, trying
 from tests.support.trying import without_end as loop

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from int3rceptor.hooks.points import HookPoint
 from int3rceptor.hooks.verdicts import Verdict
-from int3rceptor.plugins.boundary import FaultKind
-from int3rceptor.plugins.codes import Entry
-from int3rceptor.plugins.manifest import Limits
+from int3rceptor.plugins.abi.codes import Entry
+from int3rceptor.plugins.engine.boundary import FaultKind
+from int3rceptor.plugins.policy.manifest import Limits
 from tests.support.guests import guest_file
 
 PAGE = 65_536

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from int3rceptor.plugins.codes import Status
-from int3rceptor.plugins.engine import MAX_EXPORTS, MAX_IMPORTS
+from int3rceptor.plugins.abi.codes import Status
+from int3rceptor.plugins.engine.engine import MAX_EXPORTS, MAX_IMPORTS
 from tests.support.hostile.rows import GoesOn, Hostile, Refused, rows
 from tests.support.trying import Try, hook, trying
 from tests.support.wasm import section

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from enum import IntEnum
 
+from int3rceptor.plugins.abi.codes import HookCode, LogLevel, Status
 from int3rceptor.plugins.authoring.languages.text import (
     Lines,
     camel,
@@ -11,7 +12,6 @@ from int3rceptor.plugins.authoring.languages.text import (
     separated,
 )
 from int3rceptor.plugins.authoring.shapes import Answer, Kind, Number, Shape
-from int3rceptor.plugins.codes import HookCode, LogLevel, Status
 
 
 def sections(shapes: Sequence[Shape]) -> dict[str, Lines]:

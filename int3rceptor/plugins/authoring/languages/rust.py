@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from int3rceptor.plugins.abi.codes import HookCode, LogLevel
 from int3rceptor.plugins.authoring.languages.text import (
     Lines,
     commented,
@@ -12,7 +13,6 @@ from int3rceptor.plugins.authoring.languages.text import (
     separated,
 )
 from int3rceptor.plugins.authoring.shapes import Answer, Kind, Number, Shape
-from int3rceptor.plugins.codes import HookCode, LogLevel
 
 
 def sections(shapes: Sequence[Shape]) -> dict[str, Lines]:

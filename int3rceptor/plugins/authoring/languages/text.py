@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from int3rceptor.plugins.abi.codes import Status
 from int3rceptor.plugins.authoring.shapes import Kind, Shape
-from int3rceptor.plugins.codes import Status
 
 Lines = list[str]
 

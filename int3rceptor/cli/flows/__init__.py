@@ -1,0 +1,1 @@
+"""`flows`: what was kept, for people and for programs."""

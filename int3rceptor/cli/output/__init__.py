@@ -1,0 +1,1 @@
+"""How lines leave: escaped, whole, and without holding up the loop."""

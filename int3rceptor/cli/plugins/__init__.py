@@ -1,0 +1,1 @@
+"""`plugins`: what modules could do, tools for authors, those of a running proxy."""

@@ -1,0 +1,1 @@
+"""The table of host functions: the one place that names them all."""

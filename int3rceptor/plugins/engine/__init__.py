@@ -1,0 +1,1 @@
+"""wasmtime: modules compiled, kept and called."""

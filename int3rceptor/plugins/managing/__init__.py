@@ -1,0 +1,1 @@
+"""Which versions are in service, and what can be done about them."""

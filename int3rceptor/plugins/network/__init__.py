@@ -1,0 +1,1 @@
+"""What plugins ask of the network."""

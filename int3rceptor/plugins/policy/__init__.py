@@ -1,0 +1,1 @@
+"""What a plugin is set to, what it asks for, and what it may."""

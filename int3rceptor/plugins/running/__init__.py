@@ -1,0 +1,1 @@
+"""A version in service: its instances, calls, health and log."""

@@ -1,0 +1,1 @@
+"""Bodies, events and messages on their way past plugins."""

@@ -1,0 +1,1 @@
+"""What the hub makes of the journal: rows, bodies, words."""

@@ -1,0 +1,1 @@
+"""HPACK: field lists and blocks."""

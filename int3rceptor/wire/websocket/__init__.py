@@ -1,0 +1,1 @@
+"""WebSocket: bytes and messages."""
