@@ -1,4 +1,4 @@
-"""The host function that reads a named fact; `facts` has the names."""
+"""The host function that reads a named fact; `named_facts` has the names."""
 
 from int3rceptor.plugins.abi.rows import (
     ALL_HOOKS,
