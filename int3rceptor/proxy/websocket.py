@@ -1,6 +1,6 @@
 """The relay of a WebSocket whose messages someone follows.
 
-Each direction is taken apart by `wire.websocket.messages`; what is whole is shown to the
+Each direction is taken apart by `wire.websocket`; what is whole is shown to the
 followers, one after the other, and goes on before the next is shown. What cannot be
 shown passes unseen, and the flow says so; where a follower is a guard it does not pass:
 the connection is cut.
